@@ -17,6 +17,7 @@ struct ir_use {
 struct ir_value {
   struct gie_value pub; /* first: const struct gie_value * casts back */
   struct ir_use *first_use, *last_use;
+  uint32_t n_views; /* values whose view.base is this one */
 };
 
 struct ir_node {
@@ -46,7 +47,32 @@ struct gie_graph {
   struct gie_op **opaque_ops; /* one op struct per opaque name */
   size_t n_opaque, cap_opaque;
   uint32_t depth;       /* nesting of a body; 0 at the top */
+  struct gie_graph **bodies; /* owned: graphs of attributes */
+  size_t n_bodies, cap_bodies;
+  struct gie_blob **blobs;   /* references held by tensor attributes */
+  size_t n_blobs, cap_blobs;
 };
+
+static inline struct ir_value *ir_value(const struct gie_graph *g, gie_id id)
+{
+  return id < g->n_values ? g->values[id] : NULL;
+}
+/* NULL for a removed node too. */
+static inline struct ir_node *ir_node(const struct gie_graph *g, gie_id id)
+{
+  return id < g->n_nodes && !g->nodes[id]->removed ? g->nodes[id] : NULL;
+}
+
+/* A new value with a checked name (NULL: fresh), in the name map (value.c). */
+gie_status ir_value_new(struct gie_graph *g, const char *name, enum gie_value_kind kind, struct ir_value **out);
+/* Takes a value out of the name map and marks it dead; its constant is released. */
+void ir_value_kill(struct gie_graph *g, struct ir_value *v);
+/* Operand slots keep the use lists: the only functions that change node->in (node.c). */
+gie_status ir_node_append_in(struct gie_graph *g, struct ir_node *n, uint32_t slot, gie_id value);
+/* The op struct that stands for an unknown op of that name in this graph. */
+gie_status ir_opaque_op(struct gie_graph *g, const char *name, const struct gie_op **out);
+/* Rebuilds the name map from the live values. */
+gie_status ir_index_names(struct gie_graph *g);
 
 /* Ops of ops.def, then those that modules registered (core/module keeps the list). */
 const struct gie_op *ir_builtin_op(unsigned i); /* NULL past the end */
@@ -61,8 +87,13 @@ const struct ir_op_doc *ir_builtin_doc(unsigned i);
 gie_status ir_infer_node(struct gie_graph *g, struct ir_node *n);
 /* Checks arity, attribute names, kinds and presence against the op. */
 gie_status ir_check_node(const struct gie_graph *g, const struct gie_node *n);
-/* Copies attributes into the graph's arena (bodies are cloned). */
+/* Copies attributes into the graph's arena (bodies are cloned) (attrs.c). */
 gie_status ir_copy_attrs(struct gie_graph *g, const struct gie_attrs *from, struct gie_attrs *to);
+/* Adds or overwrites one attribute of a list, takes one out. */
+gie_status ir_attrs_set(struct gie_graph *g, struct gie_attrs *attrs, const struct gie_attr *attr);
+gie_status ir_attrs_unset(struct gie_graph *g, struct gie_attrs *attrs, const char *name);
+/* Clone that becomes a body at that nesting depth; E_LIMIT when its own bodies get too deep (clone.c). */
+gie_status ir_clone_at_depth(const struct gie_graph *g, uint32_t depth, struct gie_graph **out);
 /* "node 17 \"conv1\" (conv)" for messages. */
 const char *ir_node_label(const struct gie_node *n, char *buf, size_t size);
 
