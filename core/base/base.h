@@ -118,14 +118,10 @@ void gie_map_remove(struct gie_map *m, const char *key);
 /* Opens a regular file read-only (O_NONBLOCK first, so a FIFO cannot hang): E_NOINPUT missing,
  * directory or not regular; E_PERM unreadable. */
 gie_status gie_file_open(struct gie_context *ctx, const char *path, int *fd, uint64_t *size);
-/* Reads exactly size bytes at offset; E_IO when the file has become shorter. */
-gie_status gie_file_pread(struct gie_context *ctx, int fd, const char *path, void *buf, size_t size, uint64_t offset);
 /* Whole file, NUL added behind; E_LIMIT above max bytes. Freed with gie_free(). */
 gie_status gie_file_read(struct gie_context *ctx, const char *path, size_t max, char **data, size_t *size);
-/* A file that belongs to another one (ONNX external data): `name` is relative to the directory of
- * `beside`, may not leave it, no symlinks, one hard link, regular. (openat2 RESOLVE_BENEATH |
- * RESOLVE_NO_SYMLINKS, O_NOFOLLOW, fstat.) */
-gie_status gie_file_open_beside(struct gie_context *ctx, const char *beside, const char *name, int *fd, uint64_t *size);
+/* gie_file_pread() and gie_file_open_beside() (openat2 RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS, O_NOFOLLOW,
+ * fstat) are public: gie/base_list.h. */
 
 /* Atomic save: temporary file in the same directory (0600, O_EXCL), written, fsynced, renamed over
  * `path`, directory fsynced. Stale temporaries of the same target are swept. */

@@ -22,3 +22,11 @@ GIE_FN_VOID(free, (struct gie_context * ctx, void *p), (ctx, p))
 /* Value of a row of the config table (environment GIE_<NAME> or set by the program); NULL if unset
  * or unknown. */
 GIE_FN(const char *, config, (const struct gie_context *ctx, const char *name), (ctx, name))
+
+/* ---- Files, for importers */
+
+/* Reads exactly `size` bytes at `offset`; E_IO when the file has become shorter. `path` is for the message. */
+GIE_FN(gie_status, file_pread, (struct gie_context * ctx, int fd, const char *path, void *buf, size_t size, uint64_t offset), (ctx, fd, path, buf, size, offset))
+/* Opens a file that belongs to another one (ONNX external data): `name` is relative to the directory
+ * of `beside` and may not leave it; no symlinks, one hard link, regular. The caller closes *fd. */
+GIE_FN(gie_status, file_open_beside, (struct gie_context * ctx, const char *beside, const char *name, int *fd, uint64_t *size), (ctx, beside, name, fd, size))
