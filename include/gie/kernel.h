@@ -100,6 +100,7 @@ struct gie_problem {
   enum gie_math math;
   const char *device_kind;
   const struct gie_device_info *device;
+  void *library; /* handle of the kernel's library; NULL while no device is open */
 };
 
 /* What a variant wants of one operand or result. */
@@ -113,7 +114,8 @@ struct gie_port {
 /* A way to run a problem. All of it is part of the timing key. */
 struct gie_variant {
   size_t struct_size;
-  uint64_t config;        /* the kernel's own number: tile, split, algorithm */
+  uint64_t config;        /* the kernel's own number (tile, split, algorithm), stable over processes */
+  char label[48];         /* the same for people: "engine 34, tile 128x64"; "" is fine */
   uint32_t n_steps;       /* epilogue steps it fuses (the first n) */
   int32_t in_place;       /* operand whose buffer out[0] may overwrite, or -1 */
   bool capture_safe;      /* may run inside a graph capture */
