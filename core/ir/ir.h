@@ -76,6 +76,8 @@ gie_status ir_index_names(struct gie_graph *g);
 
 /* Ops of ops.def, then those that modules registered (core/module keeps the list). */
 const struct gie_op *ir_builtin_op(unsigned i); /* NULL past the end */
+/* By name; NULL when the op is not built in. gie_op_find() adds the ops of modules. */
+const struct gie_op *ir_builtin_find(const char *name);
 /* ONNX name, tier and operand names of a built-in op, for importers and documentation. */
 struct ir_op_doc {
   const char *onnx, *operands;
@@ -94,6 +96,10 @@ gie_status ir_attrs_set(struct gie_graph *g, struct gie_attrs *attrs, const stru
 gie_status ir_attrs_unset(struct gie_graph *g, struct gie_attrs *attrs, const char *name);
 /* Clone that becomes a body at that nesting depth; E_LIMIT when its own bodies get too deep (clone.c). */
 gie_status ir_clone_at_depth(const struct gie_graph *g, uint32_t depth, struct gie_graph **out);
+/* Text IR with the weights file beside it: reads, saves both atomically. Messages leave the path to
+ * the caller, core/module/io.c. */
+gie_status ir_read_file(struct gie_context *ctx, const char *path, struct gie_graph **out);
+gie_status ir_write_file(const struct gie_graph *g, const char *path);
 /* "node 17 \"conv1\" (conv)" for messages. */
 const char *ir_node_label(const struct gie_node *n, char *buf, size_t size);
 

@@ -31,7 +31,8 @@ struct gie_context_options {
   bool no_modules;            /* load none */
 };
 
-/* Makes a context and loads the modules. `options` may be NULL. */
+/* Makes a context and loads the modules. `options` may be NULL. On failure *out is NULL (no memory)
+ * or a context that serves for gie_error_text() and gie_context_free() only. */
 GIE_API gie_status gie_context_new(const struct gie_context_options *options, struct gie_context **out);
 /* Everything made from the context must be freed before. NULL is fine. */
 GIE_API void gie_context_free(struct gie_context *ctx);

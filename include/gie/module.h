@@ -74,8 +74,10 @@ struct gie_format {
 
 /* ---- The host ------------------------------------------------------------------------------- */
 
-/* Handed to init and valid for the process. Everything registered must stay valid as long (static
- * storage); a second registration of the same name is refused with E_MODULE. */
+/* Handed to init and valid as long as its context; a process with several contexts runs init once for
+ * each. Everything registered must stay valid for the process (static storage). A registration is
+ * refused with E_MODULE when the name is taken, a required member is NULL or init has ended; the
+ * module is then refused as a whole. */
 struct gie_host {
   size_t struct_size;
   uint16_t abi_major, abi_minor;
