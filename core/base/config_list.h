@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The config table: everything that the environment (GIE_<NAME>) or a program's options can set.
+ * Included by context.c only. A row is here when something reads it.
+ *
+ *          name           default  help */
+GIE_CONFIG("LOG", "warn", "messages on standard error: LEVEL or TOPIC:LEVEL, separated by commas; levels: error warn info debug")
+GIE_CONFIG("MODULE_PATH", "", "directories with modules, separated by colons, searched before the installed one")
