@@ -100,6 +100,11 @@ gie_status ir_clone_at_depth(const struct gie_graph *g, uint32_t depth, struct g
  * the caller, core/module/io.c. */
 gie_status ir_read_file(struct gie_context *ctx, const char *path, struct gie_graph **out);
 gie_status ir_write_file(const struct gie_graph *g, const char *path);
+/* .gie (with .weights beside it) and .dot, by suffix (text_file.c). Reading takes .gie only and
+ * verifies; messages begin with the path. */
+bool ir_is_text_path(const char *path);
+gie_status ir_read_file(struct gie_context *ctx, const char *path, struct gie_graph **out);
+gie_status ir_write_file(const struct gie_graph *g, const char *path);
 /* "node 17 \"conv1\" (conv)" for messages. */
 const char *ir_node_label(const struct gie_node *n, char *buf, size_t size);
 

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The weights file beside a text graph: constants found by the SHA-256 of their
+ * bytes. The format is in doc/ir.md; everything in the file is checked before
+ * it is believed. */
+#include "core/ir/text.h"
+#include <unistd.h>
+
+#define MAGIC "GIEWGT1\n"
+#define HEADER 16u
+#define ENTRY 48u
+#define ALIGN 64u
+
+struct entry {
+  unsigned char hash[32];
+  uint64_t offset, size;
+  struct gie_blob *blob; /* once read */
+};
+
+struct weights_in {
+  struct gie_context *ctx;
+  char *path;
+  int fd;
+  size_t n;
+  struct entry *entries;
+};
+
+static uint64_t get_u64(const unsigned char *p) {
+  uint64_t v = 0;
+  for (int i = 7; i >= 0; i--)
+    v = v << 8 | p[i];
+  return v;
+}
+
+static void put_u64(unsigned char *p, uint64_t v) {
+  for (int i = 0; i < 8; i++)
+    p[i] = (unsigned char)(v >> (8 * i));
+}
+
+char *weights_path(struct gie_context *ctx, const char *gie_path) {
+  size_t len = strlen(gie_path);
+  if (len > 4 && strcmp(gie_path + len - 4, ".gie") == 0 &&
+      gie_path[len - 5] != '/')
+    len -= 4;
+  char *path = gie_alloc(ctx, len + sizeof ".weights", 1);
+  if (path) {
+    memcpy(path, gie_path, len);
+    memcpy(path + len, ".weights", sizeof ".weights");
+  }
+  return path;
+}
+
+/* ---- Reading */
+
+/* Payloads follow the table in order, each at the next multiple of 64: anything
+ * else is damage. */
+static gie_status check_table(const struct weights_in *w,
+                              const unsigned char *table, uint64_t file_size) {
+  uint64_t at = HEADER + (uint64_t)w->n * ENTRY;
+  for (size_t i = 0; i < w->n; i++) {
+    struct entry *e = &w->entries[i];
+    memcpy(e->hash, table + i * ENTRY, 32);
+    e->offset = get_u64(table + i * ENTRY + 32);
+    e->size = get_u64(table + i * ENTRY + 40);
+    at = (at + ALIGN - 1) / ALIGN * ALIGN;
+    if (e->offset != at || at > file_size || e->size > file_size - at)
+      return gie_fail(w->ctx, GIE_E_DATA,
+                      "%s: entry %zu lies outside the file or not where it "
+                      "belongs; write the graph again",
+                      w->path, i);
+    if (i > 0 && memcmp(w->entries[i - 1].hash, e->hash, 32) >= 0)
+      return gie_fail(w->ctx, GIE_E_DATA,
+                      "%s: entry %zu is out of order; write the graph again",
+                      w->path, i);
+    at += e->size;
+  }
+  if (at != file_size)
+    return gie_fail(w->ctx, GIE_E_DATA,
+                    "%s: bytes behind the last entry; write the graph again",
+                    w->path);
+  return GIE_OK;
+}
+
+static gie_status read_table(struct weights_in *w, uint64_t file_size) {
+  unsigned char head[HEADER];
+  if (file_size < HEADER)
+    return gie_fail(w->ctx, GIE_E_DATA, "%s: too short for a weights file",
+                    w->path);
+  GIE_TRY(gie_file_pread(w->ctx, w->fd, w->path, head, HEADER, 0));
+  if (memcmp(head, MAGIC, 8) != 0)
+    return gie_fail(w->ctx, GIE_E_DATA,
+                    "%s: not a weights file of this version", w->path);
+  uint64_t n = get_u64(head + 8);
+  if (n > (file_size - HEADER) / ENTRY)
+    return gie_fail(w->ctx, GIE_E_DATA,
+                    "%s: the table of %llu entries is longer than the file",
+                    w->path, (unsigned long long)n);
+  w->n = (size_t)n;
+  w->entries = gie_alloc(w->ctx, w->n, sizeof *w->entries);
+  unsigned char *table = gie_alloc_raw(w->ctx, w->n, ENTRY);
+  gie_status s =
+      w->entries && table
+          ? gie_file_pread(w->ctx, w->fd, w->path, table, w->n * ENTRY, HEADER)
+          : GIE_E_MEMORY;
+  if (s == GIE_OK)
+    s = check_table(w, table, file_size);
+  gie_free(w->ctx, table);
+  return s;
+}
+
+gie_status weights_open(struct gie_context *ctx, const char *path,
+                        struct weights_in **out) {
+  uint64_t size;
+  struct weights_in *w = gie_alloc(ctx, 1, sizeof *w);
+  if (!w)
+    return GIE_E_MEMORY;
+  w->ctx = ctx;
+  w->fd = -1;
+  w->path = gie_alloc(ctx, strlen(path) + 1, 1);
+  gie_status s =
+      w->path ? gie_file_open(ctx, path, &w->fd, &size) : GIE_E_MEMORY;
+  if (s == GIE_OK) {
+    memcpy(w->path, path, strlen(path));
+    s = read_table(w, size);
+  }
+  if (s == GIE_OK)
+    *out = w;
+  else
+    weights_close(w);
+  return s;
+}
+
+void weights_close(struct weights_in *w) {
+  if (!w)
+    return;
+  for (size_t i = 0; w->entries && i < w->n; i++)
+    gie_blob_unref(w->entries[i].blob);
+  if (w->fd >= 0)
+    close(w->fd);
+  gie_free(w->ctx, w->entries);
+  gie_free(w->ctx, w->path);
+  gie_free(w->ctx, w);
+}
+
+static struct entry *find(struct weights_in *w, const unsigned char hash[32]) {
+  size_t low = 0, high = w->n;
+  while (low < high) {
+    size_t mid = low + (high - low) / 2;
+    int order = memcmp(hash, w->entries[mid].hash, 32);
+    if (order == 0)
+      return &w->entries[mid];
+    *(order < 0 ? &high : &low) = order < 0 ? mid : mid + 1;
+  }
+  return NULL;
+}
+
+static gie_status load(struct weights_in *w, struct entry *e) {
+  struct gie_blob *b;
+  struct gie_sha256 sha;
+  unsigned char hash[32];
+  GIE_TRY(gie_blob_new(w->ctx, (size_t)e->size, &b));
+  gie_status s = gie_file_pread(w->ctx, w->fd, w->path, gie_blob_data(b),
+                                (size_t)e->size, e->offset);
+  if (s == GIE_OK) {
+    gie_sha256_init(&sha);
+    gie_sha256_update(&sha, gie_blob_data(b), (size_t)e->size);
+    gie_sha256_final(&sha, hash);
+    if (memcmp(hash, e->hash, 32) != 0)
+      s = gie_fail(
+          w->ctx, GIE_E_DATA,
+          "%s: the bytes of an entry do not have its hash; the file is damaged",
+          w->path);
+  }
+  if (s != GIE_OK)
+    gie_blob_unref(b);
+  else
+    e->blob = b;
+  return s;
+}
+
+gie_status weights_get(struct weights_in *w, const unsigned char hash[32],
+                       size_t size, struct gie_blob **out) {
+  char hex[65];
+  struct entry *e = find(w, hash);
+  if (!e) {
+    gie_sha256_hex(hash, hex);
+    return gie_fail(w->ctx, GIE_E_DATA,
+                    "%s has no entry %s; it belongs to another text", w->path,
+                    hex);
+  }
+  if (e->size != size)
+    return gie_fail(w->ctx, GIE_E_DATA,
+                    "the constant needs %zu bytes, its entry in %s has %llu",
+                    size, w->path, (unsigned long long)e->size);
+  if (!e->blob)
+    GIE_TRY(load(w, e));
+  *out = gie_blob_ref(e->blob);
+  return GIE_OK;
+}
+
+/* ---- Writing */
+
+gie_status weights_add(struct weights_out *w, const unsigned char hash[32],
+                       const void *data, size_t size) {
+  GIE_TRY(gie_grow(w->ctx, &w->items, &w->cap, w->n + 1, sizeof *w->items));
+  struct weights_item *it = &w->items[w->n++];
+  memcpy(it->hash, hash, 32);
+  it->data = data;
+  it->size = size;
+  return GIE_OK;
+}
+
+static int by_hash(const void *a, const void *b) {
+  return memcmp(((const struct weights_item *)a)->hash,
+                ((const struct weights_item *)b)->hash, 32);
+}
+
+static void sort_unique(struct weights_out *w) {
+  size_t n = 0;
+  if (w->n)
+    qsort(w->items, w->n, sizeof *w->items, by_hash);
+  for (size_t i = 0; i < w->n; i++)
+    if (n == 0 || by_hash(&w->items[n - 1], &w->items[i]) != 0)
+      w->items[n++] = w->items[i];
+  w->n = n;
+}
+
+static gie_status write_padding(struct gie_save *save, uint64_t *at) {
+  static const unsigned char zeros[ALIGN];
+  size_t pad = (size_t)((ALIGN - *at % ALIGN) % ALIGN);
+  *at += pad;
+  return pad ? gie_save_write(save, zeros, pad) : GIE_OK;
+}
+
+gie_status weights_write(struct weights_out *w, struct gie_save *save) {
+  unsigned char row[ENTRY];
+  sort_unique(w);
+  uint64_t at = HEADER + (uint64_t)w->n * ENTRY;
+  memcpy(row, MAGIC, 8);
+  put_u64(row + 8, w->n);
+  GIE_TRY(gie_save_write(save, row, HEADER));
+  for (size_t i = 0; i < w->n; i++) {
+    at = (at + ALIGN - 1) / ALIGN * ALIGN;
+    memcpy(row, w->items[i].hash, 32);
+    put_u64(row + 32, at);
+    put_u64(row + 40, w->items[i].size);
+    GIE_TRY(gie_save_write(save, row, ENTRY));
+    at += w->items[i].size;
+  }
+  at = HEADER + (uint64_t)w->n * ENTRY;
+  for (size_t i = 0; i < w->n; i++) {
+    GIE_TRY(write_padding(save, &at));
+    GIE_TRY(gie_save_write(save, w->items[i].data, w->items[i].size));
+    at += w->items[i].size;
+  }
+  return GIE_OK;
+}
+
+void weights_out_free(struct weights_out *w) { gie_free(w->ctx, w->items); }
