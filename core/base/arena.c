@@ -12,10 +12,7 @@ struct gie_arena_chunk {
   _Alignas(ARENA_ALIGN) unsigned char data[];
 };
 
-void gie_arena_init(struct gie_arena *a, struct gie_context *ctx)
-{
-  *a = (struct gie_arena){.ctx = ctx};
-}
+void gie_arena_init(struct gie_arena *a, struct gie_context *ctx) { *a = (struct gie_arena){.ctx = ctx}; }
 
 void gie_arena_free(struct gie_arena *a)
 {
@@ -70,10 +67,7 @@ void *gie_arena_alloc(struct gie_arena *a, size_t n, size_t size)
   return p;
 }
 
-char *gie_arena_strdup(struct gie_arena *a, const char *s)
-{
-  return gie_arena_copy(a, s, strlen(s) + 1, 1);
-}
+char *gie_arena_strdup(struct gie_arena *a, const char *s) { return gie_arena_copy(a, s, strlen(s) + 1, 1); }
 
 void *gie_arena_copy(struct gie_arena *a, const void *p, size_t n, size_t size)
 {

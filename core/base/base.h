@@ -38,8 +38,14 @@ bool gie_config_row(unsigned i, const char **name, const char **def, const char 
 
 static inline bool gie_mul(size_t a, size_t b, size_t *out) { return !__builtin_mul_overflow(a, b, out); }
 static inline bool gie_add(size_t a, size_t b, size_t *out) { return !__builtin_add_overflow(a, b, out); }
-static inline bool gie_mul64(int64_t a, int64_t b, int64_t *out) { return !__builtin_mul_overflow(a, b, out); }
-static inline bool gie_add64(int64_t a, int64_t b, int64_t *out) { return !__builtin_add_overflow(a, b, out); }
+static inline bool gie_mul64(int64_t a, int64_t b, int64_t *out)
+{
+  return !__builtin_mul_overflow(a, b, out);
+}
+static inline bool gie_add64(int64_t a, int64_t b, int64_t *out)
+{
+  return !__builtin_add_overflow(a, b, out);
+}
 
 /* Grows *data (elements of `size` bytes) so that `need` fit; doubles. *cap is updated. */
 gie_status gie_grow(struct gie_context *ctx, void *data, size_t *cap, size_t need, size_t size);

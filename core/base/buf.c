@@ -2,10 +2,7 @@
 /* Text buffer: grows as text is put; the first failure sticks, so that writers check once at the end. */
 #include "core/base/base.h"
 
-void gie_buf_init(struct gie_buf *b, struct gie_context *ctx)
-{
-  *b = (struct gie_buf){.ctx = ctx};
-}
+void gie_buf_init(struct gie_buf *b, struct gie_context *ctx) { *b = (struct gie_buf){.ctx = ctx}; }
 
 void gie_buf_free(struct gie_buf *b)
 {
@@ -35,10 +32,7 @@ void gie_buf_put(struct gie_buf *b, const void *p, size_t n)
   b->data[b->len] = '\0';
 }
 
-void gie_buf_puts(struct gie_buf *b, const char *s)
-{
-  gie_buf_put(b, s, strlen(s));
-}
+void gie_buf_puts(struct gie_buf *b, const char *s) { gie_buf_put(b, s, strlen(s)); }
 
 void gie_buf_printf(struct gie_buf *b, const char *fmt, ...)
 {
@@ -69,7 +63,8 @@ void gie_buf_escape(struct gie_buf *b, const char *s, size_t n)
   for (size_t i = 0; i < n; i++) {
     unsigned char c = (unsigned char)s[i];
     size_t run = 0;
-    while (i + run < n && (unsigned char)s[i + run] >= 0x20 && s[i + run] != 0x7f && s[i + run] != '"' && s[i + run] != '\\')
+    while (i + run < n && (unsigned char)s[i + run] >= 0x20 && s[i + run] != 0x7f && s[i + run] != '"' &&
+           s[i + run] != '\\')
       run++;
     if (run) {
       gie_buf_put(b, s + i, run);

@@ -37,8 +37,9 @@ static size_t escaped_put(char *out, unsigned char c)
     return 1;
   }
   char text[8];
-  int n = c == '\n' ? snprintf(text, sizeof text, "\\n") : c == '\t' ? snprintf(text, sizeof text, "\\t")
-                                                                     : snprintf(text, sizeof text, "\\x%02x", c);
+  int n = c == '\n'   ? snprintf(text, sizeof text, "\\n")
+          : c == '\t' ? snprintf(text, sizeof text, "\\t")
+                      : snprintf(text, sizeof text, "\\x%02x", c);
   if (out)
     memcpy(out, text, (size_t)n);
   return (size_t)n;
@@ -140,7 +141,8 @@ static int filter_level(const char *filter, const char *topic)
   return level;
 }
 
-void gie_vlog(struct gie_context *ctx, enum gie_log_level level, const char *module, const char *fmt, va_list ap)
+void gie_vlog(struct gie_context *ctx, enum gie_log_level level, const char *module, const char *fmt,
+              va_list ap)
 {
   if (!ctx || level > ctx->log_level || (int)level > filter_level(gie_config(ctx, "LOG"), module))
     return;
@@ -168,8 +170,11 @@ static void *alloc_bytes(struct gie_context *ctx, size_t n, size_t size, bool ze
   size_t bytes;
   void *p = NULL;
   if (!gie_mul(n, size, &bytes) || bytes > PTRDIFF_MAX)
-    return gie_fail(ctx, GIE_E_MEMORY, "%zu elements of %zu bytes are more than the address space holds", n, size), NULL;
-  bool injected = ctx && ctx->fail_alloc_after >= 0 && __atomic_fetch_sub(&ctx->fail_alloc_after, 1, __ATOMIC_RELAXED) == 1;
+    return gie_fail(ctx, GIE_E_MEMORY, "%zu elements of %zu bytes are more than the address space holds", n,
+                    size),
+           NULL;
+  bool injected = ctx && ctx->fail_alloc_after >= 0 &&
+                  __atomic_fetch_sub(&ctx->fail_alloc_after, 1, __ATOMIC_RELAXED) == 1;
   if (injected || posix_memalign(&p, ALLOC_ALIGN, bytes ? bytes : 1) != 0)
     return gie_fail(ctx, GIE_E_MEMORY, "out of memory (%zu bytes wanted)", bytes), NULL;
   if (zero)
@@ -177,10 +182,7 @@ static void *alloc_bytes(struct gie_context *ctx, size_t n, size_t size, bool ze
   return p;
 }
 
-void *gie_alloc(struct gie_context *ctx, size_t n, size_t size)
-{
-  return alloc_bytes(ctx, n, size, true);
-}
+void *gie_alloc(struct gie_context *ctx, size_t n, size_t size) { return alloc_bytes(ctx, n, size, true); }
 
 void *gie_alloc_raw(struct gie_context *ctx, size_t n, size_t size)
 {
@@ -286,7 +288,9 @@ static gie_status config_read(struct gie_context *ctx, const char *const *settin
   const char *filter = gie_config(ctx, "LOG");
   int level = filter ? filter_level(filter, NULL) : GIE_LOG_WARN;
   if (level < 0)
-    return gie_fail(ctx, GIE_E_CONFIG, "GIE_LOG=%s is not a list of LEVEL or TOPIC:LEVEL with levels error, warn, info, debug", filter);
+    return gie_fail(ctx, GIE_E_CONFIG,
+                    "GIE_LOG=%s is not a list of LEVEL or TOPIC:LEVEL with levels error, warn, info, debug",
+                    filter);
   ctx->log_level = (enum gie_log_level)level;
   return GIE_OK;
 }
@@ -294,7 +298,9 @@ static gie_status config_read(struct gie_context *ctx, const char *const *settin
 /* ---- Life */
 
 /* Member of a versioned options struct, or a zero where the caller's is too short to have it. */
-#define OPTION(o, member) ((o) && (o)->struct_size >= offsetof(struct gie_context_options, member) + sizeof (o)->member ? (o)->member : 0)
+#define OPTION(o, member)                                                                                    \
+  ((o) && (o)->struct_size >= offsetof(struct gie_context_options, member) + sizeof(o)->member ? (o)->member \
+                                                                                               : 0)
 
 gie_status gie_context_init(const struct gie_context_options *options, struct gie_context **out)
 {

@@ -30,7 +30,8 @@ static gie_status open_status(int error)
 }
 
 /* Takes fd: gives it out as a regular file of *size bytes, or closes it and fails with `status`. */
-static gie_status accept_regular(struct gie_context *ctx, const char *path, int fd, gie_status status, struct stat *st)
+static gie_status accept_regular(struct gie_context *ctx, const char *path, int fd, gie_status status,
+                                 struct stat *st)
 {
   if (fstat(fd, st) != 0)
     status = gie_fail(ctx, GIE_E_IO, "%s: %s", path, strerror(errno));
@@ -61,7 +62,8 @@ gie_status gie_file_open(struct gie_context *ctx, const char *path, int *fd, uin
   return GIE_OK;
 }
 
-gie_status gie_file_pread(struct gie_context *ctx, int fd, const char *path, void *buf, size_t size, uint64_t offset)
+gie_status gie_file_pread(struct gie_context *ctx, int fd, const char *path, void *buf, size_t size,
+                          uint64_t offset)
 {
   if (offset > INT64_MAX || size > INT64_MAX - offset)
     return gie_fail(ctx, GIE_E_IO, "%s: offset %llu is beyond any file", path, (unsigned long long)offset);
@@ -88,7 +90,8 @@ gie_status gie_file_read(struct gie_context *ctx, const char *path, size_t max, 
   char *text = NULL;
   gie_status status = GIE_OK;
   if (n > max || n >= SIZE_MAX)
-    status = gie_fail(ctx, GIE_E_LIMIT, "%s: %llu bytes, at most %zu are read", path, (unsigned long long)n, max);
+    status = gie_fail(ctx, GIE_E_LIMIT, "%s: %llu bytes, at most %zu are read", path, (unsigned long long)n,
+                      max);
   else if (!(text = gie_alloc_raw(ctx, (size_t)n + 1, 1)))
     status = gie_error_prefix(ctx, GIE_E_MEMORY, "%s", path);
   else
@@ -113,7 +116,8 @@ gie_status gie_file_read(struct gie_context *ctx, const char *path, size_t max, 
 
 static gie_status beside_refused(struct gie_context *ctx, const char *name, const char *why)
 {
-  return gie_fail(ctx, GIE_E_DATA, "file \"%s\" is refused: %s; put it beside the file that names it", name, why);
+  return gie_fail(ctx, GIE_E_DATA, "file \"%s\" is refused: %s; put it beside the file that names it", name,
+                  why);
 }
 
 /* Opens the directory that holds `path`. */
@@ -132,7 +136,8 @@ static int open_parent(const char *path)
 }
 
 /* Status and text for a component that could not be opened. */
-static gie_status beside_failed(struct gie_context *ctx, const char *name, int dir, const char *part, int error)
+static gie_status beside_failed(struct gie_context *ctx, const char *name, int dir, const char *part,
+                                int error)
 {
   struct stat st;
   if (error == ELOOP || (fstatat(dir, part, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode)))
@@ -140,7 +145,8 @@ static gie_status beside_failed(struct gie_context *ctx, const char *name, int d
   return gie_fail(ctx, open_status(error), "file \"%s\": %s", name, strerror(error));
 }
 
-gie_status gie_file_open_beside(struct gie_context *ctx, const char *beside, const char *name, int *fd, uint64_t *size)
+gie_status gie_file_open_beside(struct gie_context *ctx, const char *beside, const char *name, int *fd,
+                                uint64_t *size)
 {
   char part[NAME_MAX + 1];
   if (!*name || *name == '/')

@@ -18,10 +18,7 @@ static uint64_t map_hash(const char *key)
   return h ^ h >> 32;
 }
 
-void gie_map_init(struct gie_map *m, struct gie_context *ctx)
-{
-  *m = (struct gie_map){.ctx = ctx};
-}
+void gie_map_init(struct gie_map *m, struct gie_context *ctx) { *m = (struct gie_map){.ctx = ctx}; }
 
 void gie_map_free(struct gie_map *m)
 {

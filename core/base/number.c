@@ -7,15 +7,9 @@
 
 #define NUMBER_TOKEN 1024 /* characters of a number that are looked at; longer ones are refused */
 
-static bool is_digit(char c)
-{
-  return c >= '0' && c <= '9';
-}
+static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-static bool is_xdigit(char c)
-{
-  return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-}
+static bool is_xdigit(char c) { return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
 
 /* strtod as in the C locale. glibc's newlocale gives a static object for "C", so this is cheap. */
 static double c_strtod(const char *s, bool *overflow)
@@ -51,7 +45,7 @@ static bool print_special(double v, char buf[GIE_NUMBER_MAX])
 {
   const char *text = isnan(v) ? "nan" : isinf(v) ? (v < 0 ? "-inf" : "inf") : NULL;
   if (text)
-    strcpy(buf, text);
+    memcpy(buf, text, strlen(text) + 1);
   return text != NULL;
 }
 
@@ -59,7 +53,7 @@ static bool print_special(double v, char buf[GIE_NUMBER_MAX])
 static char *with_point(char buf[GIE_NUMBER_MAX])
 {
   if (!strpbrk(buf, ".einx"))
-    strcat(buf, ".0");
+    memcpy(buf + strlen(buf), ".0", sizeof ".0");
   return buf;
 }
 
@@ -107,7 +101,8 @@ static const char *number_end(const char *s, const char *end)
     s++;
   if (end - s >= 3 && (memcmp(s, "inf", 3) == 0 || memcmp(s, "nan", 3) == 0))
     return s + 3;
-  bool hex = end - s >= 3 && s[0] == '0' && (s[1] == 'x' || s[1] == 'X') && (is_xdigit(s[2]) || (end - s >= 4 && s[2] == '.' && is_xdigit(s[3])));
+  bool hex = end - s >= 3 && s[0] == '0' && (s[1] == 'x' || s[1] == 'X') &&
+             (is_xdigit(s[2]) || (end - s >= 4 && s[2] == '.' && is_xdigit(s[3])));
   if (hex)
     s += 2;
   const char *whole = s;

@@ -37,7 +37,8 @@ static bool is_temp_of(const char *entry, const char *target)
   if (entry[0] != '.' || strncmp(entry + 1, target, n) != 0 || strlen(entry + 1 + n) != SUFFIX_LENGTH)
     return false;
   const char *suffix = entry + 1 + n;
-  return suffix[0] == '.' && strspn(suffix + 1, "0123456789abcdef") == SUFFIX_DIGITS && strcmp(suffix + 1 + SUFFIX_DIGITS, ".tmp") == 0;
+  return suffix[0] == '.' && strspn(suffix + 1, "0123456789abcdef") == SUFFIX_DIGITS &&
+         strcmp(suffix + 1 + SUFFIX_DIGITS, ".tmp") == 0;
 }
 
 /* Removes temporaries of this target that no living process holds. Failures do not matter. */
@@ -89,7 +90,8 @@ static gie_status temp_name(struct gie_save *s)
   s->temp = gie_alloc(s->ctx, size, 1);
   if (!s->temp)
     return GIE_E_MEMORY;
-  snprintf(s->temp, size, "%.*s.%s.%016llx.tmp", (int)(base - s->path), s->path, base, (unsigned long long)random);
+  snprintf(s->temp, size, "%.*s.%s.%016llx.tmp", (int)(base - s->path), s->path, base,
+           (unsigned long long)random);
   return GIE_OK;
 }
 
@@ -184,12 +186,12 @@ gie_status gie_save_write(struct gie_save *s, const void *p, size_t n)
  * would race with other threads. */
 static mode_t default_mode(void)
 {
-  unsigned umask_bits = 077;
+  unsigned long umask_bits = 077;
   char line[128];
   FILE *f = fopen("/proc/self/status", "re");
   while (f && fgets(line, sizeof line, f))
-    if (sscanf(line, "Umask: %o", &umask_bits) == 1)
-      break;
+    if (strncmp(line, "Umask:", 6) == 0)
+      umask_bits = strtoul(line + 6, NULL, 8);
   if (f)
     fclose(f);
   return (mode_t)(0666 & ~umask_bits);
@@ -205,10 +207,12 @@ gie_status gie_save_commit(struct gie_save *s)
   gie_status status = GIE_OK;
   if (fchmod(s->fd, mode) != 0 || fsync(s->fd) != 0) {
     status = save_failed(s, GIE_E_IO, errno);
-  } else if ((dir_fd = open_dir(s)) < 0 || renameat(dir_fd, base_name(s->temp), dir_fd, base_name(s->path)) != 0) {
+  } else if ((dir_fd = open_dir(s)) < 0 ||
+             renameat(dir_fd, base_name(s->temp), dir_fd, base_name(s->path)) != 0) {
     status = save_failed(s, GIE_E_CREATE, errno);
   } else if (fsync(dir_fd) != 0 && errno != EINVAL) { /* EINVAL: a file system that cannot */
-    status = gie_fail(s->ctx, GIE_E_IO, "%s: written, but its directory is not safely on disk: %s", s->path, strerror(errno));
+    status = gie_fail(s->ctx, GIE_E_IO, "%s: written, but its directory is not safely on disk: %s", s->path,
+                      strerror(errno));
     save_end(s);
   }
   if (dir_fd >= 0)
