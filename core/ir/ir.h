@@ -42,14 +42,14 @@ struct gie_graph {
   const char **symbols;
   size_t n_symbols, cap_symbols;
   struct gie_attrs meta;
-  struct gie_map names; /* value name → id */
-  uint32_t fresh;       /* counter for fresh names */
+  struct gie_map names;       /* value name → id */
+  uint32_t fresh;             /* counter for fresh names */
   struct gie_op **opaque_ops; /* one op struct per opaque name */
   size_t n_opaque, cap_opaque;
-  uint32_t depth;       /* nesting of a body; 0 at the top */
+  uint32_t depth;            /* nesting of a body; 0 at the top */
   struct gie_graph **bodies; /* owned: graphs of attributes */
   size_t n_bodies, cap_bodies;
-  struct gie_blob **blobs;   /* references held by tensor attributes */
+  struct gie_blob **blobs; /* references held by tensor attributes */
   size_t n_blobs, cap_blobs;
 };
 
@@ -64,7 +64,8 @@ static inline struct ir_node *ir_node(const struct gie_graph *g, gie_id id)
 }
 
 /* A new value with a checked name (NULL: fresh), in the name map (value.c). */
-gie_status ir_value_new(struct gie_graph *g, const char *name, enum gie_value_kind kind, struct ir_value **out);
+gie_status ir_value_new(struct gie_graph *g, const char *name, enum gie_value_kind kind,
+                        struct ir_value **out);
 /* Takes a value out of the name map and marks it dead; its constant is released. */
 void ir_value_kill(struct gie_graph *g, struct ir_value *v);
 /* Operand slots keep the use lists: the only functions that change node->in (node.c). */
@@ -74,7 +75,11 @@ gie_status ir_opaque_op(struct gie_graph *g, const char *name, const struct gie_
 /* Rebuilds the name map from the live values. */
 gie_status ir_index_names(struct gie_graph *g);
 
-/* Ops of ops.def, then those that modules registered (core/module keeps the list). */
+/* Element i of an integer or bool array; false for another dtype and where an u64 does not fit (value.c). */
+bool ir_int_at(enum gie_dtype dtype, const char *p, size_t i, int64_t *out);
+
+/* ---- Built-in ops (ops.c) */
+
 const struct gie_op *ir_builtin_op(unsigned i); /* NULL past the end */
 /* By name; NULL when the op is not built in. gie_op_find() adds the ops of modules. */
 const struct gie_op *ir_builtin_find(const char *name);
@@ -84,11 +89,34 @@ struct ir_op_doc {
   int tier;
 };
 const struct ir_op_doc *ir_builtin_doc(unsigned i);
+const struct ir_op_doc *ir_op_doc(const struct gie_op *op); /* NULL: not built in */
+/* Declaration of operand i of a built-in op: "b?" is optional, "axes:i64" has a dtype of its own. */
+struct ir_operand {
+  const char *name;
+  int name_len;
+  bool optional;
+  uint32_t dtypes; /* GIE_DT set; 0: that of operand 0 */
+};
+bool ir_op_operand(const struct gie_op *op, uint32_t i, struct ir_operand *out); /* false: none is declared */
 
-/* Inference of one node on a graph (types of operands from the graph, results written back). */
-gie_status ir_infer_node(struct gie_graph *g, struct ir_node *n);
-/* Checks arity, attribute names, kinds and presence against the op. */
+/* ---- Checks and inference of one node. Messages name the node. */
+
+/* Arity, attribute names, kinds and presence, steps, against the op (check.c). */
 gie_status ir_check_node(const struct gie_graph *g, const struct gie_node *n);
+/* Types of the results from those of the operands, epilogue included; out has room for n_out. The elements
+ * of result 0 go to known (room for GIE_MAX_KNOWN), *n_known stays UINT32_MAX when they are not known
+ * (infer.c). An opaque node's results keep the types they have. */
+gie_status ir_infer_types(const struct gie_graph *g, const struct gie_node *n, struct gie_type *out,
+                          struct gie_dim *known, uint32_t *n_known);
+/* Infers and writes types and known elements into the results. What inference does not know stays as it
+ * was; what it knows replaces the old. */
+gie_status ir_infer_node(struct gie_graph *g, struct ir_node *n);
+/* The same for a node whose results have declared types: E_SHAPE or E_TYPE when inference contradicts one. */
+gie_status ir_infer_declared(struct gie_graph *g, struct ir_node *n);
+/* Two statements about one tensor: *out takes from each what it knows, numbers before symbols. false when
+ * they contradict each other. */
+bool ir_type_merge(const struct gie_type *a, const struct gie_type *b, struct gie_type *out);
+
 /* Copies attributes into the graph's arena (bodies are cloned) (attrs.c). */
 gie_status ir_copy_attrs(struct gie_graph *g, const struct gie_attrs *from, struct gie_attrs *to);
 /* Adds or overwrites one attribute of a list, takes one out. */
@@ -107,8 +135,5 @@ gie_status ir_read_file(struct gie_context *ctx, const char *path, struct gie_gr
 gie_status ir_write_file(const struct gie_graph *g, const char *path);
 /* "node 17 \"conv1\" (conv)" for messages. */
 const char *ir_node_label(const struct gie_node *n, char *buf, size_t size);
-
-/* Fails with the node named: GIE_E_SHAPE "node 17 "conv1" (conv): <text>". */
-GIE_PRINTF(3, 4) gie_status ir_node_fail(const struct gie_infer *x, gie_status status, const char *fmt, ...);
 
 #endif

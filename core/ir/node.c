@@ -184,7 +184,7 @@ static gie_status fill_node(struct gie_graph *g, struct ir_node *n, const struct
   if (!n->pub.name)
     return GIE_E_MEMORY;
   GIE_TRY(ir_check_node(g, &n->pub));
-  return n->pub.op->flags & GIE_OP_OPAQUE ? GIE_OK : ir_infer_node(g, n);
+  return spec->out_types ? ir_infer_declared(g, n) : ir_infer_node(g, n);
 }
 
 static void drop_node(struct gie_graph *g, struct ir_node *n)

@@ -286,8 +286,7 @@ const void *gie_value_bytes(const struct gie_graph *g, gie_id value, size_t *siz
   return (const char *)gie_blob_data(v->pub.data.blob) + v->pub.data.offset;
 }
 
-/* Element i of an integer or bool array; false where an u64 does not fit. */
-static bool int_at(enum gie_dtype dtype, const char *p, size_t i, int64_t *out)
+bool ir_int_at(enum gie_dtype dtype, const char *p, size_t i, int64_t *out)
 {
 #define INT_AT(T)                                                                                                      \
   do {                                                                                                                 \
@@ -330,7 +329,7 @@ bool gie_value_ints(const struct gie_graph *g, gie_id value, int64_t *out, uint3
   if (count > max)
     return false;
   for (size_t i = 0; i < count; i++) {
-    if (bytes ? !int_at(v->pub.type.dtype, bytes, i, &out[i]) : !gie_dim_is_num(v->pub.known[i]))
+    if (bytes ? !ir_int_at(v->pub.type.dtype, bytes, i, &out[i]) : !gie_dim_is_num(v->pub.known[i]))
       return false;
     if (!bytes)
       out[i] = v->pub.known[i].b;
