@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a run cost: time by node, bytes by category. */
+#include "core/run/run.h"
+#include <time.h>
+
+double run_now(void)
+{
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+bool gie_exec_profile(const struct gie_exec *x, uint32_t i, struct gie_node_profile *out)
+{
+  const struct run_spec *s = x->current;
+  if (!s || i >= s->n_static + s->n_tail)
+    return false;
+  const struct run_step *step = &s->steps[i];
+  const struct gie_node *n = gie_node_get(s->graph, step->node);
+  *out = (struct gie_node_profile){n->id, n->name, n->op->name, step->kernel, step->seconds};
+  return true;
+}
+
+gie_status gie_exec_memory(const struct gie_exec *x, struct gie_memory_report *out)
+{
+  const struct run_spec *s = x->current;
+  if (!s)
+    return gie_fail(x->ctx, GIE_E_USAGE,
+                    "the memory is not planned yet; run once, so that all shapes are known");
+  uint64_t inputs = 0;
+  for (uint32_t i = 0; i < x->n_inputs; i++)
+    inputs += x->inputs[i].block.bytes;
+  *out = (struct gie_memory_report){
+      .struct_size = sizeof *out,
+      .constants = run_weights_bytes(&x->weights) + (x->has_host ? run_weights_bytes(&x->host_weights) : 0),
+      .activations = s->plan.activations,
+      .workspace = s->plan.workspace,
+      .inputs = inputs,
+      .outputs = s->plan.outputs,
+      .unshared = s->unshared,
+  };
+  return GIE_OK;
+}
