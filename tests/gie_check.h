@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What unit tests share: the main function over a list of tests, contexts, and checks that show the
+ * error text when they fail. */
+#ifndef GIE_TESTS_GIE_CHECK_H
+#define GIE_TESTS_GIE_CHECK_H
+
+#include "core/base/base.h"
+#include <check.h>
+#include <gie/gie.h>
+
+/* GIE_TESTS_MAIN("name", test_a, test_b): runs them, each in its own process unless CK_FORK=no. */
+#define GIE_TESTS_MAIN(name, ...)                                           \
+  int main(void)                                                            \
+  {                                                                         \
+    const TTest *const tests[] = {__VA_ARGS__};                             \
+    Suite *suite = suite_create(name);                                      \
+    TCase *tcase = tcase_create(name);                                      \
+    tcase_set_timeout(tcase, 300);                                          \
+    for (size_t gie_i = 0; gie_i < sizeof tests / sizeof tests[0]; gie_i++) \
+      tcase_add_test(tcase, tests[gie_i]);                                  \
+    suite_add_tcase(suite, tcase);                                          \
+    SRunner *runner = srunner_create(suite);                                \
+    srunner_run_all(runner, CK_ENV);                                        \
+    int failed = srunner_ntests_failed(runner);                             \
+    srunner_free(runner);                                                   \
+    return failed != 0;                                                     \
+  }
+
+#define ck_gie(ctx, expr, wanted)                                                                \
+  do {                                                                                           \
+    gie_status ck_got = (expr), ck_want = (wanted);                                              \
+    ck_assert_msg(ck_got == ck_want, "%s: %s instead of %s: %s", #expr, gie_status_name(ck_got), \
+                  gie_status_name(ck_want), gie_error_text(ctx));                                \
+  } while (0)
+#define ck_gie_ok(ctx, expr) ck_gie(ctx, expr, GIE_OK)
+
+/* A context without modules whose log goes nowhere. */
+static inline void check_no_log(void *user, enum gie_log_level level, const char *module, const char *text)
+{
+  (void)user, (void)level, (void)module, (void)text;
+}
+
+static inline struct gie_context *check_context(void)
+{
+  struct gie_context_options options = {.struct_size = sizeof options,
+                                        .log = check_no_log,
+                                        .no_modules = true};
+  struct gie_context *ctx = NULL;
+  ck_assert_int_eq(gie_context_init(&options, &ctx), GIE_OK);
+  return ctx;
+}
+
+#endif
