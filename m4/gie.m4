@@ -61,9 +61,9 @@ AS_VAR_IF([enable_sanitizers],[no],
    GIE_DEFS_LDFLAGS=
    GIE_TRY_LDFLAG([GIE_DEFS_LDFLAGS],[-Wl,-z,defs])],
   [AS_VAR_IF([enable_sanitizers],[yes],[enable_sanitizers=address,undefined])
-   gie_flag="-fsanitize=$enable_sanitizers"
-   GIE_CFLAGS="$GIE_CFLAGS $gie_flag -fno-sanitize-recover=all -fno-omit-frame-pointer"
-   GIE_LDFLAGS="$gie_flag"
+   GIE_SANITIZE="-fsanitize=$enable_sanitizers"
+   GIE_CFLAGS="$GIE_CFLAGS $GIE_SANITIZE -fno-sanitize-recover=all -fno-omit-frame-pointer"
+   GIE_LDFLAGS=$GIE_SANITIZE
    AC_DEFINE([GIE_SANITIZERS],[1],[Define to 1 when built with sanitizers.])])
 AC_MSG_CHECKING([whether $CC makes position-independent programs])
 AC_COMPILE_IFELSE([AC_LANG_PROGRAM([@%:@if !defined __PIE__
@@ -79,5 +79,6 @@ GIE_MODULE_LDFLAGS="$GIE_LDFLAGS $GIE_DEFS_LDFLAGS -module -avoid-version -share
 AC_SUBST([GIE_MODULE_LDFLAGS])
 AC_SUBST([GIE_CFLAGS])
 AC_SUBST([GIE_LDFLAGS])
+AC_SUBST([GIE_SANITIZE])
 AC_SUBST([GIE_DEFS_LDFLAGS])
 AC_SUBST([GIE_PROGRAM_LDFLAGS])])

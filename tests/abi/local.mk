@@ -1,0 +1,1 @@
+TESTS += tests/abi/headers.sh tests/abi/layout.sh
