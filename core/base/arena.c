@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Arena: many small allocations that are freed together. */
+/* Arena: many small allocations that are freed together; and arrays that grow. */
 #include "core/base/base.h"
 
 #define ARENA_ALIGN 16
@@ -75,4 +75,24 @@ void *gie_arena_copy(struct gie_arena *a, const void *p, size_t n, size_t size)
   if (q && n && size)
     memcpy(q, p, n * size);
   return q;
+}
+
+gie_status gie_grow(struct gie_context *ctx, void *data, size_t *cap, size_t need, size_t size)
+{
+  void *old, *new;
+  if (need <= *cap)
+    return GIE_OK;
+  size_t want = *cap < 8 ? 8 : *cap;
+  if (!gie_mul(want, 2, &want) || want < need)
+    want = need;
+  memcpy(&old, data, sizeof old);
+  new = gie_alloc(ctx, want, size);
+  if (!new)
+    return GIE_E_MEMORY;
+  if (*cap)
+    memcpy(new, old, *cap * size);
+  gie_free(ctx, old);
+  memcpy(data, &new, sizeof new);
+  *cap = want;
+  return GIE_OK;
 }

@@ -195,26 +195,6 @@ void gie_free(struct gie_context *ctx, void *p)
   free(p);
 }
 
-gie_status gie_grow(struct gie_context *ctx, void *data, size_t *cap, size_t need, size_t size)
-{
-  void *old, *new;
-  if (need <= *cap)
-    return GIE_OK;
-  size_t want = *cap < 8 ? 8 : *cap;
-  if (!gie_mul(want, 2, &want) || want < need)
-    want = need;
-  memcpy(&old, data, sizeof old);
-  new = gie_alloc(ctx, want, size);
-  if (!new)
-    return GIE_E_MEMORY;
-  if (*cap)
-    memcpy(new, old, *cap * size);
-  gie_free(ctx, old);
-  memcpy(data, &new, sizeof new);
-  *cap = want;
-  return GIE_OK;
-}
-
 /* ---- Config table */
 
 static const struct config_row {

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Nodes that stay as they are: operators nobody knows, and known ones in a form that the IR cannot
+ * express. They keep operands, results, attributes and bodies, so that `gie check` can list them all at once
+ * and a graph with them can still be looked at. Operators of modules come this way too. */
+#include "plugins/onnx/onnx.h"
+
+/* What has to be given back after the node was added. */
+struct raw {
+  struct onnx_node *n;
+  struct gie_attr *v;
+  uint32_t count, cap;
+  struct onnx_capture *captures;
+  size_t n_captures;
+};
+
+static void raw_free(struct raw *r)
+{
+  for (uint32_t i = 0; i < r->count; i++) {
+    if (r->v[i].kind == GIE_ATTR_GRAPH)
+      gie_graph_free(r->v[i].u.g);
+    else if (r->v[i].kind == GIE_ATTR_TENSOR)
+      gie_blob_unref(r->v[i].u.t->data.blob);
+  }
+}
+
+static void *temp(struct raw *r, size_t n, size_t size)
+{
+  return gie_arena_alloc(&r->n->im->arena, n + 1, size);
+}
+
+/* Room for one more attribute; NULL when out of memory. `index` >= 0 is an element of a list that the IR has
+ * no list for: "name.0", "name.1". */
+static struct gie_attr *next_attr(struct raw *r, const char *name, int index)
+{
+  if (index >= 0) {
+    size_t size = strlen(name) + 16;
+    char *numbered = temp(r, size, 1);
+    if (!numbered)
+      return NULL;
+    snprintf(numbered, size, "%s.%d", name, index);
+    name = numbered;
+  }
+  if (r->count == r->cap) {
+    uint32_t cap = r->cap ? 2 * r->cap : 8;
+    struct gie_attr *v = temp(r, cap, sizeof *v);
+    if (!v)
+      return NULL;
+    if (r->count)
+      memcpy(v, r->v, r->count * sizeof *v);
+    r->v = v;
+    r->cap = cap;
+  }
+  r->v[r->count] = (struct gie_attr){.name = name};
+  return &r->v[r->count];
+}
+
+static char *copy_bytes(struct raw *r, ProtobufCBinaryData b)
+{
+  char *s = temp(r, b.len, 1);
+  if (s && b.len)
+    memcpy(s, b.data, b.len);
+  return s;
+}
+
+static gie_status put_string(struct raw *r, const char *name, int index, const char *s, size_t len)
+{
+  struct gie_attr *a = next_attr(r, name, index);
+  if (!a || !s)
+    return GIE_E_MEMORY;
+  a->kind = GIE_ATTR_STRING;
+  a->n = (uint32_t)len;
+  a->u.s = s;
+  r->count++;
+  return GIE_OK;
+}
+
+static gie_status put_tensor(struct raw *r, const char *name, int index, const Onnx__Tensor *t)
+{
+  if (!t)
+    return gie_fail(r->n->ctx, GIE_E_ATTR, "attribute %s has no tensor", name);
+  if (onnx_dtype_name(t->data_type) && !onnx_dtype(t->data_type))
+    return put_string(r, name, index, "tensor of a type that is not supported", 38);
+  struct gie_attr *a = next_attr(r, name, index);
+  struct gie_tensor_attr *tensor = temp(r, 1, sizeof *tensor);
+  if (!a || !tensor)
+    return GIE_E_MEMORY;
+  gie_status st = onnx_tensor(r->n->im, t, &tensor->type, &tensor->data);
+  if (st != GIE_OK)
+    return gie_error_prefix(r->n->ctx, st, "attribute %s", name);
+  a->kind = GIE_ATTR_TENSOR;
+  a->u.t = tensor;
+  r->count++;
+  return GIE_OK;
+}
+
+static gie_status put_graph(struct raw *r, const char *name, int index, const Onnx__Graph *proto)
+{
+  struct gie_graph *g;
+  if (!proto)
+    return gie_fail(r->n->ctx, GIE_E_ATTR, "attribute %s has no graph", name);
+  struct gie_attr *a = next_attr(r, name, index);
+  if (!a)
+    return GIE_E_MEMORY;
+  gie_status st = onnx_graph(r->n->im, proto, r->n->scope, r->captures, r->n_captures, &g);
+  if (st != GIE_OK)
+    return gie_error_prefix(r->n->ctx, st, "%s", name);
+  a->kind = GIE_ATTR_GRAPH;
+  a->u.g = g;
+  r->count++;
+  return GIE_OK;
+}
+
+static gie_status put_floats(struct raw *r, const char *name, const Onnx__Attribute *p)
+{
+  struct gie_attr *a = next_attr(r, name, -1);
+  double *v = temp(r, p->n_floats, sizeof *v);
+  if (!a || !v)
+    return GIE_E_MEMORY;
+  for (size_t i = 0; i < p->n_floats; i++)
+    v[i] = (double)p->floats[i];
+  a->kind = GIE_ATTR_FLOATS;
+  a->n = (uint32_t)p->n_floats;
+  a->u.fs = v;
+  r->count++;
+  return GIE_OK;
+}
+
+static gie_status put_strings(struct raw *r, const char *name, const Onnx__Attribute *p)
+{
+  struct gie_attr *a = next_attr(r, name, -1);
+  const char **v = temp(r, p->n_strings, sizeof *v);
+  if (!a || !v)
+    return GIE_E_MEMORY;
+  for (size_t i = 0; i < p->n_strings; i++)
+    if (!(v[i] = copy_bytes(r, p->strings[i])))
+      return GIE_E_MEMORY;
+  a->kind = GIE_ATTR_STRINGS;
+  a->n = (uint32_t)p->n_strings;
+  a->u.ss = v;
+  r->count++;
+  return GIE_OK;
+}
+
+static gie_status put_number(struct raw *r, const char *name, const Onnx__Attribute *p, int type)
+{
+  struct gie_attr *a = next_attr(r, name, -1);
+  if (!a)
+    return GIE_E_MEMORY;
+  a->kind = type == ONNX_A_INT ? GIE_ATTR_INT : type == ONNX_A_FLOAT ? GIE_ATTR_FLOAT : GIE_ATTR_INTS;
+  if (type == ONNX_A_INT)
+    a->u.i = p->i;
+  else if (type == ONNX_A_FLOAT)
+    a->u.f = (double)p->f;
+  else
+    a->u.is = p->ints;
+  a->n = type == ONNX_A_INTS ? (uint32_t)p->n_ints : 0;
+  r->count++;
+  return GIE_OK;
+}
+
+static gie_status put_attr(struct raw *r, const struct onnx_attr *attr)
+{
+  const Onnx__Attribute *p = attr->a;
+  int type = onnx_attr_type(p);
+  gie_status st = GIE_OK;
+  switch (type) {
+  case ONNX_A_FLOAT:
+  case ONNX_A_INT:
+  case ONNX_A_INTS:
+    return put_number(r, attr->name, p, type);
+  case ONNX_A_FLOATS:
+    return put_floats(r, attr->name, p);
+  case ONNX_A_STRING:
+    return put_string(r, attr->name, -1, copy_bytes(r, p->s), p->s.len);
+  case ONNX_A_STRINGS:
+    return put_strings(r, attr->name, p);
+  case ONNX_A_TENSOR:
+    return put_tensor(r, attr->name, -1, p->t);
+  case ONNX_A_GRAPH:
+    return put_graph(r, attr->name, -1, p->g);
+  case ONNX_A_TENSORS:
+    for (size_t i = 0; st == GIE_OK && i < p->n_tensors; i++)
+      st = put_tensor(r, attr->name, (int)i, p->tensors[i]);
+    return st;
+  case ONNX_A_GRAPHS:
+    for (size_t i = 0; st == GIE_OK && i < p->n_graphs; i++)
+      st = put_graph(r, attr->name, (int)i, p->graphs[i]);
+    return st;
+  default:
+    return GIE_OK; /* types and sparse tensors have no counterpart */
+  }
+}
+
+/* ---- Captures -------------------------------------------------------------------------------- */
+
+static gie_status find_captures(struct raw *r, const struct onnx_names *names)
+{
+  r->captures = temp(r, names->n, sizeof *r->captures);
+  if (!r->captures)
+    return GIE_E_MEMORY;
+  for (size_t i = 0; i < names->n; i++) {
+    gie_id id = gie_map_get(&r->n->scope->values, names->v[i]);
+    if (!gie_value_get(r->n->g, id))
+      return gie_fail(r->n->ctx, GIE_E_GRAPH, "a body reads \"%s\", which is never produced", names->v[i]);
+    r->captures[r->n_captures++] = (struct onnx_capture){names->v[i], id};
+  }
+  return GIE_OK;
+}
+
+static gie_status read_raw(struct raw *r)
+{
+  struct onnx_names names = {0};
+  if (onnx_has_bodies(r->n->proto)) {
+    gie_status st = onnx_free_names(r->n->im, r->n->proto, &names);
+    if (st == GIE_OK)
+      st = find_captures(r, &names);
+    onnx_names_free(&names);
+    GIE_TRY(st);
+  }
+  for (size_t i = 0; i < r->n->n_attrs; i++)
+    GIE_TRY(put_attr(r, &r->n->attrs[i]));
+  return GIE_OK;
+}
+
+/* ---- The node -------------------------------------------------------------------------------- */
+
+static gie_status note_string(struct gie_graph *g, gie_id node, const char *name, const char *text)
+{
+  const struct gie_attr a = {.name = name, .kind = GIE_ATTR_STRING, .n = (uint32_t)strlen(text), .u.s = text};
+  return gie_node_set_note(g, node, &a);
+}
+
+static gie_status note_int(struct gie_graph *g, gie_id node, const char *name, int64_t v)
+{
+  const struct gie_attr a = {.name = name, .kind = GIE_ATTR_INT, .u.i = v};
+  return gie_node_set_note(g, node, &a);
+}
+
+static gie_status name_results(struct onnx_node *n, const char **names, struct gie_type *types)
+{
+  for (uint32_t i = 0; i < n->n_out; i++) {
+    const char *name = n->proto->output[i];
+    if (!(names[i] = *name ? onnx_value_name(n->scope, name) : onnx_fresh_name(n, "unused")))
+      return GIE_E_MEMORY;
+    GIE_TRY(onnx_declared_type(n->scope, name, &types[i]));
+  }
+  return GIE_OK;
+}
+
+static gie_status add_opaque(struct raw *r, const char *op)
+{
+  struct onnx_node *n = r->n;
+  struct gie_node_spec spec = GIE_NODE_SPEC(op);
+  const char **names = temp(r, n->n_out, sizeof *names);
+  struct gie_type *types = temp(r, n->n_out, sizeof *types);
+  bool known = gie_op_find(n->ctx, op) != NULL;
+  gie_id node;
+  if (!names || !types)
+    return GIE_E_MEMORY;
+  GIE_TRY(name_results(n, names, types));
+  spec.name = n->proto->name && *n->proto->name ? n->proto->name : NULL;
+  spec.in = n->in;
+  spec.n_in = n->n_in;
+  spec.n_out = n->n_out;
+  spec.out_names = names;
+  spec.out_types = known ? NULL : types;
+  spec.attrs = r->v;
+  spec.n_attrs = r->count;
+  spec.opaque = true;
+  GIE_TRY(gie_node_add(n->g, &spec, &node));
+  for (size_t i = 0; i < r->n_captures; i++) {
+    uint32_t slot;
+    GIE_TRY(gie_node_add_capture(n->g, node, r->captures[i].value, &slot));
+  }
+  for (uint32_t i = 0; i < n->n_out; i++)
+    GIE_TRY(onnx_bind(n, i, gie_node_get(n->g, node)->out[i]));
+  if (known)
+    return GIE_OK;
+  GIE_TRY(note_string(n->g, node, "reason", n->reason));
+  return note_int(n->g, node, "opset", n->opset);
+}
+
+gie_status onnx_opaque(struct onnx_node *n)
+{
+  const char *domain = onnx_str(n->proto->domain), *type = onnx_str(n->proto->op_type);
+  struct raw r = {.n = n};
+  size_t size = strlen(domain) + strlen(type) + 16;
+  char *op = temp(&r, size, 1);
+  if (!op)
+    return GIE_E_MEMORY;
+  if (!*type)
+    return gie_fail(n->ctx, GIE_E_GRAPH, "a node without op_type");
+  snprintf(op, size, "%s::%s", onnx_default_domain(domain) ? "ai.onnx" : domain, type);
+  gie_status st = read_raw(&r);
+  if (st == GIE_OK)
+    st = add_opaque(&r, op);
+  raw_free(&r);
+  return st;
+}
+
+gie_status onnx_opaque_const(struct onnx_scope *s, const char *name, const char *reason)
+{
+  char text[128];
+  gie_id node;
+  const struct gie_type unknown = {GIE_DTYPE_NONE, {.rank = -1}};
+  struct gie_node_spec spec = GIE_NODE_SPEC("ai.onnx::Constant");
+  spec.out_names = &name;
+  spec.n_out = 1;
+  spec.out_types = &unknown;
+  spec.opaque = true;
+  GIE_TRY(gie_node_add(s->g, &spec, &node));
+  GIE_TRY(gie_map_set(&s->values, name, gie_node_get(s->g, node)->out[0]));
+  snprintf(text, sizeof text, "initializer of type %s", reason);
+  GIE_TRY(note_string(s->g, node, "reason", text));
+  return note_int(s->g, node, "opset", onnx_opset(s, ""));
+}
