@@ -131,6 +131,7 @@ struct gie_note_section {
       GIE_NOTE_OWNER,                                                                              \
       {GIE_NOTE_MAGIC, sizeof(struct gie_note), GIE_ABI_MAJOR, GIE_ABI_MINOR, module_kind,         \
        module_name, GIE_MODULE_VERSION, 2, {{"gie.base", 1, 0}, {"gie.graph", 1, 0}}}};            \
+  gie_status gie_module_init(const struct gie_host *host, void **state);                           \
   __attribute__((visibility("default"))) gie_status gie_module_init(const struct gie_host *host,   \
                                                                     void **state)                  \
   {                                                                                                \

@@ -300,7 +300,7 @@ static gie_status outside_tensor(struct onnx_import *im, const Onnx__Tensor *t, 
 gie_status onnx_tensor(struct onnx_import *im, const Onnx__Tensor *t, struct gie_type *type,
                        struct gie_const *data)
 {
-  size_t bytes;
+  size_t bytes = 0;
   *data = (struct gie_const){NULL, 0, 0};
   if (t->segment)
     return gie_fail(im->ctx, GIE_E_UNSUPPORTED,
