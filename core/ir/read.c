@@ -27,25 +27,23 @@ struct ids {
   size_t n, cap;
 };
 
-static gie_status find_value(struct reader *r, const struct scope *sc,
-                             gie_id *out) {
+static gie_status find_value(struct reader *r, const struct scope *sc, gie_id *out)
+{
   struct lex *lx = &r->lx;
   char found[64];
   if (lx->tok.kind != LEX_VALUE)
-    return lex_fail(lx, &lx->tok, GIE_E_PARSE, "expected a value, found %s",
-                    lex_found(lx, found));
+    return lex_fail(lx, &lx->tok, GIE_E_PARSE, "expected a value, found %s", lex_found(lx, found));
   *out = gie_value_find(sc->g, lx->tok.text);
   if (*out == GIE_NONE)
-    return lex_fail(lx, &lx->tok, GIE_E_PARSE,
-                    "undefined value %%%.100s; define it before it is used",
+    return lex_fail(lx, &lx->tok, GIE_E_PARSE, "undefined value %%%.100s; define it before it is used",
                     lx->tok.text);
   return lex_next(lx);
 }
 
-static gie_status add_id(struct reader *r, struct ids *ids, gie_id id) {
+static gie_status add_id(struct reader *r, struct ids *ids, gie_id id)
+{
   if (ids->n == TEXT_MAX_IO)
-    return lex_fail(&r->lx, &r->lx.tok, GIE_E_LIMIT, "more than %d operands",
-                    TEXT_MAX_IO);
+    return lex_fail(&r->lx, &r->lx.tok, GIE_E_LIMIT, "more than %d operands", TEXT_MAX_IO);
   GIE_TRY(gie_grow(r->ctx, &ids->v, &ids->cap, ids->n + 1, sizeof *ids->v));
   ids->v[ids->n++] = id;
   return GIE_OK;
@@ -53,8 +51,8 @@ static gie_status add_id(struct reader *r, struct ids *ids, gie_id id) {
 
 /* "(a, _, b; c, d)": *n_operands of the ids are operands, the others captures.
  */
-static gie_status read_operands(struct reader *r, const struct scope *sc,
-                                struct ids *ids, size_t *n_operands) {
+static gie_status read_operands(struct reader *r, const struct scope *sc, struct ids *ids, size_t *n_operands)
+{
   struct lex *lx = &r->lx;
   gie_id id;
   bool more = true;
@@ -81,18 +79,16 @@ static gie_status read_operands(struct reader *r, const struct scope *sc,
   return lex_expect(lx, ')');
 }
 
-static gie_status read_results(struct reader *r, const struct scope *sc,
-                               struct results *rs) {
+static gie_status read_results(struct reader *r, const struct scope *sc, struct results *rs)
+{
   struct lex *lx = &r->lx;
   bool more = lx->tok.kind == LEX_VALUE, typed;
   while (more) {
     char found[64];
     if (lx->tok.kind != LEX_VALUE)
-      return lex_fail(lx, &lx->tok, GIE_E_PARSE, "expected a result, found %s",
-                      lex_found(lx, found));
+      return lex_fail(lx, &lx->tok, GIE_E_PARSE, "expected a result, found %s", lex_found(lx, found));
     if (rs->n == TEXT_MAX_IO)
-      return lex_fail(lx, &lx->tok, GIE_E_LIMIT, "more than %d results",
-                      TEXT_MAX_IO);
+      return lex_fail(lx, &lx->tok, GIE_E_LIMIT, "more than %d results", TEXT_MAX_IO);
     GIE_TRY(gie_grow(r->ctx, &rs->v, &rs->cap, rs->n + 1, sizeof *rs->v));
     struct result *res = &rs->v[rs->n++];
     memset(res, 0, sizeof *res);
@@ -111,44 +107,39 @@ static gie_status read_results(struct reader *r, const struct scope *sc,
 }
 
 /* Every dim must be equal, unless one side does not know it. */
-static bool types_agree(const struct gie_type *declared,
-                        const struct gie_type *inferred) {
+static bool types_agree(const struct gie_type *declared, const struct gie_type *inferred)
+{
   const struct gie_shape *a = &declared->shape, *b = &inferred->shape;
   if (declared->dtype && inferred->dtype && declared->dtype != inferred->dtype)
     return false;
   if (a->rank < 0 || b->rank < 0)
     return true;
   for (int i = 0; i < a->rank && a->rank == b->rank; i++)
-    if (gie_dim_is_known(a->dim[i]) && gie_dim_is_known(b->dim[i]) &&
-        !gie_dim_equal(a->dim[i], b->dim[i]))
+    if (gie_dim_is_known(a->dim[i]) && gie_dim_is_known(b->dim[i]) && !gie_dim_equal(a->dim[i], b->dim[i]))
       return false;
   return a->rank == b->rank;
 }
 
-static gie_status apply_result(struct reader *r, struct scope *sc, gie_id value,
-                               const struct result *res) {
+static gie_status apply_result(struct reader *r, struct scope *sc, gie_id value, const struct result *res)
+{
   const struct gie_value *v = gie_value_get(sc->g, value);
   char declared[256], inferred[256];
   if (!res->typed)
     return GIE_OK;
   if (!types_agree(&res->type, &v->type))
     return lex_fail(
-        &r->lx, &res->at, GIE_E_SHAPE,
-        "%%%.100s is declared %s%s, but its node makes %s%s", res->name,
-        gie_dtype_name(res->type.dtype),
-        gie_shape_text(sc->g, &res->type.shape, declared, sizeof declared),
-        gie_dtype_name(v->type.dtype),
-        gie_shape_text(sc->g, &v->type.shape, inferred, sizeof inferred));
+        &r->lx, &res->at, GIE_E_SHAPE, "%%%.100s is declared %s%s, but its node makes %s%s", res->name,
+        gie_dtype_name(res->type.dtype), gie_shape_text(sc->g, &res->type.shape, declared, sizeof declared),
+        gie_dtype_name(v->type.dtype), gie_shape_text(sc->g, &v->type.shape, inferred, sizeof inferred));
   GIE_TRY(gie_value_set_type(sc->g, value, &res->type));
   gie_status s = apply_storage(r, sc, value, &res->storage);
   if (s != GIE_OK)
-    return gie_error_prefix(r->ctx, s, "line %u, column %u", res->at.line,
-                            res->at.column);
+    return gie_error_prefix(r->ctx, s, "line %u, column %u", res->at.line, res->at.column);
   return GIE_OK;
 }
 
-static gie_status read_step(struct reader *r, const struct scope *sc,
-                            gie_id node) {
+static gie_status read_step(struct reader *r, const struct scope *sc, gie_id node)
+{
   struct lex *lx = &r->lx;
   struct gie_attrs attrs = {0, NULL};
   gie_id operand = GIE_NONE;
@@ -158,8 +149,7 @@ static gie_status read_step(struct reader *r, const struct scope *sc,
     GIE_TRY(lex_next(lx));
   struct lex_token at = lx->tok;
   if (gie_node_get(sc->g, node)->n_steps == TEXT_MAX_STEPS)
-    return lex_fail(lx, &at, GIE_E_LIMIT, "more than %d epilogue steps",
-                    TEXT_MAX_STEPS);
+    return lex_fail(lx, &at, GIE_E_LIMIT, "more than %d epilogue steps", TEXT_MAX_STEPS);
   GIE_TRY(read_word(r, true, "an epilogue step", &op));
   GIE_TRY(lex_accept(lx, '(', &taken));
   if (taken) {
@@ -170,13 +160,11 @@ static gie_status read_step(struct reader *r, const struct scope *sc,
     GIE_TRY(read_attrs(r, sc, &attrs));
   GIE_TRY(fit_attrs(r, gie_op_find(r->ctx, op), &attrs));
   gie_status s = gie_node_add_step(sc->g, node, op, operand, reverse, &attrs);
-  return s == GIE_OK ? s
-                     : gie_error_prefix(r->ctx, s, "line %u, column %u",
-                                        at.line, at.column);
+  return s == GIE_OK ? s : gie_error_prefix(r->ctx, s, "line %u, column %u", at.line, at.column);
 }
 
-static gie_status read_steps(struct reader *r, const struct scope *sc,
-                             gie_id node) {
+static gie_status read_steps(struct reader *r, const struct scope *sc, gie_id node)
+{
   bool more;
   GIE_TRY(lex_accept(&r->lx, '|', &more));
   while (more) {
@@ -188,11 +176,10 @@ static gie_status read_steps(struct reader *r, const struct scope *sc,
 
 /* Everything behind the operands; the node is added as soon as its attributes
  * are known. */
-static gie_status build_node(struct reader *r, struct scope *sc,
-                             const struct lex_token *at,
-                             struct gie_node_spec *spec,
-                             const struct results *rs, const struct ids *ids,
-                             gie_id *node) {
+static gie_status build_node(struct reader *r, struct scope *sc, const struct lex_token *at,
+                             struct gie_node_spec *spec, const struct results *rs, const struct ids *ids,
+                             gie_id *node)
+{
   struct gie_attrs attrs = {0, NULL};
   struct gie_type *types = gie_arena_alloc(&r->arena, rs->n, sizeof *types);
   const char **names = gie_arena_alloc(&r->arena, rs->n, sizeof(char *));
@@ -206,10 +193,8 @@ static gie_status build_node(struct reader *r, struct scope *sc,
     GIE_TRY(read_attrs(r, sc, &attrs));
   const struct gie_op *op = gie_op_find(r->ctx, spec->op);
   if (!op && !spec->opaque)
-    return lex_fail(
-        &r->lx, at, GIE_E_UNSUPPORTED,
-        "unknown op %.100s; see doc/ir.md for how to carry one through",
-        spec->op);
+    return lex_fail(&r->lx, at, GIE_E_UNSUPPORTED,
+                    "unknown op %.100s; see doc/ir.md for how to carry one through", spec->op);
   GIE_TRY(fit_attrs(r, op, &attrs));
   spec->n_attrs = attrs.n;
   spec->attrs = attrs.v;
@@ -218,14 +203,12 @@ static gie_status build_node(struct reader *r, struct scope *sc,
   spec->out_names = names;
   spec->out_types = op ? NULL : types;
   gie_status s = gie_node_add(sc->g, spec, node);
-  return s == GIE_OK ? s
-                     : gie_error_prefix(r->ctx, s, "line %u, column %u",
-                                        at->line, at->column);
+  return s == GIE_OK ? s : gie_error_prefix(r->ctx, s, "line %u, column %u", at->line, at->column);
 }
 
 /* The op's name is at hand. */
-static gie_status read_call(struct reader *r, struct scope *sc,
-                            const struct results *rs, struct ids *ids) {
+static gie_status read_call(struct reader *r, struct scope *sc, const struct results *rs, struct ids *ids)
+{
   struct lex *lx = &r->lx;
   struct gie_node_spec spec = GIE_NODE_SPEC(NULL);
   struct lex_token at = rs->n ? rs->v[0].at : lx->tok;
@@ -257,7 +240,8 @@ static gie_status read_call(struct reader *r, struct scope *sc,
   return GIE_OK;
 }
 
-static gie_status read_node(struct reader *r, struct scope *sc) {
+static gie_status read_node(struct reader *r, struct scope *sc)
+{
   struct results rs = {NULL, 0, 0};
   struct ids ids = {NULL, 0, 0};
   gie_status s = read_results(r, sc, &rs);
@@ -273,8 +257,8 @@ static gie_status read_node(struct reader *r, struct scope *sc) {
  */
 
 /* "input %x : type storage" and "const %x : type storage = tensor". */
-static gie_status read_declared(struct reader *r, struct scope *sc,
-                                bool constant) {
+static gie_status read_declared(struct reader *r, struct scope *sc, bool constant)
+{
   struct lex *lx = &r->lx;
   struct gie_type type;
   struct storage storage;
@@ -284,8 +268,7 @@ static gie_status read_declared(struct reader *r, struct scope *sc,
   GIE_TRY(lex_next(lx));
   struct lex_token at = lx->tok;
   if (at.kind != LEX_VALUE)
-    return lex_fail(lx, &at, GIE_E_PARSE, "expected a value, found %s",
-                    lex_found(lx, found));
+    return lex_fail(lx, &at, GIE_E_PARSE, "expected a value, found %s", lex_found(lx, found));
   GIE_TRY(lex_next(lx));
   GIE_TRY(lex_expect(lx, ':'));
   GIE_TRY(read_type(r, sc, &type));
@@ -294,43 +277,42 @@ static gie_status read_declared(struct reader *r, struct scope *sc,
     GIE_TRY(lex_expect(lx, '='));
     GIE_TRY(read_tensor(r, &type, &data));
   }
-  gie_status s = constant
-                     ? gie_graph_add_const(sc->g, at.text, &type, &data, &id)
-                     : gie_graph_add_input(sc->g, at.text, &type, &id);
+  gie_status s = constant ? gie_graph_add_const(sc->g, at.text, &type, &data, &id)
+                          : gie_graph_add_input(sc->g, at.text, &type, &id);
   gie_blob_unref(data.blob);
   if (s == GIE_OK)
     s = apply_storage(r, sc, id, &storage);
-  return s == GIE_OK ? s
-                     : gie_error_prefix(r->ctx, s, "line %u, column %u",
-                                        at.line, at.column);
+  return s == GIE_OK ? s : gie_error_prefix(r->ctx, s, "line %u, column %u", at.line, at.column);
 }
 
-static gie_status read_output(struct reader *r, struct scope *sc) {
+static gie_status read_output(struct reader *r, struct scope *sc)
+{
   gie_id id;
   GIE_TRY(lex_next(&r->lx));
   GIE_TRY(find_value(r, sc, &id));
   return gie_graph_add_output(sc->g, id);
 }
 
-static gie_status read_meta(struct reader *r, struct scope *sc) {
+static gie_status read_meta(struct reader *r, struct scope *sc)
+{
   struct gie_attrs attrs;
   if (sc->g->meta.n)
-    return lex_fail(&r->lx, &r->lx.tok, GIE_E_PARSE,
-                    "a graph has one meta line; put all of it there");
+    return lex_fail(&r->lx, &r->lx.tok, GIE_E_PARSE, "a graph has one meta line; put all of it there");
   GIE_TRY(lex_next(&r->lx));
   GIE_TRY(read_attrs(r, sc, &attrs));
   return ir_copy_attrs(sc->g, &attrs, &sc->g->meta);
 }
 
-static void free_temporaries(struct reader *r, size_t n_bodies,
-                             size_t n_blobs) {
+static void free_temporaries(struct reader *r, size_t n_bodies, size_t n_blobs)
+{
   while (r->n_bodies > n_bodies)
     gie_graph_free(r->bodies[--r->n_bodies]);
   while (r->n_blobs > n_blobs)
     gie_blob_unref(r->blobs[--r->n_blobs]);
 }
 
-static gie_status read_statement(struct reader *r, struct scope *sc) {
+static gie_status read_statement(struct reader *r, struct scope *sc)
+{
   struct lex *lx = &r->lx;
   char found[64];
   if (lex_is_word(lx, "input") || lex_is_word(lx, "const"))
@@ -341,24 +323,21 @@ static gie_status read_statement(struct reader *r, struct scope *sc) {
     return read_meta(r, sc);
   if (lx->tok.kind == LEX_VALUE || lex_is(lx, '='))
     return read_node(r, sc);
-  return lex_fail(
-      lx, &lx->tok, GIE_E_PARSE,
-      "expected input, const, output, meta, a node or '}', found %s",
-      lex_found(lx, found));
+  return lex_fail(lx, &lx->tok, GIE_E_PARSE, "expected input, const, output, meta, a node or '}', found %s",
+                  lex_found(lx, found));
 }
 
-static gie_status resolve_views(struct reader *r, struct scope *sc) {
+static gie_status resolve_views(struct reader *r, struct scope *sc)
+{
   for (size_t i = 0; i < sc->n_views; i++) {
     struct late_view *lv = &sc->views[i];
     lv->view.base = gie_value_find(sc->g, lv->base);
     if (lv->view.base == GIE_NONE)
-      return lex_fail(&r->lx, &lv->at, GIE_E_PARSE,
-                      "undefined value %%%.100s as the base of a view",
+      return lex_fail(&r->lx, &lv->at, GIE_E_PARSE, "undefined value %%%.100s as the base of a view",
                       lv->base);
     gie_status s = gie_value_set_view(sc->g, lv->value, &lv->view);
     if (s != GIE_OK)
-      return gie_error_prefix(r->ctx, s, "line %u, column %u", lv->at.line,
-                              lv->at.column);
+      return gie_error_prefix(r->ctx, s, "line %u, column %u", lv->at.line, lv->at.column);
   }
   return GIE_OK;
 }
@@ -367,7 +346,8 @@ static gie_status resolve_views(struct reader *r, struct scope *sc) {
  * ------------------------------------------------------------------------------------
  */
 
-static gie_status read_symbols(struct reader *r, struct scope *sc) {
+static gie_status read_symbols(struct reader *r, struct scope *sc)
+{
   struct lex *lx = &r->lx;
   bool more;
   GIE_TRY(lex_accept(lx, '(', &more));
@@ -382,15 +362,15 @@ static gie_status read_symbols(struct reader *r, struct scope *sc) {
       return lex_fail(lx, &at, GIE_E_PARSE, "dim %.100s is listed twice", name);
     gie_status s = gie_graph_symbol(sc->g, name, &sym);
     if (s != GIE_OK)
-      return gie_error_prefix(r->ctx, s, "line %u, column %u", at.line,
-                              at.column);
+      return gie_error_prefix(r->ctx, s, "line %u, column %u", at.line, at.column);
     GIE_TRY(gie_map_set(&sc->symbols, gie_graph_symbol_name(sc->g, sym), sym));
     GIE_TRY(lex_accept(lx, ',', &more));
   }
   return lex_expect(lx, ')');
 }
 
-static gie_status read_block(struct reader *r, struct scope *sc) {
+static gie_status read_block(struct reader *r, struct scope *sc)
+{
   struct lex *lx = &r->lx;
   GIE_TRY(read_symbols(r, sc));
   GIE_TRY(lex_expect(lx, '{'));
@@ -404,14 +384,14 @@ static gie_status read_block(struct reader *r, struct scope *sc) {
   return lex_expect(lx, '}');
 }
 
-gie_status read_graph(struct reader *r, struct gie_graph **out) {
+gie_status read_graph(struct reader *r, struct gie_graph **out)
+{
   struct lex *lx = &r->lx;
   struct scope sc = {0};
   const char *name = NULL;
   char found[64];
   if (!lex_is_word(lx, "graph"))
-    return lex_fail(lx, &lx->tok, GIE_E_PARSE, "expected graph, found %s",
-                    lex_found(lx, found));
+    return lex_fail(lx, &lx->tok, GIE_E_PARSE, "expected graph, found %s", lex_found(lx, found));
   GIE_TRY(lex_next(lx));
   if (lx->tok.kind == LEX_STRING)
     GIE_TRY(read_word(r, true, "the name of a graph", &name));
@@ -428,28 +408,25 @@ gie_status read_graph(struct reader *r, struct gie_graph **out) {
   return s;
 }
 
-static gie_status read_file(struct reader *r, const char *text, size_t size,
-                            struct gie_graph **out) {
+static gie_status read_file(struct reader *r, const char *text, size_t size, struct gie_graph **out)
+{
   char found[64];
   GIE_TRY(lex_init(&r->lx, r->ctx, &r->arena, text, size));
   GIE_TRY(read_graph(r, out));
   if (r->lx.tok.kind == LEX_END)
     return GIE_OK;
   gie_graph_free(*out);
-  return lex_fail(&r->lx, &r->lx.tok, GIE_E_PARSE,
-                  "expected the end of the text, found %s",
+  return lex_fail(&r->lx, &r->lx.tok, GIE_E_PARSE, "expected the end of the text, found %s",
                   lex_found(&r->lx, found));
 }
 
-gie_status gie_graph_parse(struct gie_context *ctx, const char *text,
-                           size_t size, const char *weights,
-                           struct gie_graph **out) {
+gie_status gie_graph_parse(struct gie_context *ctx, const char *text, size_t size, const char *weights,
+                           struct gie_graph **out)
+{
   struct reader r = {.ctx = ctx, .weights_path = weights};
   struct gie_graph *g = NULL;
   if (size > TEXT_MAX_SIZE)
-    return gie_fail(ctx, GIE_E_LIMIT,
-                    "the text has %zu bytes; at most %zu are allowed", size,
-                    TEXT_MAX_SIZE);
+    return gie_fail(ctx, GIE_E_LIMIT, "the text has %zu bytes; at most %zu are allowed", size, TEXT_MAX_SIZE);
   gie_arena_init(&r.arena, ctx);
   gie_status s = read_file(&r, text, size, &g);
   free_temporaries(&r, 0, 0);

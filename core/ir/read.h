@@ -48,30 +48,22 @@ struct storage {
 
 /* Takes a word (or, where allowed, a string without NUL) that names something.
  */
-gie_status read_word(struct reader *r, bool quoted, const char *what,
-                     const char **out);
-gie_status read_int(struct reader *r, int64_t min, int64_t max,
-                    const char *what, int64_t *out);
+gie_status read_word(struct reader *r, bool quoted, const char *what, const char **out);
+gie_status read_int(struct reader *r, int64_t min, int64_t max, const char *what, int64_t *out);
 /* True if a dtype's word or '?' is at hand. */
 bool find_dtype(const struct lex *lx, enum gie_dtype *out);
-gie_status read_shape(struct reader *r, const struct scope *sc,
-                      struct gie_shape *out);
-gie_status read_type(struct reader *r, const struct scope *sc,
-                     struct gie_type *out);
+gie_status read_shape(struct reader *r, const struct scope *sc, struct gie_shape *out);
+gie_status read_type(struct reader *r, const struct scope *sc, struct gie_type *out);
 gie_status read_storage(struct reader *r, struct storage *st);
-gie_status apply_storage(struct reader *r, struct scope *sc, gie_id value,
-                         const struct storage *st);
+gie_status apply_storage(struct reader *r, struct scope *sc, gie_id value, const struct storage *st);
 
 /* ---- read_attr.c */
 
 /* "{…}" or a hash, as the type says; the caller owns out->blob. */
-gie_status read_tensor(struct reader *r, const struct gie_type *type,
-                       struct gie_const *out);
-gie_status read_attrs(struct reader *r, const struct scope *sc,
-                      struct gie_attrs *out);
+gie_status read_tensor(struct reader *r, const struct gie_type *type, struct gie_const *out);
+gie_status read_attrs(struct reader *r, const struct scope *sc, struct gie_attrs *out);
 /* Turns ints into floats where the op (may be NULL) wants floats. */
-gie_status fit_attrs(struct reader *r, const struct gie_op *op,
-                     struct gie_attrs *attrs);
+gie_status fit_attrs(struct reader *r, const struct gie_op *op, struct gie_attrs *attrs);
 
 /* ---- read.c */
 

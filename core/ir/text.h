@@ -8,8 +8,7 @@
 #include <gie/gie.h>
 
 #define TEXT_MAX_SIZE ((size_t)512 << 20)
-#define TEXT_INLINE_MAX                                                        \
-  16 /* elements of a constant that are printed in place */
+#define TEXT_INLINE_MAX 16 /* elements of a constant that are printed in place */
 #define TEXT_MAX_ATTRS 256 /* of one node, step or graph */
 #define TEXT_MAX_STEPS 64
 #define TEXT_MAX_IO 65535
@@ -49,8 +48,8 @@ struct lex {
 };
 
 /* Starts at the first token. */
-gie_status lex_init(struct lex *lx, struct gie_context *ctx,
-                    struct gie_arena *arena, const char *text, size_t size);
+gie_status lex_init(struct lex *lx, struct gie_context *ctx, struct gie_arena *arena, const char *text,
+                    size_t size);
 gie_status lex_next(struct lex *lx);
 /* Goes back to the start of the token at hand and takes the run of letters,
  * digits, '/' and ':' from there as one identifier: a layout. */
@@ -63,8 +62,8 @@ gie_status lex_expect(struct lex *lx, char punct);
 gie_status lex_accept(struct lex *lx, char punct, bool *taken);
 /* Fails with "line L, column C: <text>", the position of token `at`. */
 GIE_PRINTF(4, 5)
-gie_status lex_fail(const struct lex *lx, const struct lex_token *at,
-                    gie_status status, const char *fmt, ...);
+gie_status lex_fail(const struct lex *lx, const struct lex_token *at, gie_status status, const char *fmt,
+                    ...);
 /* What the token at hand looks like, for "expected X, found Y". */
 const char *lex_found(const struct lex *lx, char buf[64]);
 
@@ -80,13 +79,12 @@ char *weights_path(struct gie_context *ctx, const char *gie_path);
 
 struct weights_in;
 /* Opens and checks magic and table. */
-gie_status weights_open(struct gie_context *ctx, const char *path,
-                        struct weights_in **out);
+gie_status weights_open(struct gie_context *ctx, const char *path, struct weights_in **out);
 void weights_close(struct weights_in *w);
 /* Blob of that hash and size, read and checked at the first call. The caller
  * gets a reference. */
-gie_status weights_get(struct weights_in *w, const unsigned char hash[32],
-                       size_t size, struct gie_blob **out);
+gie_status weights_get(struct weights_in *w, const unsigned char hash[32], size_t size,
+                       struct gie_blob **out);
 
 /* Constants to be saved; the bytes belong to the graph. */
 struct weights_out {
@@ -98,8 +96,7 @@ struct weights_out {
   } * items;
   size_t n, cap;
 };
-gie_status weights_add(struct weights_out *w, const unsigned char hash[32],
-                       const void *data, size_t size);
+gie_status weights_add(struct weights_out *w, const unsigned char hash[32], const void *data, size_t size);
 /* Writes everything into a begun save, in the file's order. */
 gie_status weights_write(struct weights_out *w, struct gie_save *save);
 void weights_out_free(struct weights_out *w);
@@ -107,7 +104,6 @@ void weights_out_free(struct weights_out *w);
 /* ---- Writer (write.c) */
 
 /* Prints into b; large constants are added to `out` unless it is NULL. */
-gie_status text_print(const struct gie_graph *g, struct gie_buf *b,
-                      struct weights_out *out);
+gie_status text_print(const struct gie_graph *g, struct gie_buf *b, struct weights_out *out);
 
 #endif

@@ -2,17 +2,16 @@
 /* Graphs in files: FILE.gie with FILE.weights beside it, and FILE.dot. */
 #include "core/ir/text.h"
 
-static bool has_suffix(const char *path, const char *suffix) {
+static bool has_suffix(const char *path, const char *suffix)
+{
   size_t n = strlen(path), m = strlen(suffix);
   return n > m && strcmp(path + n - m, suffix) == 0;
 }
 
-bool ir_is_text_path(const char *path) {
-  return has_suffix(path, ".gie") || has_suffix(path, ".dot");
-}
+bool ir_is_text_path(const char *path) { return has_suffix(path, ".gie") || has_suffix(path, ".dot"); }
 
-gie_status ir_read_file(struct gie_context *ctx, const char *path,
-                        struct gie_graph **out) {
+gie_status ir_read_file(struct gie_context *ctx, const char *path, struct gie_graph **out)
+{
   char *text, *weights = weights_path(ctx, path);
   size_t size;
   if (!weights)
@@ -28,8 +27,8 @@ gie_status ir_read_file(struct gie_context *ctx, const char *path,
   return s;
 }
 
-static gie_status write_text(struct gie_context *ctx, const char *path,
-                             const char *text, size_t size) {
+static gie_status write_text(struct gie_context *ctx, const char *path, const char *text, size_t size)
+{
   struct gie_save save;
   GIE_TRY(gie_save_begin(ctx, path, &save));
   gie_status s = gie_save_write(&save, text, size);
@@ -41,9 +40,9 @@ static gie_status write_text(struct gie_context *ctx, const char *path,
 
 /* Both files are written in full before either takes its name, so that a full
  * disk leaves the old pair as it was. */
-static gie_status write_pair(struct gie_context *ctx, const char *path,
-                             const char *text, size_t size,
-                             struct weights_out *out) {
+static gie_status write_pair(struct gie_context *ctx, const char *path, const char *text, size_t size,
+                             struct weights_out *out)
+{
   struct gie_save weights, main;
   char *beside = weights_path(ctx, path);
   if (!beside)
@@ -71,7 +70,8 @@ static gie_status write_pair(struct gie_context *ctx, const char *path,
   return s;
 }
 
-gie_status ir_write_file(const struct gie_graph *g, const char *path) {
+gie_status ir_write_file(const struct gie_graph *g, const char *path)
+{
   struct gie_context *ctx = gie_graph_context(g);
   struct gie_buf b;
   struct weights_out out = {ctx, NULL, 0, 0};
@@ -87,8 +87,7 @@ gie_status ir_write_file(const struct gie_graph *g, const char *path) {
   gie_buf_init(&b, ctx);
   s = text_print(g, &b, &out);
   if (s == GIE_OK)
-    s = out.n ? write_pair(ctx, path, b.data, b.len, &out)
-              : write_text(ctx, path, b.data, b.len);
+    s = out.n ? write_pair(ctx, path, b.data, b.len, &out) : write_text(ctx, path, b.data, b.len);
   gie_buf_free(&b);
   weights_out_free(&out);
   return s;

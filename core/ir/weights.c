@@ -24,22 +24,24 @@ struct weights_in {
   struct entry *entries;
 };
 
-static uint64_t get_u64(const unsigned char *p) {
+static uint64_t get_u64(const unsigned char *p)
+{
   uint64_t v = 0;
   for (int i = 7; i >= 0; i--)
     v = v << 8 | p[i];
   return v;
 }
 
-static void put_u64(unsigned char *p, uint64_t v) {
+static void put_u64(unsigned char *p, uint64_t v)
+{
   for (int i = 0; i < 8; i++)
     p[i] = (unsigned char)(v >> (8 * i));
 }
 
-char *weights_path(struct gie_context *ctx, const char *gie_path) {
+char *weights_path(struct gie_context *ctx, const char *gie_path)
+{
   size_t len = strlen(gie_path);
-  if (len > 4 && strcmp(gie_path + len - 4, ".gie") == 0 &&
-      gie_path[len - 5] != '/')
+  if (len > 4 && strcmp(gie_path + len - 4, ".gie") == 0 && gie_path[len - 5] != '/')
     len -= 4;
   char *path = gie_alloc(ctx, len + sizeof ".weights", 1);
   if (path) {
@@ -53,8 +55,8 @@ char *weights_path(struct gie_context *ctx, const char *gie_path) {
 
 /* Payloads follow the table in order, each at the next multiple of 64: anything
  * else is damage. */
-static gie_status check_table(const struct weights_in *w,
-                              const unsigned char *table, uint64_t file_size) {
+static gie_status check_table(const struct weights_in *w, const unsigned char *table, uint64_t file_size)
+{
   uint64_t at = HEADER + (uint64_t)w->n * ENTRY;
   for (size_t i = 0; i < w->n; i++) {
     struct entry *e = &w->entries[i];
@@ -68,47 +70,39 @@ static gie_status check_table(const struct weights_in *w,
                       "belongs; write the graph again",
                       w->path, i);
     if (i > 0 && memcmp(w->entries[i - 1].hash, e->hash, 32) >= 0)
-      return gie_fail(w->ctx, GIE_E_DATA,
-                      "%s: entry %zu is out of order; write the graph again",
-                      w->path, i);
+      return gie_fail(w->ctx, GIE_E_DATA, "%s: entry %zu is out of order; write the graph again", w->path, i);
     at += e->size;
   }
   if (at != file_size)
-    return gie_fail(w->ctx, GIE_E_DATA,
-                    "%s: bytes behind the last entry; write the graph again",
-                    w->path);
+    return gie_fail(w->ctx, GIE_E_DATA, "%s: bytes behind the last entry; write the graph again", w->path);
   return GIE_OK;
 }
 
-static gie_status read_table(struct weights_in *w, uint64_t file_size) {
+static gie_status read_table(struct weights_in *w, uint64_t file_size)
+{
   unsigned char head[HEADER];
   if (file_size < HEADER)
-    return gie_fail(w->ctx, GIE_E_DATA, "%s: too short for a weights file",
-                    w->path);
+    return gie_fail(w->ctx, GIE_E_DATA, "%s: too short for a weights file", w->path);
   GIE_TRY(gie_file_pread(w->ctx, w->fd, w->path, head, HEADER, 0));
   if (memcmp(head, MAGIC, 8) != 0)
-    return gie_fail(w->ctx, GIE_E_DATA,
-                    "%s: not a weights file of this version", w->path);
+    return gie_fail(w->ctx, GIE_E_DATA, "%s: not a weights file of this version", w->path);
   uint64_t n = get_u64(head + 8);
   if (n > (file_size - HEADER) / ENTRY)
-    return gie_fail(w->ctx, GIE_E_DATA,
-                    "%s: the table of %llu entries is longer than the file",
-                    w->path, (unsigned long long)n);
+    return gie_fail(w->ctx, GIE_E_DATA, "%s: the table of %llu entries is longer than the file", w->path,
+                    (unsigned long long)n);
   w->n = (size_t)n;
   w->entries = gie_alloc(w->ctx, w->n, sizeof *w->entries);
   unsigned char *table = gie_alloc_raw(w->ctx, w->n, ENTRY);
-  gie_status s =
-      w->entries && table
-          ? gie_file_pread(w->ctx, w->fd, w->path, table, w->n * ENTRY, HEADER)
-          : GIE_E_MEMORY;
+  gie_status s = w->entries && table ? gie_file_pread(w->ctx, w->fd, w->path, table, w->n * ENTRY, HEADER)
+                                     : GIE_E_MEMORY;
   if (s == GIE_OK)
     s = check_table(w, table, file_size);
   gie_free(w->ctx, table);
   return s;
 }
 
-gie_status weights_open(struct gie_context *ctx, const char *path,
-                        struct weights_in **out) {
+gie_status weights_open(struct gie_context *ctx, const char *path, struct weights_in **out)
+{
   uint64_t size;
   struct weights_in *w = gie_alloc(ctx, 1, sizeof *w);
   if (!w)
@@ -116,8 +110,7 @@ gie_status weights_open(struct gie_context *ctx, const char *path,
   w->ctx = ctx;
   w->fd = -1;
   w->path = gie_alloc(ctx, strlen(path) + 1, 1);
-  gie_status s =
-      w->path ? gie_file_open(ctx, path, &w->fd, &size) : GIE_E_MEMORY;
+  gie_status s = w->path ? gie_file_open(ctx, path, &w->fd, &size) : GIE_E_MEMORY;
   if (s == GIE_OK) {
     memcpy(w->path, path, strlen(path));
     s = read_table(w, size);
@@ -129,7 +122,8 @@ gie_status weights_open(struct gie_context *ctx, const char *path,
   return s;
 }
 
-void weights_close(struct weights_in *w) {
+void weights_close(struct weights_in *w)
+{
   if (!w)
     return;
   for (size_t i = 0; w->entries && i < w->n; i++)
@@ -141,7 +135,8 @@ void weights_close(struct weights_in *w) {
   gie_free(w->ctx, w);
 }
 
-static struct entry *find(struct weights_in *w, const unsigned char hash[32]) {
+static struct entry *find(struct weights_in *w, const unsigned char hash[32])
+{
   size_t low = 0, high = w->n;
   while (low < high) {
     size_t mid = low + (high - low) / 2;
@@ -153,22 +148,20 @@ static struct entry *find(struct weights_in *w, const unsigned char hash[32]) {
   return NULL;
 }
 
-static gie_status load(struct weights_in *w, struct entry *e) {
+static gie_status load(struct weights_in *w, struct entry *e)
+{
   struct gie_blob *b;
   struct gie_sha256 sha;
   unsigned char hash[32];
   GIE_TRY(gie_blob_new(w->ctx, (size_t)e->size, &b));
-  gie_status s = gie_file_pread(w->ctx, w->fd, w->path, gie_blob_data(b),
-                                (size_t)e->size, e->offset);
+  gie_status s = gie_file_pread(w->ctx, w->fd, w->path, gie_blob_data(b), (size_t)e->size, e->offset);
   if (s == GIE_OK) {
     gie_sha256_init(&sha);
     gie_sha256_update(&sha, gie_blob_data(b), (size_t)e->size);
     gie_sha256_final(&sha, hash);
     if (memcmp(hash, e->hash, 32) != 0)
-      s = gie_fail(
-          w->ctx, GIE_E_DATA,
-          "%s: the bytes of an entry do not have its hash; the file is damaged",
-          w->path);
+      s = gie_fail(w->ctx, GIE_E_DATA, "%s: the bytes of an entry do not have its hash; the file is damaged",
+                   w->path);
   }
   if (s != GIE_OK)
     gie_blob_unref(b);
@@ -177,20 +170,17 @@ static gie_status load(struct weights_in *w, struct entry *e) {
   return s;
 }
 
-gie_status weights_get(struct weights_in *w, const unsigned char hash[32],
-                       size_t size, struct gie_blob **out) {
+gie_status weights_get(struct weights_in *w, const unsigned char hash[32], size_t size, struct gie_blob **out)
+{
   char hex[65];
   struct entry *e = find(w, hash);
   if (!e) {
     gie_sha256_hex(hash, hex);
-    return gie_fail(w->ctx, GIE_E_DATA,
-                    "%s has no entry %s; it belongs to another text", w->path,
-                    hex);
+    return gie_fail(w->ctx, GIE_E_DATA, "%s has no entry %s; it belongs to another text", w->path, hex);
   }
   if (e->size != size)
-    return gie_fail(w->ctx, GIE_E_DATA,
-                    "the constant needs %zu bytes, its entry in %s has %llu",
-                    size, w->path, (unsigned long long)e->size);
+    return gie_fail(w->ctx, GIE_E_DATA, "the constant needs %zu bytes, its entry in %s has %llu", size,
+                    w->path, (unsigned long long)e->size);
   if (!e->blob)
     GIE_TRY(load(w, e));
   *out = gie_blob_ref(e->blob);
@@ -199,8 +189,8 @@ gie_status weights_get(struct weights_in *w, const unsigned char hash[32],
 
 /* ---- Writing */
 
-gie_status weights_add(struct weights_out *w, const unsigned char hash[32],
-                       const void *data, size_t size) {
+gie_status weights_add(struct weights_out *w, const unsigned char hash[32], const void *data, size_t size)
+{
   GIE_TRY(gie_grow(w->ctx, &w->items, &w->cap, w->n + 1, sizeof *w->items));
   struct weights_item *it = &w->items[w->n++];
   memcpy(it->hash, hash, 32);
@@ -209,12 +199,13 @@ gie_status weights_add(struct weights_out *w, const unsigned char hash[32],
   return GIE_OK;
 }
 
-static int by_hash(const void *a, const void *b) {
-  return memcmp(((const struct weights_item *)a)->hash,
-                ((const struct weights_item *)b)->hash, 32);
+static int by_hash(const void *a, const void *b)
+{
+  return memcmp(((const struct weights_item *)a)->hash, ((const struct weights_item *)b)->hash, 32);
 }
 
-static void sort_unique(struct weights_out *w) {
+static void sort_unique(struct weights_out *w)
+{
   size_t n = 0;
   if (w->n)
     qsort(w->items, w->n, sizeof *w->items, by_hash);
@@ -224,14 +215,16 @@ static void sort_unique(struct weights_out *w) {
   w->n = n;
 }
 
-static gie_status write_padding(struct gie_save *save, uint64_t *at) {
+static gie_status write_padding(struct gie_save *save, uint64_t *at)
+{
   static const unsigned char zeros[ALIGN];
   size_t pad = (size_t)((ALIGN - *at % ALIGN) % ALIGN);
   *at += pad;
   return pad ? gie_save_write(save, zeros, pad) : GIE_OK;
 }
 
-gie_status weights_write(struct weights_out *w, struct gie_save *save) {
+gie_status weights_write(struct weights_out *w, struct gie_save *save)
+{
   unsigned char row[ENTRY];
   sort_unique(w);
   uint64_t at = HEADER + (uint64_t)w->n * ENTRY;
