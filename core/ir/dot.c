@@ -32,16 +32,25 @@ static void put_attr(struct gie_buf *b, const struct gie_attr *a)
   put_label(b, a->name);
   gie_buf_puts(b, "=");
   switch (a->kind) {
-  case GIE_ATTR_INT: gie_buf_printf(b, "%lld", (long long)a->u.i); break;
-  case GIE_ATTR_FLOAT: gie_buf_puts(b, gie_double_text(a->u.f, num)); break;
-  case GIE_ATTR_STRING: put_label(b, a->u.s); break;
-  case GIE_ATTR_DTYPE: gie_buf_puts(b, gie_dtype_name((enum gie_dtype)a->u.i)); break;
+  case GIE_ATTR_INT:
+    gie_buf_printf(b, "%lld", (long long)a->u.i);
+    break;
+  case GIE_ATTR_FLOAT:
+    gie_buf_puts(b, gie_double_text(a->u.f, num));
+    break;
+  case GIE_ATTR_STRING:
+    put_label(b, a->u.s);
+    break;
+  case GIE_ATTR_DTYPE:
+    gie_buf_puts(b, gie_dtype_name((enum gie_dtype)a->u.i));
+    break;
   case GIE_ATTR_INTS:
     for (uint32_t i = 0; i < a->n && i < 16; i++)
       gie_buf_printf(b, "%s%lld", i ? "," : "", (long long)a->u.is[i]);
     gie_buf_puts(b, a->n > 16 ? ",…" : "");
     break;
-  default: gie_buf_puts(b, "…");
+  default:
+    gie_buf_puts(b, "…");
   }
 }
 
@@ -123,8 +132,7 @@ gie_status gie_graph_print_dot(const struct gie_graph *g, char **text, size_t *s
     put_label(&b, v->name);
     gie_buf_puts(&b, "\"];\n");
   }
-  GIE_FOR_NODES(g, id)
-  {
+  GIE_FOR_NODES(g, id) {
     put_node(&b, g, gie_node_get(g, id));
     put_edges(&b, g, gie_node_get(g, id));
   }

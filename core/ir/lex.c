@@ -259,10 +259,14 @@ gie_status lex_next(struct lex *lx)
     return GIE_OK;
   }
   switch (*lx->p) {
-  case '"': return scan_string(lx);
-  case '%': return scan_value(lx);
-  case '@': return scan_hash(lx);
-  default: break;
+  case '"':
+    return scan_string(lx);
+  case '%':
+    return scan_value(lx);
+  case '@':
+    return scan_hash(lx);
+  default:
+    break;
   }
   if (is_digit(*lx->p) ||
       (*lx->p == '-' && lx->end - lx->p > 1 && (is_digit(lx->p[1]) || is_letter(lx->p[1]))))

@@ -127,10 +127,11 @@ static gie_status apply_result(struct reader *r, struct scope *sc, gie_id value,
   if (!res->typed)
     return GIE_OK;
   if (!types_agree(&res->type, &v->type))
-    return lex_fail(
-        &r->lx, &res->at, GIE_E_SHAPE, "%%%.100s is declared %s%s, but its node makes %s%s", res->name,
-        gie_dtype_name(res->type.dtype), gie_shape_text(sc->g, &res->type.shape, declared, sizeof declared),
-        gie_dtype_name(v->type.dtype), gie_shape_text(sc->g, &v->type.shape, inferred, sizeof inferred));
+    return lex_fail(&r->lx, &res->at, GIE_E_SHAPE, "%%%.100s is declared %s%s, but its node makes %s%s",
+                    res->name, gie_dtype_name(res->type.dtype),
+                    gie_shape_text(sc->g, &res->type.shape, declared, sizeof declared),
+                    gie_dtype_name(v->type.dtype),
+                    gie_shape_text(sc->g, &v->type.shape, inferred, sizeof inferred));
   GIE_TRY(gie_value_set_type(sc->g, value, &res->type));
   gie_status s = apply_storage(r, sc, value, &res->storage);
   if (s != GIE_OK)

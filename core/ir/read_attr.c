@@ -295,7 +295,8 @@ static gie_status read_attr(struct reader *r, const struct scope *sc, struct gie
     a->u.s = lx->tok.text;
     a->n = (uint32_t)lx->tok.n;
     return lex_next(lx);
-  default: return lex_is(lx, '[') ? read_array(r, a) : read_word_attr(r, sc, a);
+  default:
+    return lex_is(lx, '[') ? read_array(r, a) : read_word_attr(r, sc, a);
   }
 }
 

@@ -109,10 +109,16 @@ static double element_as_double(enum gie_dtype t, const unsigned char *p)
   double d;
   uint16_t h = (uint16_t)(p[0] | p[1] << 8);
   switch (t) {
-  case GIE_F16: return gie_f16_to_f32(h);
-  case GIE_BF16: return gie_bf16_to_f32(h);
-  case GIE_F32: memcpy(&f, p, sizeof f); return f;
-  default: memcpy(&d, p, sizeof d); return d;
+  case GIE_F16:
+    return gie_f16_to_f32(h);
+  case GIE_BF16:
+    return gie_bf16_to_f32(h);
+  case GIE_F32:
+    memcpy(&f, p, sizeof f);
+    return f;
+  default:
+    memcpy(&d, p, sizeof d);
+    return d;
   }
 }
 
@@ -135,7 +141,9 @@ static void put_element(struct writer *w, enum gie_dtype t, const unsigned char 
   size_t size = gie_dtype_size(t);
   uint64_t bits = bits_at(p, size);
   switch (gie_dtype_class(t)) {
-  case 'f': put_float_element(w, t, p); return;
+  case 'f':
+    put_float_element(w, t, p);
+    return;
   case 'i':
     gie_buf_printf(w->b, "%lld", (long long)((int64_t)(bits << (64 - 8 * size)) >> (64 - 8 * size)));
     return;
@@ -244,18 +252,30 @@ static void put_attr(struct writer *w, const struct gie_graph *g, const struct g
   put_word(w, a->name);
   gie_buf_puts(w->b, "=");
   switch (a->kind) {
-  case GIE_ATTR_INT: gie_buf_printf(w->b, "%lld", (long long)a->u.i); break;
-  case GIE_ATTR_FLOAT: put_double(w, a->u.f); break;
-  case GIE_ATTR_STRING: put_string(w, a->u.s, a->n); break;
-  case GIE_ATTR_DTYPE: gie_buf_puts(w->b, gie_dtype_name((enum gie_dtype)a->u.i)); break;
+  case GIE_ATTR_INT:
+    gie_buf_printf(w->b, "%lld", (long long)a->u.i);
+    break;
+  case GIE_ATTR_FLOAT:
+    put_double(w, a->u.f);
+    break;
+  case GIE_ATTR_STRING:
+    put_string(w, a->u.s, a->n);
+    break;
+  case GIE_ATTR_DTYPE:
+    gie_buf_puts(w->b, gie_dtype_name((enum gie_dtype)a->u.i));
+    break;
   case GIE_ATTR_INTS:
   case GIE_ATTR_FLOATS:
-  case GIE_ATTR_STRINGS: put_array(w, a); break;
+  case GIE_ATTR_STRINGS:
+    put_array(w, a);
+    break;
   case GIE_ATTR_TENSOR:
     put_type(w, g, &a->u.t->type);
     put_tensor(w, a->u.t->type.dtype, &a->u.t->data);
     break;
-  case GIE_ATTR_GRAPH: put_graph(w, a->u.g, indent + 4); break;
+  case GIE_ATTR_GRAPH:
+    put_graph(w, a->u.g, indent + 4);
+    break;
   }
 }
 
@@ -376,8 +396,7 @@ static void put_graph(struct writer *w, const struct gie_graph *g, int indent)
     put_tensor(w, v->type.dtype, &v->data);
     gie_buf_puts(w->b, "\n");
   }
-  GIE_FOR_NODES(g, id)
-  {
+  GIE_FOR_NODES(g, id) {
     start_line(w, in, "");
     put_node(w, g, gie_node_get(g, id), in);
     gie_buf_puts(w->b, "\n");
