@@ -6,3 +6,4 @@
 GIE_CONFIG("LOG", "warn", "messages on standard error: LEVEL or TOPIC:LEVEL, separated by commas; levels: error warn info debug")
 GIE_CONFIG("MODULE_PATH", "", "directories with modules, separated by colons, searched before the installed one")
 GIE_CONFIG("FORCE", "", "kernels to run nodes with, for experiments: NODE:KERNEL, separated by commas; a node that its kernel refuses fails")
+GIE_CONFIG("DUMP", "", "existing folder that gets the graph as text and as .dot before the first pass and after each one")

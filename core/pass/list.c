@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which passes there are, and the order in which they run by default. */
+#include "core/pass/pass.h"
+#include <string.h>
+
+#define GIE_PASS(name) extern const struct gie_pass gie_pass_##name;
+#include "passes/passes.def"
+#undef GIE_PASS
+
+static const struct gie_pass *const builtin[] = {
+#define GIE_PASS(name) &gie_pass_##name,
+#include "passes/passes.def"
+#undef GIE_PASS
+};
+#define N_BUILTIN (sizeof builtin / sizeof *builtin)
+
+/* Clean-up first, so that what follows sees plain patterns; folding before fusion, because fusion
+ * wants constants; fusion of weights before the epilogue, because a folded step costs nothing and
+ * a fused one little; clean-up of what became unused last. */
+static const char default_pipeline[] = "eliminate_deadend,"
+                                       "eliminate_identity,"
+                                       "eliminate_nop_dropout,"
+                                       "fold_constants,"
+                                       "upcast_f16,"
+                                       "eliminate_nop_cast,"
+                                       "eliminate_nop_reshape,"
+                                       "eliminate_nop_flatten,"
+                                       "eliminate_nop_expand,"
+                                       "eliminate_nop_transpose,"
+                                       "eliminate_nop_pad,"
+                                       "eliminate_nop_slice,"
+                                       "eliminate_nop_concat,"
+                                       "eliminate_nop_split,"
+                                       "fuse_add_bias_into_conv,"
+                                       "fuse_bn_into_conv,"
+                                       "fuse_epilogue,"
+                                       "eliminate_deadend,"
+                                       "eliminate_unused_initializer,"
+                                       "eliminate_duplicate_initializer";
+
+const char *gie_pipeline_default(void) { return default_pipeline; }
+
+const struct gie_pass *pass_at(const struct gie_context *ctx, uint32_t i)
+{
+  return i < N_BUILTIN ? builtin[i] : gie_pass_at(ctx, i - (uint32_t)N_BUILTIN);
+}
+
+const struct gie_pass *pass_find(const struct gie_context *ctx, const char *name)
+{
+  const struct gie_pass *p;
+  for (uint32_t i = 0; (p = pass_at(ctx, i)); i++)
+    if (strcmp(p->name, name) == 0)
+      return p;
+  return NULL;
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Runs passes in order: time, counts, verification, dumps after each. A pass that breaks a rule of
+ * the graph is found out right behind it, and the error names it. */
+#include "core/base/base.h"
+#include "core/ir/ir.h"
+#include "core/pass/pass.h"
+#include <time.h>
+
+#define NAME_MAX_BYTES 128 /* of a pass in a pipeline */
+
+struct pipeline {
+  struct gie_graph *g;
+  struct gie_context *ctx;
+  struct gie_pass_ctx pc;
+  struct gie_pipeline_options options;
+  const char *dump_dir; /* NULL: no dumps */
+  unsigned number;      /* of the dump */
+  uint32_t n_stats;
+};
+
+static double now(void)
+{
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* DIR/NN-<what>.gie and .dot */
+static gie_status dump(struct pipeline *p, const char *what)
+{
+  static const char *const suffixes[] = {"gie", "dot"};
+  if (!p->dump_dir)
+    return GIE_OK;
+  for (int i = 0; i < 2; i++) {
+    struct gie_buf path;
+    gie_buf_init(&path, p->ctx);
+    gie_buf_printf(&path, "%s/%02u-%s.%s", p->dump_dir, p->number, what, suffixes[i]);
+    gie_status s = path.status == GIE_OK ? ir_write_file(p->g, path.data) : path.status;
+    gie_buf_free(&path);
+    if (s != GIE_OK)
+      return gie_error_prefix(p->ctx, s, "GIE_DUMP");
+  }
+  p->number++;
+  return GIE_OK;
+}
+
+/* A pass that leaves a broken graph is a bug, whatever the rule. */
+static gie_status verify(struct pipeline *p, const char *name)
+{
+#ifdef NDEBUG
+  if (!p->options.verify_each)
+    return GIE_OK;
+#endif
+  gie_status s = gie_graph_verify(p->g);
+  if (s == GIE_OK || s == GIE_E_MEMORY)
+    return s;
+  return gie_error_prefix(p->ctx, GIE_E_INTERNAL, "pass %s left a broken graph", name);
+}
+
+static gie_status run_pass(struct pipeline *p, const struct gie_pass *pass)
+{
+  struct gie_pass_stat stat = {pass->name, 0, gie_graph_count_nodes(p->g), 0, 0};
+  double start = now();
+  gie_status s = pass->run(p->g, &p->pc, &stat.changes);
+  stat.seconds = now() - start;
+  if (s != GIE_OK)
+    return gie_error_prefix(p->ctx, s, "pass %s", pass->name);
+  stat.nodes_after = gie_graph_count_nodes(p->g);
+  gie_log(p->ctx, GIE_LOG_DEBUG, "pass", "%s: %u changes, %u -> %u nodes, %.3f ms", pass->name,
+          (unsigned)stat.changes, (unsigned)stat.nodes_before, (unsigned)stat.nodes_after,
+          1e3 * stat.seconds);
+  if (p->n_stats < p->options.max_stats)
+    p->options.stats[p->n_stats++] = stat;
+  GIE_TRY(verify(p, pass->name));
+  GIE_TRY(dump(p, pass->name));
+  if (p->options.print && p->options.print_after && strcmp(p->options.print_after, pass->name) == 0)
+    p->options.print(p->options.print_user, pass->name, p->g);
+  return GIE_OK;
+}
+
+/* The next name of "a, b,c" without its blanks; false at the end. An empty name is one, too. */
+static bool next_name(const char **list, char name[NAME_MAX_BYTES])
+{
+  const char *s = *list;
+  if (!s)
+    return false;
+  size_t n = strcspn(s, ",");
+  *list = s[n] ? s + n + 1 : NULL;
+  while (n > 0 && (*s == ' ' || *s == '\n'))
+    s++, n--;
+  while (n > 0 && (s[n - 1] == ' ' || s[n - 1] == '\n'))
+    n--;
+  snprintf(name, NAME_MAX_BYTES, "%.*s", n < NAME_MAX_BYTES ? (int)n : NAME_MAX_BYTES, s);
+  return true;
+}
+
+/* All names are looked up before the first pass runs. */
+static gie_status check_names(struct gie_context *ctx, const char *list, const char *print_after)
+{
+  char name[NAME_MAX_BYTES];
+  while (next_name(&list, name))
+    if (!pass_find(ctx, name))
+      return gie_fail(ctx, GIE_E_USAGE, "there is no pass \"%s\"; gie opt --list shows them all", name);
+  if (print_after && !pass_find(ctx, print_after))
+    return gie_fail(ctx, GIE_E_USAGE, "there is no pass \"%s\" to print after; gie opt --list shows them all",
+                    print_after);
+  return GIE_OK;
+}
+
+gie_status gie_pipeline_run(struct gie_graph *g, const char *pipeline,
+                            const struct gie_pipeline_options *options)
+{
+  struct pipeline p = {.g = g, .ctx = gie_graph_context(g)};
+  char name[NAME_MAX_BYTES];
+  const char *list = pipeline ? pipeline : gie_pipeline_default();
+  const char *dir = gie_config(p.ctx, "DUMP");
+  gie_status s = GIE_OK;
+  if (options)
+    memcpy(&p.options, options,
+           options->struct_size < sizeof p.options ? options->struct_size : sizeof p.options);
+  if (p.options.n_stats)
+    *p.options.n_stats = 0;
+  if (!*list)
+    list = NULL;
+  GIE_TRY(check_names(p.ctx, list, p.options.print_after));
+  p.dump_dir = dir && *dir ? dir : NULL;
+  p.pc = (struct gie_pass_ctx){sizeof p.pc, p.ctx, NULL, p.options.device_flags};
+  s = dump(&p, "before");
+  while (s == GIE_OK && next_name(&list, name))
+    s = run_pass(&p, pass_find(p.ctx, name));
+  if (p.options.n_stats)
+    *p.options.n_stats = p.n_stats;
+  return s;
+}

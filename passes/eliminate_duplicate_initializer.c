@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Constants of the same type and bytes become one, the first.
+ *
+ * Does not fire on constants that are graph outputs, quantized, or laid out in a particular way. */
+#include "passes/util.h"
+
+struct slot {
+  uint64_t hash;
+  gie_id value; /* GIE_NONE: free */
+};
+
+/* FNV-1a over words: fast, and collisions only cost a comparison. */
+static uint64_t mix(uint64_t h, const void *p, size_t n)
+{
+  const unsigned char *s = p;
+  for (; n >= 8; n -= 8, s += 8) {
+    uint64_t word;
+    memcpy(&word, s, sizeof word);
+    h = (h ^ word) * 0x100000001b3;
+    h ^= h >> 32;
+  }
+  for (; n > 0; n--)
+    h = (h ^ *s++) * 0x100000001b3;
+  return h;
+}
+
+static uint64_t hash_value(const struct gie_graph *g, const struct gie_value *v)
+{
+  size_t size;
+  const void *bytes = gie_value_bytes(g, v->id, &size);
+  int32_t head[2] = {(int32_t)v->type.dtype, v->type.shape.rank};
+  uint64_t h = mix(0xcbf29ce484222325, head, sizeof head);
+  for (int i = 0; i < v->type.shape.rank; i++)
+    h = mix(h, &v->type.shape.dim[i].b, sizeof(int64_t));
+  return mix(h, bytes, size);
+}
+
+static bool same(const struct gie_graph *g, const struct gie_value *a, const struct gie_value *b)
+{
+  size_t n, m;
+  const void *p = gie_value_bytes(g, a->id, &n), *q = gie_value_bytes(g, b->id, &m);
+  return pass_same_type(&a->type, &b->type) && n == m && memcmp(p, q, n) == 0;
+}
+
+/* Slot of an equal constant, or the free one where it belongs. */
+static struct slot *find(const struct gie_graph *g, struct slot *table, size_t mask,
+                         const struct gie_value *v, uint64_t hash)
+{
+  size_t i = (size_t)hash & mask;
+  while (table[i].value != GIE_NONE &&
+         (table[i].hash != hash || !same(g, gie_value_get(g, table[i].value), v)))
+    i = (i + 1) & mask;
+  return &table[i];
+}
+
+static gie_status merge(struct gie_graph *g, struct slot *table, size_t mask, uint32_t n, uint32_t *changes)
+{
+  for (gie_id id = 0; id < n; id++) {
+    const struct gie_value *v = gie_value_get(g, id);
+    if (v->kind != GIE_VALUE_CONST || v->n_outputs || !pass_is_plain(v))
+      continue;
+    uint64_t hash = hash_value(g, v);
+    struct slot *slot = find(g, table, mask, v, hash);
+    if (slot->value == GIE_NONE) {
+      *slot = (struct slot){hash, id};
+      continue;
+    }
+    GIE_TRY(gie_value_replace(g, id, slot->value));
+    GIE_TRY(gie_value_remove(g, id));
+    ++*changes;
+  }
+  return GIE_OK;
+}
+
+static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32_t *changes)
+{
+  uint32_t n = gie_graph_n_values(g);
+  size_t size = 16;
+  while (size < 2 * (size_t)n)
+    size *= 2;
+  struct slot *table = gie_alloc(pc->ctx, size, sizeof *table);
+  if (!table)
+    return GIE_E_MEMORY;
+  for (size_t i = 0; i < size; i++)
+    table[i].value = GIE_NONE;
+  gie_status s = merge(g, table, size - 1, n, changes);
+  gie_free(pc->ctx, table);
+  return s;
+}
+
+const struct gie_pass gie_pass_eliminate_duplicate_initializer = {sizeof(struct gie_pass),
+                                                                  "eliminate_duplicate_initializer",
+                                                                  "makes equal constants one", run};

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* y, mask = dropout(x): readers of y read x. The node stays while its mask is read.
+ *
+ * Dropout here is the inference form, so ratio and training do not matter. */
+#include "passes/util.h"
+
+static bool match(const struct gie_graph *g, const struct gie_node *n, gie_id *to)
+{
+  (void)g;
+  *to = n->in[0];
+  return strcmp(n->op->name, "dropout") == 0;
+}
+
+static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32_t *changes)
+{
+  (void)pc;
+  return pass_eliminate(g, changes, match);
+}
+
+const struct gie_pass gie_pass_eliminate_nop_dropout = {sizeof(struct gie_pass), "eliminate_nop_dropout",
+                                                        "removes dropout, which does nothing at inference",
+                                                        run};

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* y = expand(x, shape) or tile(x, repeats) with the same shape as x: readers of y read x.
+ *
+ * The shapes must be certainly equal: does not fire when a dim is unknown. */
+#include "passes/util.h"
+
+static bool match(const struct gie_graph *g, const struct gie_node *n, gie_id *to)
+{
+  (void)g;
+  *to = n->in[0];
+  return strcmp(n->op->name, "expand") == 0 || strcmp(n->op->name, "tile") == 0;
+}
+
+static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32_t *changes)
+{
+  (void)pc;
+  return pass_eliminate(g, changes, match);
+}
+
+const struct gie_pass gie_pass_eliminate_nop_expand = {sizeof(struct gie_pass), "eliminate_nop_expand",
+                                                       "removes expand and tile that keep the shape", run};

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* y = split(x) into a single part: readers of y read x. */
+#include "passes/util.h"
+
+static bool match(const struct gie_graph *g, const struct gie_node *n, gie_id *to)
+{
+  (void)g;
+  *to = n->in[0];
+  return strcmp(n->op->name, "split") == 0 && n->n_out == 1;
+}
+
+static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32_t *changes)
+{
+  (void)pc;
+  return pass_eliminate(g, changes, match);
+}
+
+const struct gie_pass gie_pass_eliminate_nop_split = {sizeof(struct gie_pass), "eliminate_nop_split",
+                                                      "removes split into one part", run};

@@ -1,0 +1,20 @@
+libgie_internal_la_SOURCES += passes/passes.def passes/util.h \
+  passes/eliminate_deadend.c \
+  passes/eliminate_duplicate_initializer.c \
+  passes/eliminate_identity.c \
+  passes/eliminate_nop_cast.c \
+  passes/eliminate_nop_concat.c \
+  passes/eliminate_nop_dropout.c \
+  passes/eliminate_nop_expand.c \
+  passes/eliminate_nop_flatten.c \
+  passes/eliminate_nop_pad.c \
+  passes/eliminate_nop_reshape.c \
+  passes/eliminate_nop_slice.c \
+  passes/eliminate_nop_split.c \
+  passes/eliminate_nop_transpose.c \
+  passes/eliminate_unused_initializer.c \
+  passes/fold_constants.c \
+  passes/fuse_add_bias_into_conv.c \
+  passes/fuse_bn_into_conv.c \
+  passes/fuse_epilogue.c \
+  passes/upcast_f16.c

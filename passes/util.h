@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What several passes need: when two types are certainly the same, taking a node out of a graph
+ * without losing an output's name, and floats of constants of any width. */
+#ifndef GIE_PASSES_UTIL_H
+#define GIE_PASSES_UTIL_H
+
+#include "core/base/base.h"
+#include <gie/module.h>
+
+/* Known and certainly equal: dtype, rank and every dim, whatever the symbols stand for. */
+static inline bool pass_same_type(const struct gie_type *a, const struct gie_type *b)
+{
+  if (a->dtype == GIE_DTYPE_NONE || a->dtype != b->dtype || a->shape.rank < 0 ||
+      a->shape.rank != b->shape.rank)
+    return false;
+  for (int i = 0; i < a->shape.rank; i++)
+    if (!gie_dim_equal(a->shape.dim[i], b->shape.dim[i]))
+      return false;
+  return true;
+}
+
+/* Neither a view nor quantized, and in row-major order: nothing that replacing the value would lose. */
+static inline bool pass_is_plain(const struct gie_value *v)
+{
+  static const struct gie_layout plain = {0};
+  return v->view.base == GIE_NONE && v->quant.n == 0 &&
+         gie_layout_equal(&v->layout, &plain, v->type.shape.rank);
+}
+
+/* The only reader of `value`, when it is read once and is no graph output; else NULL. */
+static inline const struct gie_node *pass_only_reader(const struct gie_graph *g, gie_id value)
+{
+  const struct gie_value *v = gie_value_get(g, value);
+  struct gie_use use = {GIE_NONE, 0};
+  if (v->n_uses != 1 || v->n_outputs || !gie_value_next_use(g, value, &use))
+    return NULL;
+  return gie_node_get(g, use.node);
+}
+
+/* Makes every operand slot that reads `from` read `to`; graph outputs stay. */
+static inline gie_status pass_redirect(struct gie_graph *g, gie_id from, gie_id to)
+{
+  struct gie_context *ctx = gie_graph_context(g);
+  uint32_t n = gie_value_get(g, from)->n_uses, count = 0;
+  struct gie_use *uses = gie_alloc(ctx, n, sizeof *uses), use = {GIE_NONE, 0};
+  gie_status s = uses ? GIE_OK : GIE_E_MEMORY;
+  while (uses && count < n && gie_value_next_use(g, from, &use))
+    uses[count++] = use;
+  for (uint32_t i = 0; s == GIE_OK && i < count; i++)
+    s = gie_node_set_input(g, uses[i].node, uses[i].slot, to);
+  gie_free(ctx, uses);
+  return s;
+}
+
+/* Nothing reads any result of the node. */
+static inline bool pass_is_unused(const struct gie_graph *g, const struct gie_node *n)
+{
+  for (uint32_t i = 0; i < n->n_out; i++) {
+    const struct gie_value *v = gie_value_get(g, n->out[i]);
+    if (v->n_uses || v->n_outputs)
+      return false;
+  }
+  return true;
+}
+
+/* Result 0 of the node is known to equal `to`: lets its readers read `to` and removes the node when
+ * nothing is left. A graph output keeps its name: it moves only to a result that is no output yet,
+ * else the node stays behind it. */
+static inline gie_status pass_bypass(struct gie_graph *g, gie_id node, gie_id to, uint32_t *changes)
+{
+  const struct gie_node *n = gie_node_get(g, node);
+  const struct gie_value *from = gie_value_get(g, n->out[0]), *v = gie_value_get(g, to);
+  if (!pass_same_type(&from->type, &v->type) || !pass_is_plain(from) || !pass_is_plain(v))
+    return GIE_OK;
+  if (!from->n_outputs || (v->kind == GIE_VALUE_RESULT && !v->n_outputs)) {
+    GIE_TRY(gie_value_replace(g, from->id, to));
+  } else if (from->n_uses) {
+    GIE_TRY(pass_redirect(g, from->id, to));
+  } else {
+    return GIE_OK;
+  }
+  ++*changes;
+  return pass_is_unused(g, n) ? gie_node_remove(g, node) : GIE_OK;
+}
+
+/* Runs `match` on every node; where it finds the operand that equals result 0, the node goes. */
+static inline gie_status pass_eliminate(struct gie_graph *g, uint32_t *changes,
+                                        bool (*match)(const struct gie_graph *g, const struct gie_node *n,
+                                                      gie_id *to))
+{
+  for (gie_id id = gie_graph_first(g), next; id != GIE_NONE; id = next) {
+    const struct gie_node *n = gie_node_get(g, id);
+    gie_id to = GIE_NONE;
+    next = n->next;
+    if (n->n_steps == 0 && match(g, n, &to))
+      GIE_TRY(pass_bypass(g, id, to, changes));
+  }
+  return GIE_OK;
+}
+
+/* ---- Floats of any width */
+
+static inline double pass_load(enum gie_dtype t, const void *p, size_t i)
+{
+  double d;
+  float f;
+  uint16_t h;
+  if (t == GIE_F64) {
+    memcpy(&d, (const char *)p + 8 * i, sizeof d);
+    return d;
+  }
+  if (t == GIE_F32) {
+    memcpy(&f, (const char *)p + 4 * i, sizeof f);
+    return f;
+  }
+  memcpy(&h, (const char *)p + 2 * i, sizeof h);
+  return t == GIE_F16 ? gie_f16_to_f32(h) : gie_bf16_to_f32(h);
+}
+
+/* False when a finite value does not fit the type. */
+static inline bool pass_store(enum gie_dtype t, void *p, size_t i, double v)
+{
+  float f = (float)v;
+  uint16_t h = t == GIE_F16 ? gie_f32_to_f16(f) : gie_f32_to_bf16(f);
+  if (t == GIE_F64)
+    memcpy((char *)p + 8 * i, &v, sizeof v);
+  else if (t == GIE_F32)
+    memcpy((char *)p + 4 * i, &f, sizeof f);
+  else
+    memcpy((char *)p + 2 * i, &h, sizeof h);
+  return !__builtin_isfinite(v) || __builtin_isfinite(pass_load(t, p, i));
+}
+
+/* A new constant of that type from bytes in a blob of its own, whose reference is taken over. */
+static inline gie_status pass_const(struct gie_graph *g, const struct gie_type *type, struct gie_blob *blob,
+                                    gie_id *out)
+{
+  struct gie_const data = {blob, 0, gie_blob_size(blob)};
+  gie_status s = gie_graph_add_const(g, NULL, type, &data, out);
+  gie_blob_unref(blob);
+  return s;
+}
+
+#endif
