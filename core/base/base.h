@@ -63,7 +63,7 @@ void *gie_arena_alloc(struct gie_arena *a, size_t n, size_t size); /* NULL: E_ME
 char *gie_arena_strdup(struct gie_arena *a, const char *s);
 void *gie_arena_copy(struct gie_arena *a, const void *p, size_t n, size_t size);
 
-/* ---- Text buffer (buf.c): grows; the first failure sticks and is returned by gie_buf_status */
+/* ---- Text buffer (buf.c): grows; the first failure sticks and is returned by gie_buf_take() */
 
 struct gie_buf {
   struct gie_context *ctx;
@@ -84,12 +84,12 @@ gie_status gie_buf_take(struct gie_buf *b, char **text, size_t *len);
 /* ---- Numbers as text, independent of the locale (number.c) */
 
 #define GIE_NUMBER_MAX 40
-/* Shortest decimal that reads back to exactly v ("0.1", "1e-05", "inf", "-inf", "nan"); hex float where
- * 17 digits would not be exact never happens for doubles. Always contains one of ".einx" so that it
- * reads as a float. f32 values print the shortest text exact as a float. */
+/* Shortest decimal that gie_parse_double() reads back as exactly v ("0.1", "1e-05", "inf", "-inf", "nan"); it always
+ * has one of ".ein", so that it reads as a float. For a float, the shortest that is exact as a float. */
 char *gie_double_text(double v, char buf[GIE_NUMBER_MAX]);
 char *gie_float_text(float v, char buf[GIE_NUMBER_MAX]);
-/* Parse the longest prefix of [s,end); *next is set behind it; false if there is none or it overflows. */
+/* Parse the longest prefix of [s,end) that is a number (decimal, hexadecimal float, inf, nan; never the locale's
+ * form); *next is set behind it. false if there is none, it overflows or has more than 1023 characters. */
 bool gie_parse_double(const char *s, const char *end, double *out, const char **next);
 bool gie_parse_int(const char *s, const char *end, int64_t *out, const char **next);
 
@@ -147,7 +147,10 @@ struct gie_sha256 {
   uint32_t h[8];
   uint64_t bytes;
   unsigned char block[64];
+  void (*blocks)(uint32_t h[8], const unsigned char *p, size_t n_blocks);
 };
+/* The portable compression function; gie_sha256_init() takes a faster one where the CPU has it. */
+void gie_sha256_blocks(uint32_t h[8], const unsigned char *p, size_t n_blocks);
 void gie_sha256_init(struct gie_sha256 *s);
 void gie_sha256_update(struct gie_sha256 *s, const void *p, size_t n);
 void gie_sha256_final(struct gie_sha256 *s, unsigned char out[32]);

@@ -2,6 +2,7 @@
 /* Numbers as text, whatever the locale, and the 16-bit float formats. */
 #include "core/base/base.h"
 #include <errno.h>
+#include <float.h>
 #include <locale.h>
 #include <math.h>
 
@@ -62,7 +63,8 @@ char *gie_double_text(double v, char buf[GIE_NUMBER_MAX])
   bool overflow;
   if (print_special(v, buf))
     return buf;
-  for (int digits = 15; digits <= 17; digits++) {
+  /* Where 15 digits are exact, trailing zeros are dropped; subnormals may need fewer than that. */
+  for (int digits = fabs(v) < DBL_MIN ? 1 : DBL_DIG; digits <= DBL_DECIMAL_DIG; digits++) {
     print_digits(v, digits, buf);
     if (c_strtod(buf, &overflow) == v)
       break;
@@ -75,7 +77,7 @@ char *gie_float_text(float v, char buf[GIE_NUMBER_MAX])
   bool overflow;
   if (print_special(v, buf))
     return buf;
-  for (int digits = 6; digits <= 9; digits++) {
+  for (int digits = fabsf(v) < FLT_MIN ? 1 : FLT_DIG; digits <= FLT_DECIMAL_DIG; digits++) {
     print_digits(v, digits, buf);
     if ((float)c_strtod(buf, &overflow) == v)
       break;

@@ -16,10 +16,10 @@ static const uint32_t sha_k[64] = {
 
 static inline uint32_t rotr(uint32_t x, int n) { return x >> n | x << (32 - n); }
 
-static void sha_blocks(uint32_t h[8], const unsigned char *p, size_t n_blocks)
+void gie_sha256_blocks(uint32_t state[8], const unsigned char *p, size_t n_blocks)
 {
   for (; n_blocks; n_blocks--, p += 64) {
-    uint32_t w[64], v[8];
+    uint32_t w[64];
     for (int t = 0; t < 16; t++)
       w[t] = (uint32_t)p[4 * t] << 24 | (uint32_t)p[4 * t + 1] << 16 | (uint32_t)p[4 * t + 2] << 8 |
              p[4 * t + 3];
@@ -28,21 +28,67 @@ static void sha_blocks(uint32_t h[8], const unsigned char *p, size_t n_blocks)
       uint32_t s1 = rotr(w[t - 2], 17) ^ rotr(w[t - 2], 19) ^ w[t - 2] >> 10;
       w[t] = w[t - 16] + s0 + w[t - 7] + s1;
     }
-    memcpy(v, h, sizeof v);
+    uint32_t a = state[0], b = state[1], c = state[2], d = state[3];
+    uint32_t e = state[4], f = state[5], g = state[6], h = state[7];
     for (int t = 0; t < 64; t++) {
-      uint32_t s1 = rotr(v[4], 6) ^ rotr(v[4], 11) ^ rotr(v[4], 25);
-      uint32_t choose = (v[4] & v[5]) ^ (~v[4] & v[6]);
-      uint32_t t1 = v[7] + s1 + choose + sha_k[t] + w[t];
-      uint32_t s0 = rotr(v[0], 2) ^ rotr(v[0], 13) ^ rotr(v[0], 22);
-      uint32_t majority = (v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]);
-      memmove(v + 1, v, 7 * sizeof v[0]);
-      v[4] += t1;
-      v[0] = t1 + s0 + majority;
+      uint32_t s1 = rotr(e, 6) ^ rotr(e, 11) ^ rotr(e, 25), choose = (e & f) ^ (~e & g);
+      uint32_t s0 = rotr(a, 2) ^ rotr(a, 13) ^ rotr(a, 22), majority = (a & b) ^ (a & c) ^ (b & c);
+      uint32_t t1 = h + s1 + choose + sha_k[t] + w[t];
+      h = g, g = f, f = e, e = d + t1;
+      d = c, c = b, b = a, a = t1 + s0 + majority;
     }
-    for (int i = 0; i < 8; i++)
-      h[i] += v[i];
+    state[0] += a, state[1] += b, state[2] += c, state[3] += d;
+    state[4] += e, state[5] += f, state[6] += g, state[7] += h;
   }
 }
+
+#ifdef __x86_64__
+#include <cpuid.h>
+#include <immintrin.h>
+
+/* With the SHA instructions of x86: each does two rounds on the state kept as (a,b,e,f), (c,d,g,h),
+ * highest element first. m[i % 4] holds the schedule's words 4i … 4i+3. */
+__attribute__((target("sha,sse4.1"))) static void sha_blocks_x86(uint32_t state[8], const unsigned char *p,
+                                                                 size_t n_blocks)
+{
+  const __m128i swap = _mm_set_epi8(12, 13, 14, 15, 8, 9, 10, 11, 4, 5, 6, 7, 0, 1, 2, 3);
+  __m128i cdab = _mm_shuffle_epi32(_mm_loadu_si128((const __m128i *)state), 0xb1);
+  __m128i efgh = _mm_shuffle_epi32(_mm_loadu_si128((const __m128i *)(state + 4)), 0x1b);
+  __m128i abef = _mm_alignr_epi8(cdab, efgh, 8), cdgh = _mm_blend_epi16(efgh, cdab, 0xf0);
+  for (; n_blocks; n_blocks--, p += 64) {
+    __m128i m[4], abef_before = abef, cdgh_before = cdgh;
+    for (int i = 0; i < 4; i++)
+      m[i] = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)(p + (size_t)i * 16)), swap);
+#pragma GCC unroll 16
+    for (int i = 0; i < 16; i++) {
+      __m128i wk = _mm_add_epi32(m[i % 4], _mm_loadu_si128((const __m128i *)(sha_k + (size_t)i * 4)));
+      cdgh = _mm_sha256rnds2_epu32(cdgh, abef, wk);
+      abef = _mm_sha256rnds2_epu32(abef, cdgh, _mm_shuffle_epi32(wk, 0x0e));
+      if (i < 12) {
+        __m128i last = m[(i + 3) % 4], w7 = _mm_alignr_epi8(last, m[(i + 2) % 4], 4);
+        __m128i w = _mm_add_epi32(_mm_sha256msg1_epu32(m[i % 4], m[(i + 1) % 4]), w7);
+        m[i % 4] = _mm_sha256msg2_epu32(w, last);
+      }
+    }
+    abef = _mm_add_epi32(abef, abef_before);
+    cdgh = _mm_add_epi32(cdgh, cdgh_before);
+  }
+  __m128i feba = _mm_shuffle_epi32(abef, 0x1b), dchg = _mm_shuffle_epi32(cdgh, 0xb1);
+  _mm_storeu_si128((__m128i *)state, _mm_blend_epi16(feba, dchg, 0xf0));
+  _mm_storeu_si128((__m128i *)(state + 4), _mm_alignr_epi8(dchg, feba, 8));
+}
+
+static bool has_sha(void)
+{
+  unsigned a, b, c, d;
+  if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_SSE4_1) || !(c & bit_SSSE3))
+    return false;
+  return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & bit_SHA);
+}
+#else
+static bool has_sha(void) { return false; }
+#define sha_blocks_x86 gie_sha256_blocks
+#endif
 
 void gie_sha256_init(struct gie_sha256 *s)
 {
@@ -50,6 +96,7 @@ void gie_sha256_init(struct gie_sha256 *s)
                                     0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
   memset(s, 0, sizeof *s);
   memcpy(s->h, start, sizeof start);
+  s->blocks = has_sha() ? sha_blocks_x86 : gie_sha256_blocks;
 }
 
 void gie_sha256_update(struct gie_sha256 *s, const void *p, size_t n)
@@ -64,9 +111,9 @@ void gie_sha256_update(struct gie_sha256 *s, const void *p, size_t n)
     n -= take;
     if (have + take < 64)
       return;
-    sha_blocks(s->h, s->block, 1);
+    s->blocks(s->h, s->block, 1);
   }
-  sha_blocks(s->h, q, n / 64);
+  s->blocks(s->h, q, n / 64);
   if (n % 64)
     memcpy(s->block, q + n / 64 * 64, n % 64);
 }
