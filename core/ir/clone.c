@@ -18,7 +18,7 @@ static gie_status copy_value(struct gie_graph *g, const struct ir_value *from)
   if (from->pub.known && from->pub.n_known != UINT32_MAX &&
       !(v->pub.known = gie_arena_copy(&g->arena, from->pub.known, from->pub.n_known, sizeof *from->pub.known)))
     return GIE_E_MEMORY;
-  return gie_value_set_quant(g, v->pub.id, &from->pub.quant);
+  return v->pub.kind == GIE_VALUE_DEAD ? GIE_OK : gie_value_set_quant(g, v->pub.id, &from->pub.quant);
 }
 
 static gie_status copy_op(struct gie_graph *g, const struct gie_op *from, const struct gie_op **to)
