@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # The cpu backend: device and reference kernels.
 gie_module_LTLIBRARIES += backends/cpu/cpu.la
 backends_cpu_cpu_la_SOURCES = \
@@ -8,5 +9,5 @@ backends_cpu_cpu_la_SOURCES = \
   backends/cpu/move.c backends/cpu/resize.c backends/cpu/shape.c
 backends_cpu_cpu_la_CPPFLAGS = $(GIE_MODULE_CPPFLAGS)
 backends_cpu_cpu_la_CFLAGS = $(GIE_CFLAGS) $(OPENMP_CFLAGS)
-backends_cpu_cpu_la_LDFLAGS = $(GIE_MODULE_LDFLAGS)
-backends_cpu_cpu_la_LIBADD = -lm
+backends_cpu_cpu_la_LDFLAGS = -module $(GIE_MODULE_LDFLAGS)
+backends_cpu_cpu_la_LIBADD = $(LIBM)
