@@ -44,7 +44,7 @@ AC_DEFUN([GIE_TRY_LDFLAG],
   LDFLAGS=$gie_saved
 done])
 
-# GIE_COMPILER_FLAGS: GIE_CFLAGS, GIE_LDFLAGS, GIE_PROGRAM_LDFLAGS and GIE_MODULE_LDFLAGS: the language, warnings, and
+# GIE_COMPILER_FLAGS: GIE_CFLAGS, GIE_LDFLAGS and GIE_PROGRAM_LDFLAGS: the language, warnings, and
 # hardening or sanitizers (which exclude each other: FORTIFY hides what the sanitizers look for).
 AC_DEFUN([GIE_COMPILER_FLAGS],
 [GIE_CFLAGS="-std=gnu11 -fvisibility=hidden"
@@ -75,7 +75,7 @@ AC_COMPILE_IFELSE([AC_LANG_PROGRAM([@%:@if !defined __PIE__
    GIE_PROGRAM_LDFLAGS="-pie"])
 AM_CONDITIONAL([SANITIZERS],[test "x$enable_sanitizers" != xno])
 AS_VAR_IF([enable_werror],[yes],[GIE_CFLAGS="$GIE_CFLAGS -Werror"])
-GIE_MODULE_LDFLAGS="$GIE_LDFLAGS $GIE_DEFS_LDFLAGS -module -avoid-version -shared -export-symbols-regex '^gie_module_init\$\$'"
+dnl Makefile.am defines it, where Automake sees its -module; here it becomes a name that Automake knows.
 AC_SUBST([GIE_MODULE_LDFLAGS])
 AC_SUBST([GIE_CFLAGS])
 AC_SUBST([GIE_LDFLAGS])
