@@ -2,7 +2,6 @@
 /* Tokens of the text form. Every token knows its line and column; nothing here
  * looks behind `end`, and every byte is looked at a bounded number of times. */
 #include "core/ir/text.h"
-#include <float.h>
 #include <math.h>
 #include <stdarg.h>
 
@@ -193,7 +192,7 @@ static gie_status scan_float(struct lex *lx)
   if (!gie_parse_double(lx->p, lx->end, &t->f, &lx->p))
     return lex_fail(lx, t, GIE_E_PARSE, "malformed number");
   if (lx->p < lx->end && *lx->p == 'f') {
-    if (isfinite(t->f) && fabs(t->f) > FLT_MAX)
+    if (isfinite(t->f) && !isfinite((float)t->f))
       return lex_fail(lx, t, GIE_E_PARSE, "the number is out of range for f32");
     t->f = (double)(float)t->f;
     lx->p++;

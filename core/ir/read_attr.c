@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reader of the text form: tensors and attributes. */
 #include "core/ir/read.h"
-#include <float.h>
 #include <math.h>
 
 /* ---- Tensors
@@ -14,19 +13,21 @@ static void put_bits(unsigned char *p, size_t size, uint64_t bits)
     p[i] = (unsigned char)(bits >> (8 * i));
 }
 
+/* Rounds to the type; a finite number must stay finite. */
 static gie_status float_element(struct reader *r, enum gie_dtype t, double v, unsigned char *p)
 {
-  static const double max[GIE_DTYPE_COUNT] = {
-      [GIE_F16] = 65504, [GIE_BF16] = 3.3895313892515355e38, [GIE_F32] = FLT_MAX, [GIE_F64] = DBL_MAX};
-  if (isfinite(v) && fabs(v) > max[t])
-    return lex_fail(&r->lx, &r->lx.tok, GIE_E_DATA, "the number is out of range for %s", gie_dtype_name(t));
-  float f = t == GIE_F64 ? 0 : (float)v;
+  float f = (float)v, back = f;
+  uint16_t h = t == GIE_F16 ? gie_f32_to_f16(f) : gie_f32_to_bf16(f);
   if (t == GIE_F64)
     memcpy(p, &v, sizeof v);
   else if (t == GIE_F32)
     memcpy(p, &f, sizeof f);
   else
-    put_bits(p, 2, t == GIE_F16 ? gie_f32_to_f16(f) : gie_f32_to_bf16(f));
+    put_bits(p, 2, h);
+  if (t == GIE_F16 || t == GIE_BF16)
+    back = t == GIE_F16 ? gie_f16_to_f32(h) : gie_bf16_to_f32(h);
+  if (t != GIE_F64 && isfinite(v) && !isfinite(back))
+    return lex_fail(&r->lx, &r->lx.tok, GIE_E_DATA, "the number is out of range for %s", gie_dtype_name(t));
   return GIE_OK;
 }
 
