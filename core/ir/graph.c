@@ -92,7 +92,8 @@ gie_status gie_graph_set_meta(struct gie_graph *g, const struct gie_attr *attr)
 
 /* ---- Inputs and outputs -------------------------------------------------------------------- */
 
-gie_status gie_graph_add_input(struct gie_graph *g, const char *name, const struct gie_type *type, gie_id *out)
+gie_status gie_graph_add_input(struct gie_graph *g, const char *name, const struct gie_type *type,
+                               gie_id *out)
 {
   struct ir_value *v;
   GIE_TRY(gie_grow(g->ctx, &g->inputs, &g->cap_inputs, g->n_inputs + 1, sizeof *g->inputs));
@@ -116,8 +117,14 @@ gie_status gie_graph_add_output(struct gie_graph *g, gie_id value)
 
 uint32_t gie_graph_n_inputs(const struct gie_graph *g) { return (uint32_t)g->n_inputs; }
 uint32_t gie_graph_n_outputs(const struct gie_graph *g) { return (uint32_t)g->n_outputs; }
-gie_id gie_graph_input(const struct gie_graph *g, uint32_t i) { return i < g->n_inputs ? g->inputs[i] : GIE_NONE; }
-gie_id gie_graph_output(const struct gie_graph *g, uint32_t i) { return i < g->n_outputs ? g->outputs[i] : GIE_NONE; }
+gie_id gie_graph_input(const struct gie_graph *g, uint32_t i)
+{
+  return i < g->n_inputs ? g->inputs[i] : GIE_NONE;
+}
+gie_id gie_graph_output(const struct gie_graph *g, uint32_t i)
+{
+  return i < g->n_outputs ? g->outputs[i] : GIE_NONE;
+}
 
 gie_status gie_graph_set_output(struct gie_graph *g, uint32_t i, gie_id value)
 {
@@ -156,7 +163,8 @@ static gie_status cycle_error(const struct gie_graph *g, const gie_id *stack, si
 /* Depth-first from each node in the present order: a node is placed once all producers of its
  * operands are. Iterative, because chains may have a million nodes. next_in[n] is the slot of n to
  * look at next, stack the path from a reader to its producers. */
-static gie_status sort_into(const struct gie_graph *g, unsigned char *mark, uint32_t *next_in, gie_id *stack, gie_id *order)
+static gie_status sort_into(const struct gie_graph *g, unsigned char *mark, uint32_t *next_in, gie_id *stack,
+                            gie_id *order)
 {
   size_t placed = 0, depth = 0;
   for (gie_id start = g->first; start != GIE_NONE; start = g->nodes[start]->pub.next) {
@@ -185,13 +193,23 @@ static gie_status sort_into(const struct gie_graph *g, unsigned char *mark, uint
   return GIE_OK;
 }
 
-gie_status gie_graph_sort(struct gie_graph *g)
+gie_status ir_graph_order(const struct gie_graph *g, gie_id *order)
 {
   size_t n = g->n_nodes ? g->n_nodes : 1;
   unsigned char *mark = gie_alloc(g->ctx, n, 1);
   uint32_t *next_in = gie_alloc(g->ctx, n, sizeof *next_in);
-  gie_id *stack = gie_alloc(g->ctx, n, sizeof *stack), *order = gie_alloc(g->ctx, n, sizeof *order);
-  gie_status s = mark && next_in && stack && order ? sort_into(g, mark, next_in, stack, order) : GIE_E_MEMORY;
+  gie_id *stack = gie_alloc(g->ctx, n, sizeof *stack);
+  gie_status s = mark && next_in && stack ? sort_into(g, mark, next_in, stack, order) : GIE_E_MEMORY;
+  gie_free(g->ctx, mark);
+  gie_free(g->ctx, next_in);
+  gie_free(g->ctx, stack);
+  return s;
+}
+
+gie_status gie_graph_sort(struct gie_graph *g)
+{
+  gie_id *order = gie_alloc(g->ctx, g->live_nodes ? g->live_nodes : 1, sizeof *order);
+  gie_status s = order ? ir_graph_order(g, order) : GIE_E_MEMORY;
   if (s == GIE_OK) {
     g->first = g->live_nodes ? order[0] : GIE_NONE;
     g->last = g->live_nodes ? order[g->live_nodes - 1] : GIE_NONE;
@@ -200,9 +218,6 @@ gie_status gie_graph_sort(struct gie_graph *g)
       g->nodes[order[i]]->pub.next = i + 1 < g->live_nodes ? order[i + 1] : GIE_NONE;
     }
   }
-  gie_free(g->ctx, mark);
-  gie_free(g->ctx, next_in);
-  gie_free(g->ctx, stack);
   gie_free(g->ctx, order);
   return s;
 }
@@ -250,8 +265,8 @@ static void renumber_node(struct ir_node *n, const gie_id *value_map, const gie_
   n->pub.next = mapped(node_map, n->pub.next);
 }
 
-static void apply_numbers(struct gie_graph *g, struct ir_value **values, size_t n_values, struct ir_node **nodes,
-                          const gie_id *value_map, const gie_id *node_map)
+static void apply_numbers(struct gie_graph *g, struct ir_value **values, size_t n_values,
+                          struct ir_node **nodes, const gie_id *value_map, const gie_id *node_map)
 {
   for (size_t i = 0; i < g->live_nodes; i++)
     renumber_node(nodes[i], value_map, node_map);
@@ -274,7 +289,8 @@ gie_status gie_graph_compact(struct gie_graph *g)
   size_t nv = g->n_values + 1, nn = g->n_nodes + 1;
   struct ir_value **values = gie_alloc(g->ctx, nv, sizeof *values);
   struct ir_node **nodes = gie_alloc(g->ctx, nn, sizeof *nodes);
-  gie_id *value_map = gie_alloc(g->ctx, nv, sizeof *value_map), *node_map = gie_alloc(g->ctx, nn, sizeof *node_map);
+  gie_id *value_map = gie_alloc(g->ctx, nv, sizeof *value_map),
+         *node_map = gie_alloc(g->ctx, nn, sizeof *node_map);
   gie_status s = values && nodes && value_map && node_map ? GIE_OK : GIE_E_MEMORY;
   if (s == GIE_OK) {
     size_t n_values, n_nodes = 0;

@@ -72,6 +72,9 @@ void ir_value_kill(struct gie_graph *g, struct ir_value *v);
 gie_status ir_node_append_in(struct gie_graph *g, struct ir_node *n, uint32_t slot, gie_id value);
 /* The op struct that stands for an unknown op of that name in this graph. */
 gie_status ir_opaque_op(struct gie_graph *g, const char *name, const struct gie_op **out);
+/* The live nodes in topological order (order has room for live_nodes), keeping the present one where it can;
+ * E_GRAPH with the path of a cycle (graph.c). */
+gie_status ir_graph_order(const struct gie_graph *g, gie_id *order);
 /* Rebuilds the name map from the live values. */
 gie_status ir_index_names(struct gie_graph *g);
 
@@ -103,6 +106,8 @@ bool ir_op_operand(const struct gie_op *op, uint32_t i, struct ir_operand *out);
 
 /* Arity, attribute names, kinds and presence, steps, against the op (check.c). */
 gie_status ir_check_node(const struct gie_graph *g, const struct gie_node *n);
+/* The same; *rule is the rule of doc/ir.md that is broken. */
+gie_status ir_check_node_rule(const struct gie_graph *g, const struct gie_node *n, const char **rule);
 /* Types of the results from those of the operands, epilogue included; out has room for n_out. The elements
  * of result 0 go to known (room for GIE_MAX_KNOWN), *n_known stays UINT32_MAX when they are not known
  * (infer.c). An opaque node's results keep the types they have. */

@@ -1,0 +1,6 @@
+check_PROGRAMS += tests/ir/test_graph tests/ir/test_infer
+TESTS += tests/ir/test_graph tests/ir/test_infer
+tests_ir_test_graph_SOURCES = tests/ir/test_graph.c
+tests_ir_test_graph_LDADD = libgie_rt_internal.la $(CHECK_LIBS)
+tests_ir_test_infer_SOURCES = tests/ir/test_infer.c
+tests_ir_test_infer_LDADD = libgie_rt_internal.la $(CHECK_LIBS)
