@@ -27,8 +27,13 @@ struct gie_context {
   long fail_alloc_after; /* tests: allocation number n fails; < 0: never */
 };
 
+/* Member of a versioned options struct (NULL is fine), or zero where the caller's is too short to have it. */
+#define GIE_OPTION(o, member) \
+  ((o) && (o)->struct_size >= offsetof(__typeof__(*(o)), member) + sizeof(o)->member ? (o)->member : 0)
+
 struct gie_context_options;
-/* A context without modules; gie_context_new() (core/module) adds the registry. */
+/* A context without modules; gie_context_new() (core/module) adds the registry. *out is set as there:
+ * after a failure it serves for the error's text and gie_context_destroy(). */
 gie_status gie_context_init(const struct gie_context_options *options, struct gie_context **out);
 void gie_context_destroy(struct gie_context *ctx);
 /* Row i of the config table for documentation; false past the end. */

@@ -277,11 +277,6 @@ static gie_status config_read(struct gie_context *ctx, const char *const *settin
 
 /* ---- Life */
 
-/* Member of a versioned options struct, or a zero where the caller's is too short to have it. */
-#define OPTION(o, member)                                                                                    \
-  ((o) && (o)->struct_size >= offsetof(struct gie_context_options, member) + sizeof(o)->member ? (o)->member \
-                                                                                               : 0)
-
 gie_status gie_context_init(const struct gie_context_options *options, struct gie_context **out)
 {
   struct gie_context *ctx = calloc(1, sizeof *ctx);
@@ -289,23 +284,17 @@ gie_status gie_context_init(const struct gie_context_options *options, struct gi
     return GIE_E_MEMORY;
   ctx->fail_alloc_after = -1;
   ctx->log_level = GIE_LOG_ERROR;
-  ctx->log = OPTION(options, log);
-  ctx->log_user = OPTION(options, log_user);
+  ctx->log = GIE_OPTION(options, log);
+  ctx->log_user = GIE_OPTION(options, log_user);
   if (!ctx->log)
     ctx->log = log_stderr;
   if (pthread_mutex_init(&ctx->lock, NULL) != 0) {
     free(ctx);
     return GIE_E_MEMORY;
   }
-  gie_status status = config_read(ctx, OPTION(options, config));
-  if (status != GIE_OK) {
-    /* There is no context whose text the caller could read. */
-    ctx->log(ctx->log_user, GIE_LOG_ERROR, "config", gie_error_text(ctx));
-    gie_context_destroy(ctx);
-    return status;
-  }
+  /* Also on failure: the text of the error is in it. */
   *out = ctx;
-  return GIE_OK;
+  return config_read(ctx, GIE_OPTION(options, config));
 }
 
 void gie_context_destroy(struct gie_context *ctx)

@@ -4,7 +4,7 @@
 
 gie_status gie_context_new(const struct gie_context_options *options, struct gie_context **out)
 {
-  struct gie_context *ctx = NULL;
+  struct gie_context *ctx = NULL; /* stays so without memory */
   gie_status st = gie_context_init(options, &ctx);
   if (st == GIE_OK)
     st = mod_registry_new(ctx);

@@ -4,8 +4,8 @@
  * Text IR is recognized by its first word or the suffix .gie; everything else goes to the format
  * module whose probe is surest (the first by name among equals). A file that is well known not to
  * be a network is named for what it is, unless a probe is certain. */
-#include "core/module/registry.h"
 #include "core/ir/ir.h"
+#include "core/module/registry.h"
 #include <unistd.h>
 
 #define HEAD_SIZE 4096
@@ -27,20 +27,23 @@ static const struct magic magics[] = {
     {0, 2, "\x80\2", "a Python pickle, which old PyTorch files are", EXPORT_ONNX},
     {0, 2, "\x80\4", "a Python pickle", EXPORT_ONNX},
     {0, 2, "\x1f\x8b", "gzip data", "unpack it with gunzip first"},
-    {0, 6, "\xfd"
-           "7zXZ",
+    {0, 6,
+     "\xfd"
+     "7zXZ",
      "xz data", "unpack it with unxz first"},
     {0, 4, "\x28\xb5\x2f\xfd", "zstd data", "unpack it with unzstd first"},
     {0, 3, "BZh", "bzip2 data", "unpack it with bunzip2 first"},
     {257, 5, "ustar", "a tar archive", "unpack it with tar first"},
-    {0, 8, "\x89HDF\r\n\x1a\n", "an HDF5 file, which Keras .h5 files are", "convert the network to ONNX (tf2onnx)"},
+    {0, 8, "\x89HDF\r\n\x1a\n", "an HDF5 file, which Keras .h5 files are",
+     "convert the network to ONNX (tf2onnx)"},
     {4, 4, "TFL3", "a TensorFlow Lite model", "convert the network to ONNX (tf2onnx --tflite)"},
     {0, 4, "GGUF", "a GGUF model", "export the original network to ONNX"},
     {0, 8, "\x89PNG\r\n\x1a\n", "a PNG image", NOT_NETWORK},
     {0, 3, "\xff\xd8\xff", "a JPEG image", NOT_NETWORK},
     {0, 6, "\x93NUMPY", "a NumPy array", NOT_NETWORK},
-    {0, 4, "\x7f"
-           "ELF",
+    {0, 4,
+     "\x7f"
+     "ELF",
      "a program or library", "modules are given with --module"},
     {0, 5, "%PDF-", "a PDF document", NOT_NETWORK},
     {0, 7, "GIEWGT1", "the weights file of a .gie text", "give the .gie file beside it"},
@@ -90,8 +93,10 @@ static const struct magic *find_magic(const struct gie_source *src)
     if (m->offset + m->n <= src->n_head && memcmp(src->head + m->offset, m->bytes, m->n) == 0)
       return m;
   }
-  const char *end = (const char *)src->head + src->n_head, *s = first_word((const char *)src->head, end, false);
-  if (word_is(s, end, "<!doctype") || word_is(s, end, "<html") || word_is(s, end, "<head") || word_is(s, end, "<?xml"))
+  const char *end = (const char *)src->head + src->n_head,
+             *s = first_word((const char *)src->head, end, false);
+  if (word_is(s, end, "<!doctype") || word_is(s, end, "<html") || word_is(s, end, "<head") ||
+      word_is(s, end, "<?xml"))
     return &html;
   return NULL;
 }
@@ -104,7 +109,8 @@ static bool has_suffix(const char *path, const char *suffix)
 
 static bool is_text(const struct gie_source *src)
 {
-  const char *end = (const char *)src->head + src->n_head, *s = first_word((const char *)src->head, end, true);
+  const char *end = (const char *)src->head + src->n_head,
+             *s = first_word((const char *)src->head, end, true);
   return has_suffix(src->path, ".gie") || word_is(s, end, "graph");
 }
 
@@ -155,13 +161,14 @@ static gie_status import(struct gie_context *ctx, const struct gie_source *src, 
     return no_format(ctx);
   GIE_TRY(f->import(ctx, src, &g));
   if (!g)
-    return gie_fail(ctx, GIE_E_INTERNAL, "format \"%s\" reports success without a graph; that is a bug of its module",
-                    f->name);
+    return gie_fail(ctx, GIE_E_INTERNAL,
+                    "format \"%s\" reports success without a graph; that is a bug of its module", f->name);
   *out = g;
   return GIE_OK;
 }
 
-static gie_status load(struct gie_context *ctx, struct gie_source *src, unsigned char *head, struct gie_graph **out)
+static gie_status load(struct gie_context *ctx, struct gie_source *src, unsigned char *head,
+                       struct gie_graph **out)
 {
   struct gie_graph *g;
   if (src->size == 0)
@@ -178,7 +185,8 @@ static gie_status load(struct gie_context *ctx, struct gie_source *src, unsigned
   return st;
 }
 
-gie_status gie_graph_load(struct gie_context *ctx, const char *path, const char *const *options, struct gie_graph **out)
+gie_status gie_graph_load(struct gie_context *ctx, const char *path, const char *const *options,
+                          struct gie_graph **out)
 {
   struct gie_source src = {.struct_size = sizeof src, .path = path, .options = options};
   unsigned char head[HEAD_SIZE];
@@ -246,7 +254,8 @@ static gie_status save(const struct gie_graph *g, const char *path)
       read_only = f;
   }
   if (read_only)
-    return gie_fail(ctx, GIE_E_UNSUPPORTED, "format \"%s\" can only be read; write .gie or .dot", read_only->name);
+    return gie_fail(ctx, GIE_E_UNSUPPORTED, "format \"%s\" can only be read; write .gie or .dot",
+                    read_only->name);
   return gie_fail(ctx, GIE_E_USAGE, "the suffix says no format that can be written; write .gie or .dot");
 }
 

@@ -29,10 +29,12 @@ static gie_status check_owner(struct gie_context *ctx, const struct stat *st, co
 {
   bool private_group = st->st_gid == st->st_uid;
   if (st->st_uid != 0 && st->st_uid != geteuid())
-    return gie_fail(ctx, GIE_E_MODULE, "%s belongs to user %u, not to root or you (%u); copy it to a directory of yours",
-                    what, (unsigned)st->st_uid, (unsigned)geteuid());
+    return gie_fail(ctx, GIE_E_MODULE,
+                    "%s belongs to user %u, not to root or you (%u); copy it to a directory of yours", what,
+                    (unsigned)st->st_uid, (unsigned)geteuid());
   if (st->st_mode & S_IWOTH || (st->st_mode & S_IWGRP && !private_group))
-    return gie_fail(ctx, GIE_E_MODULE, "%s is writable by other users (mode %04o); take that away (chmod go-w)", what,
+    return gie_fail(ctx, GIE_E_MODULE,
+                    "%s is writable by other users (mode %04o); take that away (chmod go-w)", what,
                     (unsigned)(st->st_mode & 07777));
   return GIE_OK;
 }
@@ -68,8 +70,9 @@ static gie_status read_note(struct gie_context *ctx, const char *path, struct gi
   uint64_t size;
   struct stat st;
   GIE_TRY(gie_file_open(ctx, path, &fd, &size));
-  gie_status s = fstat(fd, &st) == 0 ? check_owner(ctx, &st, "the file")
-                                     : gie_fail(ctx, GIE_E_MODULE, "it cannot be examined: %s", strerror(errno));
+  gie_status s = fstat(fd, &st) == 0
+                     ? check_owner(ctx, &st, "the file")
+                     : gie_fail(ctx, GIE_E_MODULE, "it cannot be examined: %s", strerror(errno));
   if (s == GIE_OK)
     s = check_parent(ctx, path);
   if (s == GIE_OK)
@@ -200,8 +203,8 @@ static gie_status load_one(struct gie_registry *r, const char *path, bool named,
   r->modules[index].note = note;
   if (other && other != &r->modules[index]) {
     *minor = !named && !same_directory(path, other->path);
-    gie_fail(ctx, GIE_E_MODULE, "a module named \"%s\" is already loaded from %s; leave one of them out", note.name,
-             other->path);
+    gie_fail(ctx, GIE_E_MODULE, "a module named \"%s\" is already loaded from %s; leave one of them out",
+             note.name, other->path);
     return refuse(r, GIE_E_MODULE);
   }
   st = open_module(r, index);
@@ -216,7 +219,8 @@ static gie_status load_named(struct gie_registry *r, const char *file)
   char path[PATH_MAX];
   bool minor;
   if (!strchr(file, '/'))
-    return gie_fail(ctx, GIE_E_MODULE, "%s: a module is named by its path; write ./%s for a file here", file, file);
+    return gie_fail(ctx, GIE_E_MODULE, "%s: a module is named by its path; write ./%s for a file here", file,
+                    file);
   if (!realpath(file, path))
     return gie_fail(ctx, GIE_E_MODULE, "%s: %s; give the path of a module", file, strerror(errno));
   gie_status st = load_one(r, path, true, &minor);
@@ -250,7 +254,8 @@ static gie_status load_entry(struct gie_registry *r, const char *dir, const char
   gie_status st = load_one(r, path, false, &minor);
   if (st == GIE_OK || st == GIE_E_MEMORY)
     return st;
-  gie_log(ctx, minor ? GIE_LOG_DEBUG : GIE_LOG_WARN, "module", "%s: not loaded: %s", path, gie_error_text(ctx));
+  gie_log(ctx, minor ? GIE_LOG_DEBUG : GIE_LOG_WARN, "module", "%s: not loaded: %s", path,
+          gie_error_text(ctx));
   return GIE_OK;
 }
 
@@ -265,8 +270,8 @@ static gie_status load_dir(struct gie_registry *r, const char *dir, bool expecte
     return GIE_OK;
   }
   if (stat(dir, &st) != 0 || !S_ISDIR(st.st_mode)) {
-    gie_log(ctx, expected ? GIE_LOG_WARN : GIE_LOG_DEBUG, "module", "module directory %s does not exist; left out",
-            dir);
+    gie_log(ctx, expected ? GIE_LOG_WARN : GIE_LOG_DEBUG, "module",
+            "module directory %s does not exist; left out", dir);
     return GIE_OK;
   }
   if (check_owner(ctx, &st, "the directory") != GIE_OK) {
@@ -275,7 +280,8 @@ static gie_status load_dir(struct gie_registry *r, const char *dir, bool expecte
   }
   int n = scandir(dir, &list, is_shared_object, by_name);
   if (n < 0) {
-    gie_log(ctx, GIE_LOG_WARN, "module", "module directory %s cannot be read: %s; left out", dir, strerror(errno));
+    gie_log(ctx, GIE_LOG_WARN, "module", "module directory %s cannot be read: %s; left out", dir,
+            strerror(errno));
     return GIE_OK;
   }
   gie_status s = GIE_OK;
@@ -309,10 +315,10 @@ static gie_status load_path(struct gie_registry *r, const char *path)
 gie_status mod_load_all(struct gie_context *ctx, const struct gie_context_options *options)
 {
   struct gie_registry *r = ctx->registry;
-  const char *dir = options ? options->module_dir : NULL;
-  if (options && options->no_modules)
+  const char *dir = GIE_OPTION(options, module_dir);
+  if (GIE_OPTION(options, no_modules))
     return GIE_OK;
-  for (const char *const *file = options ? options->modules : NULL; file && *file; file++)
+  for (const char *const *file = GIE_OPTION(options, modules); file && *file; file++)
     GIE_TRY(load_named(r, *file));
   GIE_TRY(load_path(r, gie_config(ctx, "MODULE_PATH")));
   return load_dir(r, dir ? dir : mod_default_dir(), dir != NULL);

@@ -47,7 +47,8 @@ static gie_status check_header(struct elf_file *f)
   if (memcmp(ident, ELFMAG, SELFMAG) != 0)
     REFUSE("not an ELF file; a module is a shared object made by the linker");
   if (f->size < sizeof f->head)
-    REFUSE("the ELF header is cut off after %llu bytes; build or copy the file again", (unsigned long long)f->size);
+    REFUSE("the ELF header is cut off after %llu bytes; build or copy the file again",
+           (unsigned long long)f->size);
   if (ident[EI_CLASS] != own->e_ident[EI_CLASS] || ident[EI_DATA] != own->e_ident[EI_DATA])
     REFUSE("its ELF class %d and byte order %d are not those of this gie (%d, %d); build it for this machine",
            ident[EI_CLASS], ident[EI_DATA], own->e_ident[EI_CLASS], own->e_ident[EI_DATA]);
@@ -74,7 +75,8 @@ static gie_status check_table(const struct elf_file *f)
   if (!inside(f, h->e_shoff, (uint64_t)h->e_shnum * sizeof(ElfW(Shdr))))
     REFUSE("its section table lies outside the file; the file is damaged or cut off");
   if (h->e_shstrndx == SHN_UNDEF || h->e_shstrndx >= h->e_shnum)
-    REFUSE("section %u, which should hold the section names, does not exist; the file is damaged", h->e_shstrndx);
+    REFUSE("section %u, which should hold the section names, does not exist; the file is damaged",
+           h->e_shstrndx);
   return GIE_OK;
 }
 
@@ -103,7 +105,8 @@ static gie_status read_sections(const struct elf_file *f, struct sections *s)
   return read_at(f, s->names, s->n_names, names.sh_offset);
 }
 
-static gie_status find_note(const struct elf_file *f, const struct sections *s, const ElfW(Shdr) **out, bool *absent)
+static gie_status find_note(const struct elf_file *f, const struct sections *s, const ElfW(Shdr) **out,
+                            bool *absent)
 {
   struct gie_context *ctx = f->ctx;
   const ElfW(Shdr) *found = NULL;
@@ -122,7 +125,8 @@ static gie_status find_note(const struct elf_file *f, const struct sections *s, 
     REFUSE("it has no %s section, so it is no gie module; declare it with GIE_MODULE", GIE_NOTE_SECTION);
   }
   if (found->sh_type != SHT_NOTE)
-    REFUSE("%s is not a note section (type %u); declare the module with GIE_MODULE", GIE_NOTE_SECTION, found->sh_type);
+    REFUSE("%s is not a note section (type %u); declare the module with GIE_MODULE", GIE_NOTE_SECTION,
+           found->sh_type);
   if (!inside(f, found->sh_offset, found->sh_size))
     REFUSE("%s lies outside the file; the file is damaged or cut off", GIE_NOTE_SECTION);
   *out = found;
@@ -158,15 +162,15 @@ static gie_status read_desc(const struct elf_file *f, const ElfW(Shdr) *at, stru
     REFUSE("its note has magic number %08x instead of %08x; %s", note.desc.magic, GIE_NOTE_MAGIC, rebuild);
   /* Versions before sizes: a note of another major may well have another size. */
   if (note.desc.abi_major != GIE_ABI_MAJOR)
-    REFUSE("it is built for module ABI %u.%u, this gie has %d.%d; %s", note.desc.abi_major, note.desc.abi_minor,
-           GIE_ABI_MAJOR, GIE_ABI_MINOR,
+    REFUSE("it is built for module ABI %u.%u, this gie has %d.%d; %s", note.desc.abi_major,
+           note.desc.abi_minor, GIE_ABI_MAJOR, GIE_ABI_MINOR,
            note.desc.abi_major > GIE_ABI_MAJOR ? "use a newer gie" : "build the module against a newer gie");
   if (note.desc.abi_minor > GIE_ABI_MINOR)
-    REFUSE("it needs module ABI %u.%u, this gie has %d.%d; use a newer gie", note.desc.abi_major, note.desc.abi_minor,
-           GIE_ABI_MAJOR, GIE_ABI_MINOR);
+    REFUSE("it needs module ABI %u.%u, this gie has %d.%d; use a newer gie", note.desc.abi_major,
+           note.desc.abi_minor, GIE_ABI_MAJOR, GIE_ABI_MINOR);
   if (note.desc.struct_size != note.descsz || note.descsz < NOTE_SIZE_1_0)
-    REFUSE("its note has struct_size %u in %u bytes, at least %zu are needed; %s", note.desc.struct_size, note.descsz,
-           (size_t)NOTE_SIZE_1_0, rebuild);
+    REFUSE("its note has struct_size %u in %u bytes, at least %zu are needed; %s", note.desc.struct_size,
+           note.descsz, (size_t)NOTE_SIZE_1_0, rebuild);
   *out = note.desc;
   return GIE_OK;
 }
@@ -198,7 +202,8 @@ static gie_status check_desc(struct gie_context *ctx, const struct gie_note *n)
            sizeof n->version - 1);
   const uint32_t max_requires = sizeof n->requires_ / sizeof n->requires_[0];
   if (n->n_requires > max_requires)
-    REFUSE("its note lists %u required interfaces, at most %u fit; the file is damaged", n->n_requires, max_requires);
+    REFUSE("its note lists %u required interfaces, at most %u fit; the file is damaged", n->n_requires,
+           max_requires);
   for (uint32_t i = 0; i < n->n_requires; i++) {
     const char *name = n->requires_[i].name;
     if (!is_word(name, sizeof n->requires_[i].name))
@@ -213,8 +218,8 @@ static gie_status check_desc(struct gie_context *ctx, const struct gie_note *n)
   return GIE_OK;
 }
 
-gie_status mod_note_read(struct gie_context *ctx, int fd, const char *path, uint64_t size, struct gie_note *out,
-                         bool *absent)
+gie_status mod_note_read(struct gie_context *ctx, int fd, const char *path, uint64_t size,
+                         struct gie_note *out, bool *absent)
 {
   struct elf_file f = {.ctx = ctx, .fd = fd, .path = path, .size = size};
   struct sections s = {0};

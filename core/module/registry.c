@@ -51,20 +51,26 @@ struct member {
   const char *name;
   size_t offset;
 };
-#define MEMBER(type, name) {#name, offsetof(struct type, name)}
+#define MEMBER(type, name)             \
+  {                                    \
+#name, offsetof(struct type, name) \
+  }
 
 /* Pointers that must not be NULL. */
 static const struct member device_members[] = {
-    MEMBER(gie_device, count), MEMBER(gie_device, open), MEMBER(gie_device, close),
+    MEMBER(gie_device, count), MEMBER(gie_device, open),  MEMBER(gie_device, close),
     MEMBER(gie_device, info),  MEMBER(gie_device, alloc), MEMBER(gie_device, free),
-    MEMBER(gie_device, copy),  MEMBER(gie_device, sync), {0}};
+    MEMBER(gie_device, copy),  MEMBER(gie_device, sync),  {0}};
 static const struct member op_members[] = {MEMBER(gie_op, infer), MEMBER(gie_op, help), {0}};
-static const struct member kernel_members[] = {MEMBER(gie_kernel, device), MEMBER(gie_kernel, ops),
+static const struct member kernel_members[] = {MEMBER(gie_kernel, device),   MEMBER(gie_kernel, ops),
                                                MEMBER(gie_kernel, supports), MEMBER(gie_kernel, create),
-                                               MEMBER(gie_kernel, run), {0}};
+                                               MEMBER(gie_kernel, run),      {0}};
 static const struct member pass_members[] = {MEMBER(gie_pass, help), MEMBER(gie_pass, run), {0}};
-static const struct member format_members[] = {MEMBER(gie_format, suffixes), MEMBER(gie_format, help),
-                                               MEMBER(gie_format, probe), MEMBER(gie_format, import), {0}};
+static const struct member format_members[] = {MEMBER(gie_format, suffixes),
+                                               MEMBER(gie_format, help),
+                                               MEMBER(gie_format, probe),
+                                               MEMBER(gie_format, import),
+                                               {0}};
 
 _Static_assert(offsetof(struct gie_device, kind) == offsetof(struct named, name), "");
 _Static_assert(offsetof(struct gie_op, name) == offsetof(struct named, name), "");
@@ -76,11 +82,12 @@ static gie_status check_op(struct gie_context *ctx, const void *what)
 {
   const struct gie_op *op = what;
   if (op->min_in > op->max_in || op->min_out > op->max_out || op->max_out == 0)
-    return gie_fail(ctx, GIE_E_MODULE, "op \"%s\" takes %u to %u operands and gives %u to %u results; correct the range",
+    return gie_fail(ctx, GIE_E_MODULE,
+                    "op \"%s\" takes %u to %u operands and gives %u to %u results; correct the range",
                     op->name, op->min_in, op->max_in, op->min_out, op->max_out);
   if (op->flags & GIE_OP_OPAQUE)
-    return gie_fail(ctx, GIE_E_MODULE, "op \"%s\" has the flag of opaque ops, which are made by the engine; clear it",
-                    op->name);
+    return gie_fail(ctx, GIE_E_MODULE,
+                    "op \"%s\" has the flag of opaque ops, which are made by the engine; clear it", op->name);
   return GIE_OK;
 }
 
@@ -107,10 +114,7 @@ static const struct {
     [MOD_FORMAT] = {"format", sizeof(struct gie_format), format_members, NULL},
 };
 
-const char *mod_kind_name(enum mod_kind kind)
-{
-  return kinds[kind].name;
-}
+const char *mod_kind_name(enum mod_kind kind) { return kinds[kind].name; }
 
 /* Names are typed in lists ("a,b"), printed in text IR and compared: visible ASCII without , and ". */
 static bool is_name(const char *s)
@@ -131,17 +135,20 @@ static gie_status check(struct gie_context *ctx, enum mod_kind kind, const void 
   if (!what)
     return gie_fail(ctx, GIE_E_MODULE, "it registers a NULL %s; pass the address of its struct", kind_name);
   if (n->struct_size < kinds[kind].size)
-    return gie_fail(ctx, GIE_E_MODULE, "a registered %s has struct_size %zu, at least %zu are needed; set it to sizeof",
+    return gie_fail(ctx, GIE_E_MODULE,
+                    "a registered %s has struct_size %zu, at least %zu are needed; set it to sizeof",
                     kind_name, n->struct_size, kinds[kind].size);
   if (!n->name || !is_name(n->name))
-    return gie_fail(ctx, GIE_E_MODULE,
-                    "a registered %s has no name of 1 to 128 visible characters without comma or quote; set one",
-                    kind_name);
+    return gie_fail(
+        ctx, GIE_E_MODULE,
+        "a registered %s has no name of 1 to 128 visible characters without comma or quote; set one",
+        kind_name);
   for (const struct member *m = kinds[kind].members; m->name; m++) {
     void *p;
     memcpy(&p, (const char *)what + m->offset, sizeof p);
     if (!p)
-      return gie_fail(ctx, GIE_E_MODULE, "%s \"%s\" has no %s, which is required; set it", kind_name, n->name, m->name);
+      return gie_fail(ctx, GIE_E_MODULE, "%s \"%s\" has no %s, which is required; set it", kind_name, n->name,
+                      m->name);
   }
   return kinds[kind].check ? kinds[kind].check(ctx, what) : GIE_OK;
 }
@@ -171,7 +178,8 @@ static gie_status add(struct gie_registry *r, enum mod_kind kind, const void *wh
   size_t at = lower_bound(l, name);
   if (at < l->n && strcmp(l->v[at].name, name) == 0) {
     uint32_t by = l->v[at].module;
-    return gie_fail(ctx, GIE_E_MODULE, "%s \"%s\" is already registered by %s; rename one or leave one module out",
+    return gie_fail(ctx, GIE_E_MODULE,
+                    "%s \"%s\" is already registered by %s; rename one or leave one module out",
                     kinds[kind].name, name, by == r->loading ? "this module" : r->modules[by].path);
   }
   if (kind == MOD_OP && ir_builtin_find(name))
@@ -188,7 +196,8 @@ static gie_status registered(const struct gie_host *host, enum mod_kind kind, co
 {
   struct gie_registry *r = (struct gie_registry *)host;
   if (!r->open)
-    return gie_fail(host->ctx, GIE_E_MODULE, "a module registers a %s after its init has ended; register inside init",
+    return gie_fail(host->ctx, GIE_E_MODULE,
+                    "a module registers a %s after its init has ended; register inside init",
                     kinds[kind].name);
   gie_status st = add(r, kind, what);
   if (r->failed == GIE_OK)

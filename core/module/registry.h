@@ -24,8 +24,8 @@ struct mod_list {
 };
 
 struct mod_module {
-  char *path;    /* with symbolic links resolved, as it was given to the dynamic linker */
-  char *refused; /* NULL: loaded */
+  char *path;           /* with symbolic links resolved, as it was given to the dynamic linker */
+  char *refused;        /* NULL: loaded */
   struct gie_note note; /* zero where the note could not be read */
   void *handle, *state;
 };
@@ -65,8 +65,8 @@ const struct mod_interface *mod_interface_find(const char *name);
 /* Reads and checks the note of the shared object open on `fd`, without running any of its code.
  * E_MODULE says which check failed and what to do, without the file's name. *absent (set in any
  * case): a shared object that is none of ours, having no note section at all. */
-gie_status mod_note_read(struct gie_context *ctx, int fd, const char *path, uint64_t size, struct gie_note *out,
-                         bool *absent);
+gie_status mod_note_read(struct gie_context *ctx, int fd, const char *path, uint64_t size,
+                         struct gie_note *out, bool *absent);
 
 /* ---- The search (load.c) */
 

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Tensors of the probe: random contents, conversion between dtypes and layouts, comparison. Plain
+ * loops over logical indices; operands of a probe are small. */
+#include "core/module/probe.h"
+#include <math.h>
+
+/* ---- One element */
+
+static double get_float(const void *data, enum gie_dtype t, int64_t i)
+{
+  switch (t) {
+  case GIE_F32:
+    return ((const float *)data)[i];
+  case GIE_F64:
+    return ((const double *)data)[i];
+  case GIE_F16:
+    return gie_f16_to_f32(((const uint16_t *)data)[i]);
+  case GIE_BF16:
+    return gie_bf16_to_f32(((const uint16_t *)data)[i]);
+  default:
+    return 0;
+  }
+}
+
+static void set_float(void *data, enum gie_dtype t, int64_t i, double v)
+{
+  switch (t) {
+  case GIE_F32:
+    ((float *)data)[i] = (float)v;
+    break;
+  case GIE_F64:
+    ((double *)data)[i] = v;
+    break;
+  case GIE_F16:
+    ((uint16_t *)data)[i] = gie_f32_to_f16((float)v);
+    break;
+  case GIE_BF16:
+    ((uint16_t *)data)[i] = gie_f32_to_bf16((float)v);
+    break;
+  default:
+    break;
+  }
+}
+
+/* u64 goes through int64 bit for bit: only equality and conversion back matter here. */
+static int64_t get_int(const void *data, enum gie_dtype t, int64_t i)
+{
+  const char *p = (const char *)data + i * (int64_t)gie_dtype_size(t);
+  int64_t v = 0;
+  memcpy(&v, p, gie_dtype_size(t)); /* little-endian hosts, as the text form's blobs */
+  unsigned unused = 64 - 8 * (unsigned)gie_dtype_size(t);
+  return gie_dtype_class(t) == 'i' ? (int64_t)((uint64_t)v << unused) >> unused : v;
+}
+
+static void set_int(void *data, enum gie_dtype t, int64_t i, int64_t v)
+{
+  memcpy((char *)data + i * (int64_t)gie_dtype_size(t), &v, gie_dtype_size(t));
+}
+
+static bool is_float(enum gie_dtype t) { return gie_dtype_class(t) == 'f'; }
+
+/* ---- All logical indices of a descriptor, row-major */
+
+static bool next_index(const struct gie_desc *d, int64_t *idx)
+{
+  for (int i = d->rank - 1; i >= 0; i--) {
+    if (++idx[i] < d->dim[i])
+      return true;
+    idx[i] = 0;
+  }
+  return false;
+}
+
+void probe_convert(const struct gie_desc *from, const void *src, const struct gie_desc *to, void *dst)
+{
+  int64_t idx[GIE_MAX_RANK] = {0};
+  if (gie_desc_count(from) == 0)
+    return;
+  do {
+    int64_t a = gie_desc_offset(from, idx), b = gie_desc_offset(to, idx);
+    if (from->dtype == to->dtype) {
+      size_t n = gie_dtype_size(from->dtype);
+      memcpy((char *)dst + b * (int64_t)n, (const char *)src + a * (int64_t)n, n);
+    } else if (is_float(to->dtype)) {
+      double v = is_float(from->dtype) ? get_float(src, from->dtype, a)
+                                       : (double)get_int(src, from->dtype, a);
+      set_float(dst, to->dtype, b, v);
+    } else {
+      double f = is_float(from->dtype) ? get_float(src, from->dtype, a) : 0;
+      int64_t v = !is_float(from->dtype) ? get_int(src, from->dtype, a) : fabs(f) < 9e18 ? (int64_t)f : 0;
+      set_int(dst, to->dtype, b, v);
+    }
+  } while (next_index(from, idx));
+}
+
+bool probe_pads_zero(const struct gie_desc *d, const void *data)
+{
+  struct gie_desc padded = *d;
+  int64_t idx[GIE_MAX_RANK] = {0};
+  int axis = d->layout.block_axis;
+  if (d->layout.block <= 1 || gie_desc_count(d) == 0)
+    return true;
+  padded.dim[axis] = (d->dim[axis] + d->layout.block - 1) / d->layout.block * d->layout.block;
+  do {
+    if (idx[axis] < d->dim[axis])
+      continue;
+    int64_t at = gie_desc_offset(d, idx);
+    if (is_float(d->dtype) ? get_float(data, d->dtype, at) != 0 : get_int(data, d->dtype, at) != 0)
+      return false;
+  } while (next_index(&padded, idx));
+  return true;
+}
+
+/* ---- Random contents: splitmix64 (Steele, Lea, Flood 2014), the same on every machine */
+
+static uint64_t next_random(uint64_t *state)
+{
+  uint64_t z = *state += 0x9e3779b97f4a7c15u;
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+  return z ^ (z >> 31);
+}
+
+void probe_fill(const struct gie_desc *d, void *data, uint64_t seed, enum gie_dtype first)
+{
+  int64_t n = gie_desc_count(d);
+  char cls = gie_dtype_class(d->dtype);
+  for (int64_t i = 0; i < n; i++) {
+    uint64_t r = next_random(&seed);
+    if (cls == 'f')
+      set_float(data, d->dtype, i, (double)(r >> 11) / 4503599627370496.0 - 1);
+    else if (cls == 'b' || d->dtype != first)
+      set_int(data, d->dtype, i, (int64_t)(r & 1));
+    else
+      set_int(data, d->dtype, i, cls == 'u' ? (int64_t)(r % 9) : (int64_t)(r % 17) - 8);
+  }
+}
+
+/* ---- Comparison */
+
+static void compare_ints(enum gie_dtype t, const void *a, const void *b, int64_t n, struct probe_diff *out)
+{
+  double scale = 1;
+  for (int64_t i = 0; i < n; i++)
+    scale = fmax(scale, fabs((double)get_int(b, t, i)));
+  for (int64_t i = 0; i < n; i++) {
+    int64_t x = get_int(a, t, i), y = get_int(b, t, i);
+    double e = x == y ? 0 : fmax(fabs((double)x - (double)y), 1) / scale;
+    if (e > out->error)
+      *out = (struct probe_diff){e, i, (double)x, (double)y};
+  }
+}
+
+/* Error of a in units of `scale`; special values must be the same. */
+static double float_error(double a, double b, double scale)
+{
+  if (a == b || (isnan(a) && isnan(b)))
+    return 0;
+  if (!isfinite(a) || !isfinite(b))
+    return INFINITY;
+  return scale > 0 ? fabs(a - b) / scale : INFINITY;
+}
+
+void probe_compare(enum gie_dtype t, const void *a, const void *b, int64_t n, struct probe_diff *out)
+{
+  double scale = 0;
+  *out = (struct probe_diff){0};
+  if (!is_float(t)) {
+    compare_ints(t, a, b, n, out);
+    return;
+  }
+  for (int64_t i = 0; i < n; i++) {
+    double y = fabs(get_float(b, t, i));
+    if (isfinite(y) && y > scale)
+      scale = y;
+  }
+  for (int64_t i = 0; i < n; i++) {
+    double x = get_float(a, t, i), y = get_float(b, t, i), e = float_error(x, y, scale);
+    if (e > out->error)
+      *out = (struct probe_diff){e, i, x, y};
+  }
+}
+
+double probe_tolerance(enum gie_dtype t)
+{
+  switch (t) {
+  case GIE_F64:
+    return 1e-9;
+  case GIE_F32:
+    return 1e-4;
+  case GIE_F16:
+    return 4e-3;
+  case GIE_BF16:
+    return 3e-2;
+  default:
+    return 0;
+  }
+}

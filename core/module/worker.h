@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The probe worker, parent's side: a program of its own (gie-worker) that loads the modules and runs
+ * candidate kernels on request, so that one that crashes, hangs or damages memory costs a restart
+ * and nothing else.
+ *
+ * Start it before any call into a device library that does not survive a fork of its process. A
+ * worker is used by one thread at a time; several workers may run side by side. */
+#ifndef GIE_CORE_MODULE_WORKER_H
+#define GIE_CORE_MODULE_WORKER_H
+
+#include "core/module/probe.h"
+
+struct worker;
+
+struct worker_options {
+  const char *program;        /* NULL: GIE_WORKER, else the installed gie-worker */
+  const char *const *modules; /* as in gie_context_options; GIE_MODULE_PATH is searched too */
+  const char *module_dir;
+  double deadline;       /* seconds for a request; 0: 10 */
+  double start_deadline; /* seconds until the modules are loaded; 0: 30 */
+  bool quiet;            /* throw away what kernels print */
+};
+
+/* Starts the program and waits until its modules are loaded. The strings of `options` (may be NULL)
+ * are copied. */
+gie_status worker_start(struct gie_context *ctx, const struct worker_options *options, struct worker **out);
+/* Ends it; NULL is fine. */
+void worker_stop(struct worker *w);
+
+/* probe_run() in the worker, on text IR; `weights` (may be NULL) as in gie_graph_parse(). What the
+ * kernel does is a verdict; a failure means that the question could not be put. A worker that ended,
+ * hung or may be damaged is replaced before the next question. */
+gie_status worker_probe(struct worker *w, const char *text, size_t n_text, const char *weights,
+                        const struct probe_request *rq, struct probe_result *out);
+/* How many times it was started. */
+uint32_t worker_starts(const struct worker *w);
+
+#endif
