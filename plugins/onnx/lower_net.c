@@ -114,14 +114,32 @@ static bool inference_form(struct onnx_node *n)
   return c != GIE_NONE && gie_value_ints(n->g, c, &training, 1, &count) && count == 1 && training == 0;
 }
 
-/* The mask is of x's type below opset 10, bool since. */
+/* Result 1 below opset 10: ones of x's type (bool since, which the IR's dropout makes itself). Exporters
+ * list it although nobody reads it, and then clean-up removes these nodes again. */
+static gie_status mask_of_ones(struct onnx_node *n, gie_id x)
+{
+  gie_id one, dims, mask;
+  const char *name = n->proto->output[1];
+  if (!*name)
+    return GIE_OK;
+  GIE_TRY(onnx_const_scalar(n, "one", onnx_type(n, x)->dtype, 1, &one));
+  GIE_TRY(onnx_step(n, "shape", "shape", &x, 1, NULL, &dims));
+  GIE_TRY(onnx_step(n, "mask", "expand", (gie_id[]){one, dims}, 2, NULL, &mask));
+  if (!(name = onnx_value_name(n->scope, name)))
+    return GIE_E_MEMORY;
+  GIE_TRY(gie_value_rename(n->g, mask, name));
+  return onnx_bind(n, 1, mask);
+}
+
 gie_status onnx_lower_dropout(struct onnx_node *n)
 {
   gie_id x = onnx_in(n, 0);
   if (!inference_form(n))
     return onnx_refuse(n, "training mode is not supported; export the model for inference");
-  if (n->n_out > 1 && n->opset < 10)
-    return onnx_refuse(n, "the mask of dropout below opset 10 is not supported");
+  if (n->n_out > 1 && n->opset < 10) {
+    GIE_TRY(mask_of_ones(n, x));
+    n->n_out = 1;
+  }
   return onnx_result(n, "dropout", &x, 1, NULL);
 }
 
