@@ -47,6 +47,12 @@ static bool has_kernel(const struct run_binder *b, const char *op)
   return false;
 }
 
+/* A node may turn out to need no kernel: its results are in place, or its elements are known. */
+static bool may_vanish(const struct gie_graph *g, const struct gie_node *n)
+{
+  return run_op_may_be_free(n->op->name) || gie_value_get(g, n->out[0])->n_known != UINT32_MAX;
+}
+
 gie_status run_check_ops(const struct gie_graph *g, struct run_binder *b, struct run_binder *tail)
 {
   struct unsupported u = {0};
@@ -59,7 +65,7 @@ gie_status run_check_ops(const struct gie_graph *g, struct run_binder *b, struct
   for (gie_id id = st == GIE_OK ? gie_graph_first(g) : GIE_NONE; id != GIE_NONE;
        id = gie_node_get(g, id)->next) {
     const char *op = gie_node_get(g, id)->op->name;
-    if (!is_live[id] || op == known)
+    if (!is_live[id] || op == known || may_vanish(g, gie_node_get(g, id)))
       continue;
     if (has_kernel(b, op) || has_kernel(tail, op))
       known = op;

@@ -256,7 +256,8 @@ static int by_size(const void *a, const void *b)
 static bool best_offset(struct extent *e, size_t n, const struct run_buffer *b, size_t *out)
 {
   size_t end = 0, best = 0, best_gap = SIZE_MAX, at;
-  qsort(e, n, sizeof *e, by_offset);
+  if (n > 1)
+    qsort(e, n, sizeof *e, by_offset);
   for (size_t i = 0; i < n; i++) {
     if (!align_up(end, b->align, &at))
       return false;

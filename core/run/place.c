@@ -90,25 +90,6 @@ static void place_alias(const struct gie_graph *g, const struct gie_node *n, str
   dst->bytes = 0;
 }
 
-gie_status run_place_values(const struct gie_graph *g, const bool *is_live, const bool *is_tail,
-                            struct run_value *values)
-{
-  for (uint32_t i = 0; i < gie_graph_n_outputs(g); i++)
-    GIE_TRY(place_value(g, is_tail, gie_graph_output(g, i), values));
-  GIE_FOR_NODES(g, id) {
-    const struct gie_node *n = gie_node_get(g, id);
-    if (!is_live[id])
-      continue;
-    for (uint32_t i = 0; i < n->n_in; i++)
-      GIE_TRY(place_value(g, is_tail, n->in[i], values));
-    for (uint32_t i = 0; i < n->n_out; i++)
-      GIE_TRY(place_value(g, is_tail, n->out[i], values));
-    if (!is_tail[id])
-      place_alias(g, n, values);
-  }
-  return GIE_OK;
-}
-
 /* ---- Free nodes ------------------------------------------------------------------------------- */
 
 /* True when a value is stored exactly where `desc` at `offset` in `root` says. */
@@ -223,6 +204,11 @@ static bool computes_nothing(const struct gie_node *n, const struct run_value *v
   return n->n_out > 0 && !(n->op->flags & (GIE_OP_IMPURE | GIE_OP_OPAQUE));
 }
 
+bool run_op_may_be_free(const char *op)
+{
+  return strcmp(op, "concat") == 0 || strcmp(op, "split") == 0 || strcmp(op, "slice") == 0 || op_renames(op);
+}
+
 bool run_node_is_free(const struct gie_graph *g, const struct gie_node *n, const struct run_value *values)
 {
   const char *op = n->op->name;
@@ -240,4 +226,76 @@ bool run_node_is_free(const struct gie_graph *g, const struct gie_node *n, const
     return false;
   const struct run_value *x = &values[n->in[0]], *y = &values[n->out[0]];
   return x->placed && y->placed && x->root == y->root && x->offset == y->offset;
+}
+
+/* ---- All of it --------------------------------------------------------------------------------- */
+
+/* A view is of use only where it makes a node free: the split or slice that computes it, or a concat that
+ * reads it. Any other would be overwritten when its base is computed, so it gets its own storage. */
+static bool is_justified(const struct gie_graph *g, const bool *is_live, const bool *is_tail,
+                         const struct run_value *values, gie_id value)
+{
+  const struct gie_value *v = gie_value_get(g, value);
+  const struct gie_node *n = gie_node_get(g, v->producer);
+  if (n && strcmp(n->op->name, "concat") != 0 && run_node_is_free(g, n, values))
+    return true;
+  struct gie_use use = {.node = GIE_NONE};
+  while (gie_value_next_use(g, value, &use)) {
+    n = gie_node_get(g, use.node);
+    if (is_live[use.node] && !is_tail[use.node] && strcmp(n->op->name, "concat") == 0 &&
+        run_node_is_free(g, n, values))
+      return true;
+  }
+  return false;
+}
+
+/* Takes views away that are of no use (or all); *changed if there was one. */
+static gie_status drop_views(const struct gie_graph *g, const bool *is_live, const bool *is_tail,
+                             struct run_value *values, bool all, bool *changed)
+{
+  for (gie_id id = gie_graph_last(g); id != GIE_NONE; id = gie_node_get(g, id)->prev) {
+    const struct gie_node *n = gie_node_get(g, id);
+    for (uint32_t i = 0; is_live[id] && !is_tail[id] && i < n->n_out; i++) {
+      struct run_value *v = &values[n->out[i]];
+      if (!v->placed || v->root == n->out[i] ||
+          (!all && is_justified(g, is_live, is_tail, values, n->out[i])))
+        continue;
+      memset(v, 0, sizeof *v);
+      GIE_TRY(place_root(g, gie_value_get(g, n->out[i]), values));
+      *changed = true;
+    }
+  }
+  return GIE_OK;
+}
+
+/* Dropping one view can make another useless. Real graphs need one round; whoever nests them so that
+ * many are needed gets no views. */
+static gie_status settle_views(const struct gie_graph *g, const bool *is_live, const bool *is_tail,
+                               struct run_value *values)
+{
+  bool changed = true;
+  for (int round = 0; changed && round <= 8; round++) {
+    changed = false;
+    GIE_TRY(drop_views(g, is_live, is_tail, values, round == 8, &changed));
+  }
+  return GIE_OK;
+}
+
+gie_status run_place_values(const struct gie_graph *g, const bool *is_live, const bool *is_tail,
+                            struct run_value *values)
+{
+  for (uint32_t i = 0; i < gie_graph_n_outputs(g); i++)
+    GIE_TRY(place_value(g, is_tail, gie_graph_output(g, i), values));
+  GIE_FOR_NODES(g, id) {
+    const struct gie_node *n = gie_node_get(g, id);
+    for (uint32_t i = 0; is_live[id] && i < n->n_in; i++)
+      GIE_TRY(place_value(g, is_tail, n->in[i], values));
+    for (uint32_t i = 0; is_live[id] && i < n->n_out; i++)
+      GIE_TRY(place_value(g, is_tail, n->out[i], values));
+  }
+  GIE_TRY(settle_views(g, is_live, is_tail, values));
+  GIE_FOR_NODES(g, id)
+    if (is_live[id] && !is_tail[id])
+      place_alias(g, gie_node_get(g, id), values);
+  return GIE_OK;
 }

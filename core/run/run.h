@@ -100,6 +100,8 @@ gie_status run_place_values(const struct gie_graph *g, const bool *is_live, cons
 /* A node whose results are in place already: a concat of views, a split or slice into views, or a
  * reshape-like node whose result shares its operand's bytes; also one that computes no element. */
 bool run_node_is_free(const struct gie_graph *g, const struct gie_node *n, const struct run_value *values);
+/* Whether that can happen at all. */
+bool run_op_may_be_free(const char *op);
 
 /* ---- Problems (problem.c) --------------------------------------------------------------------- */
 
@@ -295,7 +297,8 @@ gie_status run_classify(const struct gie_graph *g, bool *is_live, bool *is_tail)
  * a kernel. `tail` (may be NULL) has the kernels of the tail. */
 gie_status run_spec_build(struct run_spec *s, struct run_binder *b, struct run_binder *tail);
 void run_spec_free(struct run_spec *s);
-/* E_UNSUPPORTED with all live nodes whose op no kernel of either binder names: before shapes are known. */
+/* E_UNSUPPORTED with all live nodes that need a kernel for sure and whose op no kernel of either binder names:
+ * what can be said before shapes are known. */
 gie_status run_check_ops(const struct gie_graph *g, struct run_binder *b, struct run_binder *tail);
 
 /* ---- Single nodes (once.c) -------------------------------------------------------------------- */

@@ -1,0 +1,15 @@
+GIE_RUN_TESTS = tests/run/test_bind tests/run/test_exec tests/run/test_memory
+check_PROGRAMS += $(GIE_RUN_TESTS)
+TESTS += $(GIE_RUN_TESTS)
+
+tests_run_test_bind_SOURCES = tests/run/test_bind.c tests/run/mock.c tests/run/mock.h
+tests_run_test_bind_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
+tests_run_test_bind_LDADD = libgie_rt_internal.la $(CHECK_LIBS)
+
+tests_run_test_exec_SOURCES = tests/run/test_exec.c tests/run/mock.c tests/run/mock.h
+tests_run_test_exec_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
+tests_run_test_exec_LDADD = libgie_rt_internal.la $(CHECK_LIBS)
+
+tests_run_test_memory_SOURCES = tests/run/test_memory.c
+tests_run_test_memory_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
+tests_run_test_memory_LDADD = libgie_rt_internal.la $(CHECK_LIBS)
