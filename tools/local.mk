@@ -1,0 +1,31 @@
+# The command. Everything but main() is in a library of its own, which the tests link with.
+noinst_LTLIBRARIES += tools/libtools.la
+tools_libtools_la_SOURCES = \
+  tools/check.c \
+  tools/compare.c \
+  tools/feed.c tools/feed.h \
+  tools/image.c tools/image.h \
+  tools/inspect.c \
+  tools/jpeg.c \
+  tools/json.c \
+  tools/kernels.c tools/kernels.h \
+  tools/measure.c \
+  tools/npy.c \
+  tools/opt.c \
+  tools/option.c \
+  tools/png.c \
+  tools/print.c \
+  tools/proto.c \
+  tools/report.c tools/report.h \
+  tools/resize.c \
+  tools/run.c \
+  tools/table.c \
+  tools/tensor.h tools/tensor_io.c \
+  tools/tool.h
+tools_libtools_la_CFLAGS = $(GIE_CFLAGS) $(PNG_CFLAGS) $(JPEG_CFLAGS)
+tools_libtools_la_LIBADD = $(PNG_LIBS) $(JPEG_LIBS) $(LIBM)
+
+bin_PROGRAMS += tools/gie
+tools_gie_SOURCES = tools/gie.c
+tools_gie_LDADD = tools/libtools.la libgie_internal.la libgie_rt_internal.la
+tools_gie_LDFLAGS = $(GIE_LDFLAGS) $(GIE_PROGRAM_LDFLAGS)

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gie opt: runs passes over a network's graph and saves the result. */
+#include "core/pass/pass.h"
+#include "tools/tool.h"
+
+static const char what[] =
+    "Rewrites a network's graph and saves it as text (.gie, with .weights beside it) or as a picture\n"
+    "for Graphviz (.dot). Without --passes the default pipeline runs, with --passes= nothing.";
+static const char examples[] =
+    "  gie opt model.onnx -o model.gie\n"
+    "  gie opt model.onnx --passes= -o plain.dot\n"
+    "  gie opt model.onnx --stats --passes=fold_constants,fuse_bn_into_conv -o out.gie\n"
+    "  gie opt --list\n";
+
+#define MAX_STATS 1024
+
+struct opt {
+  const char *passes, *out, *print_after;
+  bool list, stats, json;
+  struct gie_pass_stat stat[MAX_STATS];
+  uint32_t n_stats;
+};
+
+/* ---- Lists */
+
+/* NULL is the default pipeline. */
+static bool in_pipeline(const char *list, const char *name)
+{
+  size_t n = strlen(name);
+  list = list ? list : gie_pipeline_default();
+  for (const char *s = list; *s; s += strcspn(s, ","), s += *s == ',')
+    if (strcspn(s, ",") == n && memcmp(s, name, n) == 0)
+      return true;
+  return false;
+}
+
+static int list_passes(struct tool *t, bool json)
+{
+  static const char *const heads[] = {"pass", "default", "what it does"};
+  const struct gie_pass *p;
+  struct tool_table tab;
+  struct json j;
+  if (json) {
+    json_begin(&j);
+    json_text(&j, "default", gie_pipeline_default());
+    json_open(&j, "passes", '[', false);
+  } else {
+    tool_table_begin(t, &tab, "lll", heads);
+  }
+  for (uint32_t i = 0; (p = pass_at(t->ctx, i)); i++) {
+    const char *help = p->help ? p->help : "";
+    if (json) {
+      json_open(&j, NULL, '{', true);
+      json_text(&j, "name", p->name);
+      json_bool(&j, "default", in_pipeline(NULL, p->name));
+      json_text(&j, "help", help);
+      json_close(&j, '}');
+      continue;
+    }
+    tool_cell(&tab, "%s", p->name);
+    tool_cell(&tab, "%s", in_pipeline(NULL, p->name) ? "yes" : "");
+    tool_cell(&tab, "%s", help);
+  }
+  if (json) {
+    json_close(&j, ']');
+    json_end(&j);
+  } else {
+    tool_table_end(&tab, 0);
+    printf("\nThe default pipeline:\n  %s\n", gie_pipeline_default());
+  }
+  return 0;
+}
+
+/* ---- Statistics */
+
+static void print_stats(struct tool *t, const struct opt *o)
+{
+  static const char *const heads[] = {"pass", "changes", "nodes before", "after", "ms"};
+  struct tool_table tab;
+  double seconds = 0;
+  uint32_t changes = 0;
+  tool_table_begin(t, &tab, "lrrrr", heads);
+  for (uint32_t i = 0; i < o->n_stats; i++) {
+    const struct gie_pass_stat *s = &o->stat[i];
+    tool_cell(&tab, "%s", s->pass);
+    tool_cell(&tab, "%u", (unsigned)s->changes);
+    tool_cell(&tab, "%u", (unsigned)s->nodes_before);
+    tool_cell(&tab, "%u", (unsigned)s->nodes_after);
+    tool_cell(&tab, "%.2f", 1e3 * s->seconds);
+    seconds += s->seconds;
+    changes += s->changes;
+  }
+  if (o->n_stats) {
+    tool_cell(&tab, "all");
+    tool_cell(&tab, "%u", (unsigned)changes);
+    tool_cell(&tab, "%u", (unsigned)o->stat[0].nodes_before);
+    tool_cell(&tab, "%u", (unsigned)o->stat[o->n_stats - 1].nodes_after);
+    tool_cell(&tab, "%.2f", 1e3 * seconds);
+  }
+  tool_table_end(&tab, 0);
+}
+
+static void print_stats_json(const struct opt *o, const char *path)
+{
+  struct json j;
+  json_begin(&j);
+  json_text(&j, "file", path);
+  json_open(&j, "passes", '[', false);
+  for (uint32_t i = 0; i < o->n_stats; i++) {
+    const struct gie_pass_stat *s = &o->stat[i];
+    json_open(&j, NULL, '{', true);
+    json_text(&j, "pass", s->pass);
+    json_int(&j, "changes", s->changes);
+    json_int(&j, "nodes_before", s->nodes_before);
+    json_int(&j, "nodes_after", s->nodes_after);
+    json_real(&j, "seconds", s->seconds);
+    json_close(&j, '}');
+  }
+  json_close(&j, ']');
+  json_end(&j);
+}
+
+/* ---- The verb */
+
+static void print_graph(void *user, const char *pass, const struct gie_graph *g)
+{
+  struct tool *t = user;
+  char *text;
+  size_t n;
+  printf("# after %s\n", pass);
+  if (gie_graph_print(g, &text, &n) == GIE_OK) {
+    fwrite(text, 1, n, stdout);
+    gie_free(t->ctx, text);
+  } else {
+    tool_note(t, "after %s: %s", pass, gie_error_text(t->ctx));
+  }
+}
+
+static gie_status optimize(struct tool *t, struct opt *o, struct gie_graph *g)
+{
+  struct gie_pipeline_options options = {.struct_size = sizeof options,
+                                         .verify_each = true,
+                                         .print_after = o->print_after,
+                                         .print = print_graph,
+                                         .print_user = t,
+                                         .stats = o->stat,
+                                         .max_stats = MAX_STATS,
+                                         .n_stats = &o->n_stats};
+  uint32_t before = gie_graph_count_nodes(g);
+  GIE_TRY(gie_pipeline_run(g, o->passes, &options));
+  if (o->stats && !o->json)
+    print_stats(t, o);
+  if (o->out) {
+    GIE_TRY(gie_graph_save(g, o->out));
+    tool_note(t, "%s: %u nodes, %u before", o->out, (unsigned)gie_graph_count_nodes(g), (unsigned)before);
+  }
+  return GIE_OK;
+}
+
+static int opt(struct tool *t, struct opt *o, const char *path)
+{
+  struct gie_graph *g;
+  gie_status st = gie_graph_load(t->ctx, path, NULL, &g);
+  if (st != GIE_OK)
+    return tool_error(t, st);
+  st = optimize(t, o, g);
+  gie_graph_free(g);
+  if (st != GIE_OK)
+    return tool_error(t, st);
+  if (o->json)
+    print_stats_json(o, path);
+  return 0;
+}
+
+int tool_opt(struct tool *t, int argc, char **argv)
+{
+  struct opt *o = gie_arena_alloc(&t->arena, 1, sizeof *o);
+  if (!o)
+    return tool_fail(t, GIE_E_MEMORY, "out of memory");
+  const struct tool_option options[] = {
+      {"output", 'o', TOOL_TEXT, &o->out, "FILE", "where to save the result: .gie or .dot"},
+      {"passes", 0, TOOL_TEXT, &o->passes, "LIST", "passes to run, in order, separated by commas"},
+      {"list", 0, TOOL_FLAG, &o->list, NULL, "list all passes and end"},
+      {"stats", 0, TOOL_FLAG, &o->stats, NULL, "print what each pass did and how long it took"},
+      {"print-after", 0, TOOL_TEXT, &o->print_after, "PASS", "print the graph each time this pass has run"},
+      {"json", 0, TOOL_FLAG, &o->json, NULL, "--list or --stats for machines"},
+      {NULL, 0, TOOL_FLAG, NULL, NULL, NULL}};
+  const struct tool_command cmd = {"MODEL [--passes=LIST] -o FILE", what, examples, options, 0, 1};
+  struct tool_list args;
+  int exit_code = tool_parse(t, &cmd, argc, argv, &args);
+  if (exit_code != TOOL_GO_ON)
+    return exit_code;
+  if (!o->list && args.n == 0)
+    return tool_fail(t, GIE_E_USAGE, "an argument is missing; usage: gie opt %s", cmd.usage);
+  if (!o->list && !o->out && !o->stats && !o->print_after && !o->json)
+    return tool_fail(t, GIE_E_USAGE,
+                     "nothing to do with the result; give -o FILE, --stats or --print-after=PASS");
+  /* Better said now than shown by silence. */
+  if (o->print_after && !in_pipeline(o->passes, o->print_after))
+    return tool_fail(t, GIE_E_USAGE,
+                     "pass \"%s\" is not among those that run, so --print-after would print nothing",
+                     o->print_after);
+  if ((exit_code = tool_open(t)) != TOOL_GO_ON)
+    return exit_code;
+  return o->list ? list_passes(t, o->json) : opt(t, o, args.v[0]);
+}

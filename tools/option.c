@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Command-line options: a table per verb gives the parser, the help and the hint for misspelt flags. */
+#include "tools/tool.h"
+#include <limits.h>
+
+#define HELP_COLUMN 30
+#define MAX_COMMON 8
+
+/* The flags that every verb takes; returns how many were filled, without the end mark. */
+static void common_options(struct tool *t, bool *help, struct tool_option out[MAX_COMMON])
+{
+  const struct tool_option options[] = {
+      {"module", 0, TOOL_LIST, &t->modules, "FILE", "load this module too (may be repeated); it must fit"},
+      {"threads", 0, TOOL_COUNT, &t->threads, "N", "threads to compute with; default: all cores"},
+      {"config", 0, TOOL_LIST, &t->config, "NAME=VALUE", "a setting that the environment knows as GIE_NAME"},
+      {"quiet", 0, TOOL_FLAG, &t->quiet, NULL, "errors only on standard error"},
+      {"help", 'h', TOOL_FLAG, help, NULL, "this text"},
+      {NULL, 0, TOOL_FLAG, NULL, NULL, NULL},
+  };
+  memcpy(out, options, sizeof options);
+}
+
+/* ---- Help */
+
+static void print_options(const struct tool_option *o)
+{
+  for (; o->name; o++) {
+    char text[96];
+    int n = o->letter ? snprintf(text, sizeof text, "  -%c, --%s", o->letter, o->name)
+                      : snprintf(text, sizeof text, "  --%s", o->name);
+    if (o->kind == TOOL_MAYBE)
+      n += snprintf(text + n, sizeof text - (size_t)n, "[=%s]", o->value);
+    else if (o->value)
+      n += snprintf(text + n, sizeof text - (size_t)n, "=%s", o->value);
+    if (n < HELP_COLUMN - 1)
+      printf("%-*s%s\n", HELP_COLUMN, text, o->help);
+    else
+      printf("%s\n%*s%s\n", text, HELP_COLUMN, "", o->help);
+  }
+}
+
+static void print_help(struct tool *t, const struct tool_command *cmd, const struct tool_option *common)
+{
+  printf("Usage: gie %s %s\n\n%s\n", t->verb->name, cmd->usage, cmd->what);
+  if (cmd->options && cmd->options->name) {
+    printf("\nOptions:\n");
+    print_options(cmd->options);
+  }
+  printf("\nCommon options:\n");
+  print_options(common);
+  printf("\nExamples:\n%s", cmd->examples);
+}
+
+/* ---- Names that are near */
+
+/* Edit distance, or a number above `limit` as soon as it is sure to be larger. */
+static unsigned distance(const char *a, const char *b, unsigned limit)
+{
+  enum { MAX = 40 };
+  unsigned row[MAX + 1];
+  size_t n = strlen(a), m = strlen(b);
+  if (n > MAX || m > MAX)
+    return limit + 1;
+  for (size_t j = 0; j <= m; j++)
+    row[j] = (unsigned)j;
+  for (size_t i = 1; i <= n; i++) {
+    unsigned diagonal = row[0];
+    row[0] = (unsigned)i;
+    for (size_t j = 1; j <= m; j++) {
+      unsigned change = diagonal + (a[i - 1] != b[j - 1]), best = row[j] < row[j - 1] ? row[j] : row[j - 1];
+      diagonal = row[j];
+      row[j] = best + 1 < change ? best + 1 : change;
+    }
+  }
+  return row[m];
+}
+
+const char *tool_nearest(const char *given, const char *(*name_at)(const void *names, unsigned i),
+                         const void *names)
+{
+  size_t n = strlen(given);
+  unsigned limit = n <= 3 ? 1 : n <= 6 ? 2 : 3;
+  const char *best = NULL, *name, *begins = NULL;
+  for (unsigned i = 0; (name = name_at(names, i)); i++) {
+    unsigned d = distance(given, name, limit);
+    if (d <= limit) {
+      best = name;
+      limit = d ? d - 1 : 0;
+    }
+    if (!begins && n >= 2 && strncmp(name, given, n) == 0)
+      begins = name;
+  }
+  return begins ? begins : best;
+}
+
+/* ---- Parsing */
+
+struct parser {
+  struct tool *t;
+  const struct tool_option *own, *common;
+  int argc, at;
+  char **argv;
+  bool help;
+};
+
+static const char *option_name(const void *names, unsigned i)
+{
+  const struct parser *p = names;
+  const struct tool_option *o = p->own;
+  for (; o && o->name; o++)
+    if (i-- == 0)
+      return o->name;
+  for (o = p->common; o->name; o++)
+    if (i-- == 0)
+      return o->name;
+  return NULL;
+}
+
+static const struct tool_option *find_in(const struct tool_option *o, const char *name, size_t n, char letter)
+{
+  for (; o && o->name; o++)
+    if (letter ? o->letter == letter : strlen(o->name) == n && memcmp(o->name, name, n) == 0)
+      return o;
+  return NULL;
+}
+
+static const struct tool_option *find(const struct parser *p, const char *name, size_t n, char letter)
+{
+  const struct tool_option *o = find_in(p->own, name, n, letter);
+  return o ? o : find_in(p->common, name, n, letter);
+}
+
+static int list_add(struct tool *t, struct tool_list *list, const char *value)
+{
+  const char **v = gie_arena_alloc(&t->arena, (size_t)list->n + 2, sizeof *v);
+  if (!v)
+    return tool_fail(t, GIE_E_MEMORY, "out of memory");
+  if (list->n)
+    memcpy(v, list->v, list->n * sizeof *v);
+  v[list->n++] = value;
+  list->v = v;
+  return TOOL_GO_ON;
+}
+
+static int set_number(struct tool *t, const struct tool_option *o, const char *value)
+{
+  const char *end = value + strlen(value), *next = value;
+  int64_t i;
+  double d;
+  if (o->kind == TOOL_COUNT && gie_parse_int(value, end, &i, &next) && next == end && i >= 0 &&
+      i <= INT32_MAX) {
+    *(uint32_t *)o->to = (uint32_t)i;
+    return TOOL_GO_ON;
+  }
+  if (o->kind == TOOL_REAL && gie_parse_double(value, end, &d, &next) && next == end && d == d) {
+    *(double *)o->to = d;
+    return TOOL_GO_ON;
+  }
+  return tool_fail(t, GIE_E_USAGE, "--%s wants a %s, not \"%s\"", o->name,
+                   o->kind == TOOL_COUNT ? "whole number" : "number", value);
+}
+
+static int set_option(struct tool *t, const struct tool_option *o, const char *value)
+{
+  switch (o->kind) {
+  case TOOL_FLAG:
+    *(bool *)o->to = true;
+    return TOOL_GO_ON;
+  case TOOL_TEXT:
+  case TOOL_MAYBE:
+    *(const char **)o->to = value;
+    return TOOL_GO_ON;
+  case TOOL_LIST:
+    return list_add(t, o->to, value);
+  default:
+    return set_number(t, o, value);
+  }
+}
+
+static int unknown_flag(struct parser *p, const char *flag, const char *name, size_t n)
+{
+  char given[64];
+  snprintf(given, sizeof given, "%.*s", (int)(n < sizeof given ? n : sizeof given - 1), name);
+  const char *near = tool_nearest(given, option_name, p);
+  if (near)
+    return tool_fail(p->t, GIE_E_USAGE, "unknown flag \"%s\"; did you mean \"--%s\"?", flag, near);
+  return tool_fail(p->t, GIE_E_USAGE, "unknown flag \"%s\"; \"gie help %s\" lists them", flag,
+                   p->t->verb->name);
+}
+
+/* One flag, with the value that belongs to it. */
+static int parse_flag(struct parser *p)
+{
+  char *flag = p->argv[p->at++];
+  bool is_short = flag[1] != '-';
+  const char *name = flag + (is_short ? 1 : 2), *value = NULL;
+  size_t n = strcspn(name, "=");
+  const struct tool_option *o = find(p, name, n, is_short ? flag[1] : 0);
+  if (!o)
+    return unknown_flag(p, flag, name, n);
+  if (is_short)
+    value = flag[2] ? flag + 2 : NULL;
+  else
+    value = name[n] ? name + n + 1 : NULL;
+  if (o->kind == TOOL_FLAG && value)
+    return tool_fail(p->t, GIE_E_USAGE, "--%s takes no value", o->name);
+  if (o->kind == TOOL_MAYBE && !value)
+    value = "";
+  if (o->kind != TOOL_FLAG && !value) {
+    if (p->at >= p->argc)
+      return tool_fail(p->t, GIE_E_USAGE, "--%s needs a value: --%s=%s", o->name, o->name, o->value);
+    value = p->argv[p->at++];
+  }
+  return set_option(p->t, o, value);
+}
+
+static int parse(struct parser *p, struct tool_list *args)
+{
+  bool flags = true;
+  while (p->at < p->argc) {
+    const char *a = p->argv[p->at];
+    int exit_code;
+    if (flags && strcmp(a, "--") == 0) {
+      flags = false;
+      p->at++;
+      continue;
+    }
+    if (flags && a[0] == '-' && a[1])
+      exit_code = parse_flag(p);
+    else
+      exit_code = list_add(p->t, args, p->argv[p->at++]);
+    if (exit_code != TOOL_GO_ON)
+      return exit_code;
+  }
+  return TOOL_GO_ON;
+}
+
+int tool_parse(struct tool *t, const struct tool_command *cmd, int argc, char **argv, struct tool_list *args)
+{
+  struct tool_option common[MAX_COMMON];
+  struct parser p = {t, cmd->options, common, argc, 1, argv, false};
+  static const char *none[] = {NULL};
+  common_options(t, &p.help, common);
+  args->v = none;
+  args->n = 0;
+  int exit_code = parse(&p, args);
+  if (exit_code != TOOL_GO_ON)
+    return exit_code;
+  if (p.help) {
+    print_help(t, cmd, common);
+    return 0;
+  }
+  if (args->n < cmd->min_args)
+    return tool_fail(t, GIE_E_USAGE, "an argument is missing; usage: gie %s %s", t->verb->name, cmd->usage);
+  if (args->n > cmd->max_args)
+    return tool_fail(t, GIE_E_USAGE, "argument \"%s\" is too many; usage: gie %s %s", args->v[cmd->max_args],
+                     t->verb->name, cmd->usage);
+  return TOOL_GO_ON;
+}

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gie run: feeds a network, runs it, and says what came out. */
+#include "tools/feed.h"
+#include "tools/report.h"
+#include <math.h>
+
+static const char what[] =
+    "Runs a network. Inputs are tensors (.npy, ONNX TensorProto .pb) or images (.png, .jpg), which become\n"
+    "(x - mean) * scale per channel; types are converted to the network's. An input given several times\n"
+    "makes several runs. Exit 1 when a comparison fails.";
+static const char examples[] =
+    "  gie run model.onnx --input data=in.npy --output prob=out.npy\n"
+    "  gie run model.onnx --input in.pb --compare expected.pb --rtol=1e-4\n"
+    "  gie run model.onnx --input cat.jpg --resize --mean=123,117,104 --labels=names.txt --top=5\n"
+    "  gie run model.onnx --random --shapes=data:1x3x224x224 --profile --memory\n";
+
+#define DEFAULT_TOP 5
+
+struct run {
+  struct feed_options feed;
+  struct tool_list outputs, compare;
+  struct compare_rule rule;
+  const char *labels_file, *passes, *backend;
+  uint32_t top;
+  bool profile, memory, is_json;
+  /* while running */
+  const char *model;
+  struct gie_graph *g;
+  struct gie_exec *x;
+  struct feeds feeds;
+  struct labels labels;
+  struct outputs out;
+  struct json json, *j; /* j: NULL for text */
+  bool differs;
+};
+
+/* ---- One run */
+
+static gie_status set_inputs(struct tool *t, struct run *r, uint32_t run)
+{
+  for (uint32_t i = 0; i < r->feeds.n; i++) {
+    struct gie_tensor x;
+    if (!r->feeds.v[i].needed && !feed_file(&r->feeds, run, i))
+      continue;
+    GIE_TRY(feeds_load(t, &r->feeds, run, i, &x));
+    gie_status st = gie_exec_set_input(r->x, r->feeds.v[i].name, &x);
+    tensor_free(t->ctx, &x);
+    if (st != GIE_OK)
+      return gie_error_prefix(t->ctx, st, "%s", r->model);
+  }
+  return GIE_OK;
+}
+
+static gie_status get_outputs(struct run *r)
+{
+  for (uint32_t i = 0; i < r->out.n; i++)
+    GIE_TRY(gie_exec_output(r->x, gie_value_get(r->g, gie_graph_output(r->g, i))->name, &r->out.v[i]));
+  return GIE_OK;
+}
+
+/* What the run is called: the file that changes from run to run, else the first. */
+static const char *run_name(const struct run *r, uint32_t run)
+{
+  const char *name = NULL;
+  for (uint32_t i = 0; i < r->feeds.n; i++) {
+    const char *file = feed_file(&r->feeds, run, i);
+    if (file && (!name || r->feeds.v[i].files.n > 1))
+      name = file;
+  }
+  return name ? name : "random input";
+}
+
+/* Whether anything but the summary of the outputs was asked for. */
+static bool wants_more(const struct run *r)
+{
+  return r->labels.n || r->outputs.n || r->compare.n || r->profile || r->memory;
+}
+
+static gie_status report_run(struct tool *t, struct run *r, uint32_t run)
+{
+  if (r->j) {
+    json_open(r->j, NULL, '{', false);
+    json_text(r->j, "input", run_name(r, run));
+    report_outputs(t, r->j, &r->out);
+  } else if (!wants_more(r)) {
+    if (r->feeds.runs > 1)
+      printf("%s\n", tool_safe(t, run_name(r, run)));
+    report_outputs(t, NULL, &r->out);
+  }
+  if (r->labels.n)
+    GIE_TRY(report_top(t, r->j, &r->out, &r->labels, r->top, run_name(r, run)));
+  if (r->j)
+    json_close(r->j, '}');
+  return GIE_OK;
+}
+
+static gie_status run_once(struct tool *t, struct run *r, uint32_t run)
+{
+  GIE_TRY(set_inputs(t, r, run));
+  gie_status st = gie_exec_run(r->x);
+  if (st == GIE_OK)
+    st = get_outputs(r);
+  if (st != GIE_OK)
+    return gie_error_prefix(t->ctx, st, "%s", r->model);
+  return report_run(t, r, run);
+}
+
+/* ---- After the runs */
+
+static gie_status write_outputs(struct tool *t, struct run *r)
+{
+  for (uint32_t i = 0; i < r->outputs.n; i++) {
+    uint32_t index;
+    const char *file;
+    GIE_TRY(feed_split(t, r->g, "output", r->out.n, gie_graph_output, r->outputs.v[i], &index, &file));
+    GIE_TRY(tensor_write(t->ctx, file, gie_value_get(r->g, gie_graph_output(r->g, index))->name,
+                         &r->out.v[index]));
+  }
+  return GIE_OK;
+}
+
+static gie_status compare_one(struct tool *t, struct run *r, const char *text)
+{
+  uint32_t index;
+  const char *file;
+  struct gie_tensor want;
+  struct compare_result result;
+  GIE_TRY(feed_split(t, r->g, "output", r->out.n, gie_graph_output, text, &index, &file));
+  GIE_TRY(tensor_read(t->ctx, file, &want));
+  gie_status st = compare_tensors(t->ctx, &r->out.v[index], &want, &r->rule, &result);
+  tensor_free(t->ctx, &want);
+  if (st != GIE_OK)
+    return gie_error_prefix(t->ctx, st, "%s", file);
+  if (r->j)
+    json_open(r->j, NULL, '{', true);
+  report_compare(t, r->j, gie_value_get(r->g, gie_graph_output(r->g, index))->name, file, &result, &r->rule);
+  if (r->j)
+    json_close(r->j, '}');
+  r->differs |= !result.same;
+  return GIE_OK;
+}
+
+static gie_status compare_all(struct tool *t, struct run *r)
+{
+  if (r->j && r->compare.n)
+    json_open(r->j, "compare", '[', false);
+  for (uint32_t i = 0; i < r->compare.n; i++)
+    GIE_TRY(compare_one(t, r, r->compare.v[i]));
+  if (r->j && r->compare.n)
+    json_close(r->j, ']');
+  return GIE_OK;
+}
+
+/* ---- The whole */
+
+static gie_status prepare(struct tool *t, struct run *r)
+{
+  struct gie_exec_options options = {.struct_size = sizeof options,
+                                     .backends = r->backend,
+                                     .threads = t->threads,
+                                     .profile = r->profile};
+  GIE_TRY(gie_graph_load(t->ctx, r->model, NULL, &r->g));
+  gie_status st = gie_pipeline_run(r->g, r->passes, NULL);
+  if (st == GIE_OK)
+    st = feeds_make(t, r->g, &r->feed, &r->feeds);
+  if (st == GIE_OK)
+    st = gie_exec_new(r->g, &options, &r->x);
+  if (st != GIE_OK)
+    return gie_error_prefix(t->ctx, st, "%s", r->model);
+  if (r->labels_file)
+    GIE_TRY(labels_read(t, r->labels_file, &r->labels));
+  if (r->feeds.runs > 1 && (r->outputs.n || r->compare.n))
+    return gie_fail(t->ctx, GIE_E_USAGE,
+                    "--output and --compare go with one run; here an input is given %u times",
+                    (unsigned)r->feeds.runs);
+  r->out = (struct outputs){r->g, gie_graph_n_outputs(r->g), NULL};
+  r->out.v = gie_arena_alloc(&t->arena, r->out.n, sizeof *r->out.v);
+  return r->out.v ? GIE_OK : gie_fail(t->ctx, GIE_E_MEMORY, "out of memory");
+}
+
+static gie_status run_all(struct tool *t, struct run *r)
+{
+  struct tool_progress progress;
+  gie_status st = GIE_OK;
+  if (r->j) {
+    json_begin(r->j);
+    json_text(r->j, "file", r->model);
+    json_open(r->j, "runs", '[', false);
+  }
+  tool_progress_begin(t, &progress);
+  for (uint32_t i = 0; st == GIE_OK && i < r->feeds.runs; i++) {
+    tool_progress_step(&progress, i, r->feeds.runs, tool_safe(t, run_name(r, i)));
+    st = run_once(t, r, i);
+  }
+  tool_progress_end(&progress);
+  if (r->j)
+    json_close(r->j, ']');
+  return st;
+}
+
+static gie_status report_all(struct tool *t, struct run *r)
+{
+  GIE_TRY(write_outputs(t, r));
+  GIE_TRY(compare_all(t, r));
+  if (r->profile)
+    report_profile(t, r->j, r->x);
+  if (r->memory)
+    GIE_TRY(report_memory(t, r->j, r->x));
+  if (r->j)
+    json_end(r->j);
+  return GIE_OK;
+}
+
+static int run(struct tool *t, struct run *r)
+{
+  gie_status st = prepare(t, r);
+  if (st == GIE_OK)
+    st = run_all(t, r);
+  if (st == GIE_OK)
+    st = report_all(t, r);
+  int exit_code = st != GIE_OK ? tool_error(t, st) : r->differs ? gie_status_exit_code(GIE_E_NO) : 0;
+  labels_free(t, &r->labels);
+  gie_exec_free(r->x);
+  if (r->g)
+    gie_graph_free(r->g);
+  return exit_code;
+}
+
+int tool_run(struct tool *t, int argc, char **argv)
+{
+  struct run r = {.rule = {NAN, NAN, 0}, .top = DEFAULT_TOP};
+  const struct tool_option options[] = {
+      {"input", 'i', TOOL_LIST, &r.feed.inputs, "[NAME=]FILE",
+       "what to feed an input with: .npy, .pb, .png, .jpg"},
+      {"random", 0, TOOL_MAYBE, &r.feed.random, "SEED", "feed the other inputs with random numbers"},
+      {"shapes", 0, TOOL_TEXT, &r.feed.shapes, "NAME:1x3x…,…",
+       "dims of inputs, where the network leaves them open"},
+      {"resize", 0, TOOL_MAYBE, &r.feed.resize, "WxH", "resize images to what the input wants, or to this"},
+      {"mean", 0, TOOL_TEXT, &r.feed.mean, "M[,M,M]", "subtracted from image channels, in --channel-order"},
+      {"scale", 0, TOOL_TEXT, &r.feed.scale, "S[,S,S]", "image channels are multiplied with this afterwards"},
+      {"channel-order", 0, TOOL_TEXT, &r.feed.channel_order, "rgb|bgr",
+       "order of an image's channels; default rgb"},
+      {"output", 'o', TOOL_LIST, &r.outputs, "[NAME=]FILE", "save an output: .npy, .pb"},
+      {"labels", 0, TOOL_TEXT, &r.labels_file, "FILE", "print the best labels; the file has one per line"},
+      {"top", 0, TOOL_COUNT, &r.top, "K", "how many of them; default 5"},
+      {"compare", 0, TOOL_LIST, &r.compare, "[NAME=]FILE",
+       "compare an output with this reference: .npy, .pb"},
+      {"rtol", 0, TOOL_REAL, &r.rule.rtol, "R",
+       "tolerate max|a-b| <= R * max|b|; default: by type, f32 1e-4"},
+      {"atol", 0, TOOL_REAL, &r.rule.atol, "A", "tolerate max|a-b| <= A instead"},
+      {"same-top", 0, TOOL_COUNT, &r.rule.same_top, "K", "also want the K greatest in the same order"},
+      {"passes", 0, TOOL_TEXT, &r.passes, "LIST", "passes to run before, as in gie opt"},
+      {"backend", 0, TOOL_TEXT, &r.backend, "-NAME,+NAME",
+       "leave out kernels, or try them first, by how their names begin"},
+      {"profile", 0, TOOL_FLAG, &r.profile, NULL, "print the time of each node (of the last run)"},
+      {"memory", 0, TOOL_FLAG, &r.memory, NULL, "print the memory used at the peak, by category"},
+      {"json", 0, TOOL_FLAG, &r.is_json, NULL, "everything for machines"},
+      {NULL, 0, TOOL_FLAG, NULL, NULL, NULL}};
+  const struct tool_command cmd = {"MODEL --input [NAME=]FILE [OPTION]...", what, examples, options, 1, 1};
+  struct tool_list args;
+  int exit_code = tool_parse(t, &cmd, argc, argv, &args);
+  if (exit_code != TOOL_GO_ON)
+    return exit_code;
+  if (!r.compare.n && (r.rule.rtol >= 0 || r.rule.atol >= 0 || r.rule.same_top))
+    return tool_fail(t, GIE_E_USAGE, "--rtol, --atol and --same-top go with --compare");
+  if (r.rule.rtol < 0 || r.rule.atol < 0)
+    return tool_fail(t, GIE_E_USAGE, "a tolerance cannot be negative");
+  if (r.top == 0)
+    return tool_fail(t, GIE_E_USAGE, "--top wants at least 1");
+  if ((exit_code = tool_open(t)) != TOOL_GO_ON)
+    return exit_code;
+  r.model = args.v[0];
+  r.j = r.is_json ? &r.json : NULL;
+  return run(t, &r);
+}
