@@ -91,6 +91,8 @@ static gie_status lower(struct onnx_node *n)
   n->op = onnx_default_domain(domain) ? onnx_find_op(onnx_str(n->proto->op_type)) : NULL;
   if (!n->op)
     return onnx_refuse(n, "operator not supported");
+  if (!n->opset)
+    return gie_fail(n->ctx, GIE_E_DATA, "the model imports no version of the ONNX operator set");
   if (n->opset < n->op->since)
     return onnx_refuse(n, "the form of opset %d is not supported", (int)n->opset);
   GIE_TRY(refuse_foreign(n));

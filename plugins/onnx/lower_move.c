@@ -2,6 +2,17 @@
 /* Operators that move data: attributes of old versions become operands. */
 #include "plugins/onnx/onnx.h"
 
+/* Axes must be a list; writers also give a scalar, which others accept. */
+static gie_status list_operand(struct onnx_node *n, gie_id *list)
+{
+  static const int64_t zero;
+  gie_id in[2] = {*list, GIE_NONE};
+  if (onnx_rank(n, *list) != 0)
+    return GIE_OK;
+  GIE_TRY(onnx_const_ints(n, "first", &zero, 1, &in[1]));
+  return onnx_step(n, "axes", "unsqueeze", in, 2, NULL, list);
+}
+
 /* Operand 1 of reductions, squeeze, unsqueeze: below `opset` the attribute `axes`. */
 static gie_status axes_operand(struct onnx_node *n, int opset, gie_id in[2], uint32_t *n_in)
 {
@@ -16,7 +27,7 @@ static gie_status axes_operand(struct onnx_node *n, int opset, gie_id in[2], uin
     if (n->n_in > 2)
       return gie_fail(n->ctx, GIE_E_GRAPH, "%u operands; at most 2 are allowed", (unsigned)n->n_in);
     in[1] = onnx_in(n, 1);
-    return GIE_OK;
+    return list_operand(n, &in[1]);
   }
   if (n->n_in > 1)
     return gie_fail(n->ctx, GIE_E_GRAPH, "%u operands; in opset %d there is one", (unsigned)n->n_in,

@@ -9,23 +9,37 @@ bool onnx_default_domain(const char *domain) { return !*domain || strcmp(domain,
 /* ---- Parsing --------------------------------------------------------------------------------- */
 
 /* protobuf-c takes its memory from the import's arena; everything is freed together. */
-static void *arena_alloc(void *arena, size_t size) { return gie_arena_alloc(arena, size, 1); }
-static void arena_free(void *arena, void *p) { (void)arena, (void)p; }
+struct parser_memory {
+  struct gie_arena *arena;
+  bool exhausted;
+};
+
+static void *parser_alloc(void *memory, size_t size)
+{
+  struct parser_memory *m = memory;
+  void *p = gie_arena_alloc(m->arena, size, 1);
+  m->exhausted = m->exhausted || !p;
+  return p;
+}
+
+static void parser_free(void *memory, void *p) { (void)memory, (void)p; }
 
 static gie_status parse(struct onnx_import *im)
 {
-  ProtobufCAllocator allocator = {arena_alloc, arena_free, &im->arena};
   static const unsigned char nothing[1];
+  struct parser_memory memory = {&im->arena, false};
+  ProtobufCAllocator allocator = {parser_alloc, parser_free, &memory};
   if (im->src->size == 0)
     return gie_fail(im->ctx, GIE_E_DATA, "the file is empty");
   GIE_TRY(prescan_file(im->ctx, im->src, &onnx_schema_model, &im->scan));
   im->model = onnx__model__unpack(&allocator, im->scan.n_slim, im->scan.slim ? im->scan.slim : nothing);
   prescan_drop_slim(&im->scan);
-  /* The pre-scan has checked all else: only memory or a broken packed list is left. */
-  return im->model
-             ? GIE_OK
-             : gie_fail(im->ctx, GIE_E_PARSE,
-                        "the file cannot be parsed: a packed list of numbers is broken, or memory is short");
+  if (im->model)
+    return GIE_OK;
+  if (memory.exhausted)
+    return GIE_E_MEMORY;
+  /* The pre-scan has checked all else. */
+  return gie_fail(im->ctx, GIE_E_PARSE, "a packed list of numbers is broken; the file is damaged");
 }
 
 /* ---- Model ----------------------------------------------------------------------------------- */
@@ -76,10 +90,12 @@ static gie_status check_model(struct onnx_import *im)
   if (!m->graph)
     return gie_fail(im->ctx, GIE_E_DATA, "no graph in the file; it is truncated or no ONNX model");
   GIE_TRY(check_opset(im, m->opset_import, m->n_opset_import, "the model "));
-  if (m->ir_version >= 3 && !find_opset(m->opset_import, m->n_opset_import, ""))
-    return gie_fail(
-        im->ctx, GIE_E_DATA,
-        "the model imports no version of the ONNX operator set; the file is truncated or damaged");
+  if (m->ir_version >= 3 && !m->n_opset_import)
+    return gie_fail(im->ctx, GIE_E_DATA,
+                    "the model imports no operator set; the file is truncated or damaged");
+  if (m->graph->n_node > GIE_MAX_NODES)
+    return gie_fail(im->ctx, GIE_E_LIMIT, "%zu nodes; at most %u are supported", m->graph->n_node,
+                    GIE_MAX_NODES);
   if (!m->graph->n_node)
     return gie_fail(im->ctx, GIE_E_GRAPH, "the graph has no nodes");
   if (!m->graph->n_output)
