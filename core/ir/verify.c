@@ -121,6 +121,21 @@ static gie_status use_list_is_sound(const struct gie_graph *g, const struct ir_v
   return GIE_OK;
 }
 
+/* Each operand is in one list, and no list holds anything else. */
+static gie_status use_counts_agree(const struct gie_graph *g)
+{
+  uint64_t counted = 0, read = 0;
+  for (size_t i = 0; i < g->n_values; i++)
+    counted += g->values[i]->pub.kind != GIE_VALUE_DEAD ? g->values[i]->pub.n_uses : 0;
+  GIE_FOR_NODES(g, id)
+    for (uint32_t i = 0; i < g->nodes[id]->pub.n_in; i++)
+      read += g->nodes[id]->pub.in[i] != GIE_NONE;
+  if (counted == read)
+    return GIE_OK;
+  return gie_fail(g->ctx, GIE_E_INTERNAL, "values count %llu uses, there are %llu [use-lists]",
+                  (unsigned long long)counted, (unsigned long long)read);
+}
+
 static gie_status output_counts_agree(const struct gie_graph *g)
 {
   uint64_t counted = 0;
@@ -314,6 +329,7 @@ gie_status gie_graph_verify(const struct gie_graph *g)
   for (size_t i = 0; i < g->n_values; i++)
     if (g->values[i]->pub.kind != GIE_VALUE_DEAD)
       GIE_TRY(use_list_is_sound(g, g->values[i]));
+  GIE_TRY(use_counts_agree(g));
   GIE_TRY(output_counts_agree(g));
   GIE_TRY(order_is_topological(g));
   GIE_FOR_NODES(g, id)
