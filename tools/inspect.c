@@ -10,6 +10,8 @@ static const char examples[] = "  gie inspect model.onnx\n"
                                "  gie inspect --nodes optimized.gie\n"
                                "  gie inspect --json model.onnx | jq '.inputs[0].shape'\n";
 
+#define LINE_WIDTH 100
+
 struct inspect {
   bool json, nodes;
   const char *path;
@@ -60,11 +62,11 @@ static void print_meta(struct tool *t, const struct inspect *x)
 
 static void print_ops(struct tool *t, const struct inspect *x)
 {
-  size_t at = (size_t)printf("nodes        %u: ", (unsigned)x->m.n_nodes), column = at;
+  size_t at = (size_t)printf("nodes        %u:", (unsigned)x->m.n_nodes), column = at;
   for (uint32_t i = 0; i < x->m.n_ops; i++) {
-    const char *text = tool_format(t, "%u %s%s", (unsigned)x->m.ops[i].n, tool_safe(t, x->m.ops[i].op),
-                                   i + 1 < x->m.n_ops ? ", " : "");
-    if (column + strlen(text) > 100 && column > at)
+    const char *text = tool_format(t, " %u %s%s", (unsigned)x->m.ops[i].n, tool_safe(t, x->m.ops[i].op),
+                                   i + 1 < x->m.n_ops ? "," : "");
+    if (column + strlen(text) > LINE_WIDTH && column > at)
       column = (size_t)printf("\n%*s", (int)at, "") - 1;
     column += (size_t)printf("%s", text);
   }
@@ -80,16 +82,8 @@ static void print_memory(struct tool *t, const struct inspect *x)
   if (graph_has_symbols(x->g))
     printf(" (with every symbol 1)");
   if (x->m.n_unknown)
-    printf(" (%u results of unknown size left out)", (unsigned)x->m.n_unknown);
+    printf(" (results of unknown size left out: %u)", (unsigned)x->m.n_unknown);
   putchar('\n');
-}
-
-static const char *steps_text(struct tool *t, const struct gie_node *n)
-{
-  const char *text = n->op->name;
-  for (uint32_t i = 0; i < n->n_steps; i++)
-    text = tool_format(t, "%s | %s", text, n->steps[i].op->name);
-  return text;
 }
 
 static void print_nodes(struct tool *t, const struct inspect *x)
@@ -104,7 +98,7 @@ static void print_nodes(struct tool *t, const struct inspect *x)
       types = tool_format(t, "%s%s%s", types, i ? ", " : "",
                           tool_type(t, x->g, &gie_value_get(x->g, n->out[i])->type));
     tool_cell(&tab, "%s", n->name);
-    tool_cell(&tab, "%s", steps_text(t, n));
+    tool_cell(&tab, "%s", tool_op(t, n));
     tool_cell(&tab, "%s", types);
     tool_cell(&tab, "%s", x->fits.v[id].kernel ? x->fits.v[id].kernel : "-");
   }

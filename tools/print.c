@@ -73,6 +73,14 @@ const char *tool_type(struct tool *t, const struct gie_graph *g, const struct gi
                      gie_shape_text(g, &type->shape, shape, sizeof shape));
 }
 
+const char *tool_op(struct tool *t, const struct gie_node *n)
+{
+  const char *text = n->op->name;
+  for (uint32_t i = 0; i < n->n_steps; i++)
+    text = tool_format(t, "%s | %s", text, n->steps[i].op->name);
+  return text;
+}
+
 /* ---- Messages */
 
 static int print_error(struct tool *t, gie_status status, const char *text)

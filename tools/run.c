@@ -87,11 +87,12 @@ static gie_status report_run(struct tool *t, struct run *r, uint32_t run)
       printf("%s\n", tool_safe(t, run_name(r, run)));
     report_outputs(t, NULL, &r->out);
   }
+  gie_status st = GIE_OK;
   if (r->labels.n)
-    GIE_TRY(report_top(t, r->j, &r->out, &r->labels, r->top, run_name(r, run)));
+    st = report_top(t, r->j, &r->out, &r->labels, r->top, run_name(r, run));
   if (r->j)
     json_close(r->j, '}');
-  return GIE_OK;
+  return st == GIE_OK ? st : gie_error_prefix(t->ctx, st, "%s", r->labels_file);
 }
 
 static gie_status run_once(struct tool *t, struct run *r, uint32_t run)
@@ -203,7 +204,7 @@ static gie_status report_all(struct tool *t, struct run *r)
   GIE_TRY(write_outputs(t, r));
   GIE_TRY(compare_all(t, r));
   if (r->profile)
-    report_profile(t, r->j, r->x);
+    report_profile(t, r->j, r->g, r->x);
   if (r->memory)
     GIE_TRY(report_memory(t, r->j, r->x));
   if (r->j)

@@ -60,6 +60,8 @@ static void put_blanks(size_t n)
 static void put_row(const struct tool_table *tab, const char *const *row, const size_t *wide, size_t columns,
                     int indent)
 {
+  while (columns > 0 && !*row[columns - 1]) /* no blanks at the end of a line */
+    columns--;
   put_blanks((size_t)indent);
   for (size_t c = 0; c < columns; c++) {
     size_t pad = wide[c] - width(row[c]);

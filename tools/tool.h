@@ -116,6 +116,8 @@ GIE_PRINTF(2, 3) const char *tool_format(struct tool *t, const char *fmt, ...);
 const char *tool_bytes(struct tool *t, uint64_t bytes);
 /* "f32[n,3,224,224]" of a value. */
 const char *tool_type(struct tool *t, const struct gie_graph *g, const struct gie_type *type);
+/* "conv | add | relu": the op with its epilogue. */
+const char *tool_op(struct tool *t, const struct gie_node *n);
 
 /* Progress of `total` things, on a terminal only and only for what takes over two seconds. */
 struct tool_progress {

@@ -185,6 +185,16 @@ static gie_status load(struct gie_context *ctx, struct gie_source *src, unsigned
   return st;
 }
 
+/* The base layer and the text reader begin their messages with the path; everybody else leaves it to us. */
+static gie_status with_path(struct gie_context *ctx, gie_status st, const char *path)
+{
+  size_t n = strlen(path);
+  const char *text = gie_error_text(ctx);
+  if (st == GIE_OK || (strncmp(text, path, n) == 0 && text[n] == ':'))
+    return st;
+  return gie_error_prefix(ctx, st, "%s", path);
+}
+
 gie_status gie_graph_load(struct gie_context *ctx, const char *path, const char *const *options,
                           struct gie_graph **out)
 {
@@ -195,7 +205,7 @@ gie_status gie_graph_load(struct gie_context *ctx, const char *path, const char 
     st = load(ctx, &src, head, out);
     close(src.fd);
   }
-  return st == GIE_OK ? GIE_OK : gie_error_prefix(ctx, st, "%s", path);
+  return with_path(ctx, st, path);
 }
 
 /* ---- Saving */
@@ -261,6 +271,5 @@ static gie_status save(const struct gie_graph *g, const char *path)
 
 gie_status gie_graph_save(const struct gie_graph *g, const char *path)
 {
-  gie_status st = save(g, path);
-  return st == GIE_OK ? GIE_OK : gie_error_prefix(gie_graph_context(g), st, "%s", path);
+  return with_path(gie_graph_context(g), save(g, path), path);
 }
