@@ -4,7 +4,7 @@
 # a cat for cat.jpg. Skips visibly (77) without the shared data.
 set -eu
 data=${GIE_SHARED:-../shared}/data
-gie=${GIE:-./gie}
+gie=${GIE:-${top_builddir:-.}/gie}
 net=$data/onnx/SqueezeNet_fp16.onnx
 [ -e "$net" ] || { echo "SKIP: $net is not there"; exit 77; }
 tmp=$(mktemp -d)
