@@ -17,6 +17,15 @@
 #define SMALL ((size_t)1 << 20) /* bytes that a result may always have */
 #define GROWTH 4
 
+struct fold {
+  struct gie_graph *g;
+  struct gie_context *ctx;
+  struct run_once once; /* opened at the first node that has to run */
+  bool open, no_device;
+  unsigned char *news; /* by value: its readers can be inferred better than before */
+  uint32_t n_news;
+};
+
 /* ---- Values that inference knows ---------------------------------------------------------------- */
 
 static void put_int(unsigned char *p, size_t size, int64_t v)
@@ -58,31 +67,28 @@ static bool is_output(const struct gie_graph *g, const struct gie_node *n)
   return false;
 }
 
-/* Readers of a result read the constant, which takes over the result's name once the node is gone. */
-static gie_status drop_for(struct gie_graph *g, gie_id node, gie_id constant, const char *name)
+/* Readers of the value read the constant, which takes over its name once the node is gone. */
+static gie_status replace(struct fold *f, const struct gie_value *v, gie_id constant)
 {
-  GIE_TRY(gie_node_remove(g, node));
-  return gie_value_rename(g, constant, name);
+  if (constant < f->n_news)
+    f->news[constant] = 1;
+  return gie_value_replace(f->g, v->id, constant);
 }
 
-static gie_status fold_known(struct gie_graph *g, uint32_t *changes)
+static gie_status fold_known(struct fold *f, const struct gie_node *n, bool *folded)
 {
-  for (gie_id id = gie_graph_first(g), next; id != GIE_NONE; id = next) {
-    const struct gie_node *n = gie_node_get(g, id);
-    gie_id constant = GIE_NONE;
-    next = n->next;
-    if (!is_pure(n) || n->n_out != 1 || n->n_steps || is_output(g, n))
-      continue;
-    const struct gie_value *v = gie_value_get(g, n->out[0]);
-    if (v->n_uses && pass_is_plain(v))
-      GIE_TRY(known_constant(g, v, &constant));
-    if (constant == GIE_NONE)
-      continue;
-    GIE_TRY(gie_value_replace(g, v->id, constant));
-    GIE_TRY(drop_for(g, id, constant, v->name));
-    ++*changes;
-  }
-  return GIE_OK;
+  const struct gie_value *v = gie_value_get(f->g, n->out[0]);
+  gie_id constant = GIE_NONE;
+  *folded = false;
+  if (!is_pure(n) || n->n_out != 1 || n->n_steps || v->n_outputs || !v->n_uses || !pass_is_plain(v))
+    return GIE_OK;
+  GIE_TRY(known_constant(f->g, v, &constant));
+  if (constant == GIE_NONE)
+    return GIE_OK;
+  GIE_TRY(replace(f, v, constant));
+  GIE_TRY(gie_node_remove(f->g, n->id));
+  *folded = true;
+  return gie_value_rename(f->g, constant, v->name);
 }
 
 /* ---- Nodes with constant operands --------------------------------------------------------------- */
@@ -129,94 +135,120 @@ static bool match(const struct gie_graph *g, const struct gie_node *n)
 }
 
 /* The evaluated tensor as a constant instead of result i. */
-static gie_status take_result(struct gie_graph *g, const struct gie_value *v, const struct gie_tensor *t,
+static gie_status take_result(struct fold *f, const struct gie_value *v, const struct gie_tensor *t,
                               gie_id *out)
 {
   struct gie_blob *blob;
-  size_t bytes = bytes_of(gie_graph_context(g), &v->type);
+  size_t bytes = bytes_of(f->ctx, &v->type);
   bool same = t->dtype == v->type.dtype && t->rank == v->type.shape.rank;
   for (int i = 0; same && i < t->rank; i++)
     same = t->dim[i] == v->type.shape.dim[i].b;
   if (!same)
-    return gie_fail(gie_graph_context(g), GIE_E_INTERNAL,
-                    "\"%s\" was computed as something else than inferred", v->name);
-  GIE_TRY(gie_blob_new(gie_graph_context(g), bytes, &blob));
+    return gie_fail(f->ctx, GIE_E_INTERNAL, "\"%s\" was computed as something else than inferred", v->name);
+  GIE_TRY(gie_blob_new(f->ctx, bytes, &blob));
   if (bytes)
     memcpy(gie_blob_data(blob), t->data, bytes);
-  GIE_TRY(pass_const(g, &v->type, blob, out));
-  return gie_value_replace(g, v->id, *out);
+  GIE_TRY(pass_const(f->g, &v->type, blob, out));
+  return replace(f, v, *out);
 }
 
-static gie_status take_results(struct gie_graph *g, const struct gie_node *n, const struct gie_tensor *t,
+static gie_status take_results(struct fold *f, const struct gie_node *n, const struct gie_tensor *t,
                                gie_id *constants)
 {
-  gie_status s = GIE_OK;
-  for (uint32_t i = 0; s == GIE_OK && i < n->n_out; i++) {
-    constants[i] = GIE_NONE;
-    if (gie_value_get(g, n->out[i])->n_uses)
-      s = take_result(g, gie_value_get(g, n->out[i]), &t[i], &constants[i]);
-  }
   uint32_t n_out = n->n_out;
   const gie_id *out = n->out;
-  if (s == GIE_OK)
-    s = gie_node_remove(g, n->id);
-  for (uint32_t i = 0; s == GIE_OK && i < n_out; i++)
+  for (uint32_t i = 0; i < n_out; i++) {
+    constants[i] = GIE_NONE;
+    if (gie_value_get(f->g, out[i])->n_uses)
+      GIE_TRY(take_result(f, gie_value_get(f->g, out[i]), &t[i], &constants[i]));
+  }
+  GIE_TRY(gie_node_remove(f->g, n->id));
+  for (uint32_t i = 0; i < n_out; i++)
     if (constants[i] != GIE_NONE)
-      s = gie_value_rename(g, constants[i], gie_value_get(g, out[i])->name);
-  return s;
+      GIE_TRY(gie_value_rename(f->g, constants[i], gie_value_get(f->g, out[i])->name));
+  return GIE_OK;
 }
 
 /* A node that does not run stays: that is no error of the pass. */
-static gie_status fold_node(struct gie_graph *g, struct run_once *once, const struct gie_node *n,
-                            uint32_t *changes)
+static gie_status run_node(struct fold *f, const struct gie_node *n, bool *folded)
 {
-  struct gie_context *ctx = gie_graph_context(g);
   uint32_t n_out = n->n_out;
-  struct gie_tensor *t = gie_alloc(ctx, n_out, sizeof *t);
-  gie_id *constants = gie_alloc(ctx, n_out, sizeof *constants);
-  gie_status s = t && constants ? run_once_node(once, g, n->id, NULL, t) : GIE_E_MEMORY;
+  struct gie_tensor *t = gie_alloc(f->ctx, n_out, sizeof *t);
+  gie_id *constants = gie_alloc(f->ctx, n_out, sizeof *constants);
+  gie_status s = t && constants ? run_once_node(&f->once, f->g, n->id, NULL, t) : GIE_E_MEMORY;
   if (s == GIE_OK) {
-    s = take_results(g, n, t, constants);
-    ++*changes;
+    s = take_results(f, n, t, constants);
+    *folded = true;
   } else if (s != GIE_E_MEMORY) {
-    gie_log(ctx, GIE_LOG_DEBUG, "pass", "fold_constants: left as it is: %s", gie_error_text(ctx));
+    gie_log(f->ctx, GIE_LOG_DEBUG, "pass", "fold_constants: left as it is: %s", gie_error_text(f->ctx));
     s = GIE_OK;
   }
   for (uint32_t i = 0; t && i < n_out; i++)
-    gie_free(ctx, t[i].data);
-  gie_free(ctx, t);
-  gie_free(ctx, constants);
+    gie_free(f->ctx, t[i].data);
+  gie_free(f->ctx, t);
+  gie_free(f->ctx, constants);
   return s;
 }
 
-/* In order, so that a folded result is a constant operand of the nodes behind it. The device is opened
- * at the first node that needs it; without one, nothing is computed. */
-static gie_status fold_computed(struct gie_graph *g, uint32_t *changes)
+/* Without a device nothing is computed. */
+static gie_status fold_computed(struct fold *f, const struct gie_node *n, bool *folded)
 {
-  struct gie_context *ctx = gie_graph_context(g);
-  struct run_once once;
-  bool open = false;
-  gie_status s = GIE_OK;
-  for (gie_id id = gie_graph_first(g), next; s == GIE_OK && id != GIE_NONE; id = next) {
-    const struct gie_node *n = gie_node_get(g, id);
-    next = n->next;
-    if (!match(g, n))
-      continue;
-    if (!open && (s = run_once_open(ctx, NULL, &once)) != GIE_OK)
-      break;
-    open = true;
-    s = fold_node(g, &once, n, changes);
+  if (f->no_device || !match(f->g, n))
+    return GIE_OK;
+  if (!f->open) {
+    gie_status s = run_once_open(f->ctx, NULL, &f->once);
+    f->no_device = s == GIE_E_DEVICE;
+    if (s != GIE_OK)
+      return f->no_device ? GIE_OK : s;
+    f->open = true;
   }
-  if (open)
-    run_once_close(&once);
-  return s == GIE_E_DEVICE && !open ? GIE_OK : s;
+  return run_node(f, n, folded);
+}
+
+/* ---- Pass ---------------------------------------------------------------------------------------- */
+
+/* With more known about its operands, more may be known about the results; that they do not fit
+ * together may come out only now, which is the network's error. */
+static gie_status infer_again(struct fold *f, const struct gie_node *n)
+{
+  bool news = false;
+  for (uint32_t i = 0; i < n->n_in; i++)
+    news = news || (n->in[i] < f->n_news && f->news[n->in[i]]);
+  if (!news || (n->op->flags & GIE_OP_OPAQUE))
+    return GIE_OK;
+  for (uint32_t i = 0; i < n->n_out; i++)
+    f->news[n->out[i]] = 1;
+  return gie_node_infer(f->g, n->id);
+}
+
+/* In order, so that a folded result is a constant operand of the nodes behind it. */
+static gie_status fold_all(struct fold *f, uint32_t *changes)
+{
+  for (gie_id id = gie_graph_first(f->g), next; id != GIE_NONE; id = next) {
+    const struct gie_node *n = gie_node_get(f->g, id);
+    bool folded = false;
+    next = n->next;
+    GIE_TRY(infer_again(f, n));
+    if (n->n_out)
+      GIE_TRY(fold_known(f, n, &folded));
+    if (!folded)
+      GIE_TRY(fold_computed(f, n, &folded));
+    *changes += folded;
+  }
+  return GIE_OK;
 }
 
 static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32_t *changes)
 {
-  (void)pc;
-  GIE_TRY(fold_known(g, changes));
-  return fold_computed(g, changes);
+  struct fold f = {.g = g, .ctx = pc->ctx};
+  /* Each result can become one constant more. */
+  f.n_news = 2 * gie_graph_n_values(g);
+  f.news = gie_alloc(pc->ctx, f.n_news, 1);
+  gie_status s = f.news ? fold_all(&f, changes) : GIE_E_MEMORY;
+  if (f.open)
+    run_once_close(&f.once);
+  gie_free(pc->ctx, f.news);
+  return s;
 }
 
 const struct gie_pass gie_pass_fold_constants = {

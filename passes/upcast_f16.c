@@ -51,12 +51,27 @@ static gie_status add_cast(struct upcast *u, gie_id value, enum gie_dtype to, gi
   return GIE_OK;
 }
 
+static bool is_cast_to(const struct gie_node *n, enum gie_dtype to)
+{
+  return strcmp(n->op->name, "cast") == 0 && gie_node_int(n, "to") == (int64_t)to;
+}
+
+/* All readers widen it themselves: what this pass leaves behind. */
+static bool is_widened(const struct upcast *u, gie_id value)
+{
+  struct gie_use use = {GIE_NONE, 0};
+  while (gie_value_next_use(u->g, value, &use))
+    if (!is_cast_to(gie_node_get(u->g, use.node), GIE_F32))
+      return false;
+  return true;
+}
+
 /* Readers of a narrow value, which stays as it is, read a cast of it. */
 static gie_status widen_behind(struct upcast *u, gie_id value, gie_id before)
 {
   const struct gie_value *v = gie_value_get(u->g, value);
   gie_id wide;
-  if (!is_narrow(u, v->type.dtype) || !v->n_uses)
+  if (!is_narrow(u, v->type.dtype) || is_widened(u, value))
     return GIE_OK;
   GIE_TRY(add_cast(u, value, GIE_F32, before, &wide));
   gie_id cast = gie_value_get(u->g, wide)->producer;
@@ -148,6 +163,20 @@ static gie_status widen_attrs(struct upcast *u, const struct gie_node *n)
   return GIE_OK;
 }
 
+/* A cast to a narrow type that only graph outputs and nodes that keep it read: left behind by this pass, or
+ * what it would make. */
+static bool is_boundary(const struct upcast *u, const struct gie_node *n)
+{
+  struct gie_use use = {GIE_NONE, 0};
+  if (strcmp(n->op->name, "cast") != 0 || gie_value_get(u->g, n->in[0])->type.dtype != GIE_F32 ||
+      pass_is_unused(u->g, n))
+    return false;
+  while (gie_value_next_use(u->g, n->out[0], &use))
+    if (!keeps_narrow(gie_node_get(u->g, use.node)))
+      return false;
+  return true;
+}
+
 static gie_status widen_node(struct upcast *u, const struct gie_node *n)
 {
   const struct gie_step *last = n->n_steps ? &n->steps[n->n_steps - 1] : NULL;
@@ -215,7 +244,10 @@ static gie_status widen_all(struct upcast *u, uint32_t n_values)
   for (gie_id id = first, next; id != GIE_NONE; id = next) {
     const struct gie_node *n = gie_node_get(u->g, id);
     next = n->next;
-    GIE_TRY(keeps_narrow(n) ? surround_with_casts(u, n) : widen_node(u, n));
+    if (keeps_narrow(n))
+      GIE_TRY(surround_with_casts(u, n));
+    else if (!is_boundary(u, n))
+      GIE_TRY(widen_node(u, n));
   }
   for (uint32_t i = 0; i < gie_graph_n_outputs(u->g); i++)
     GIE_TRY(narrow_output(u, i));

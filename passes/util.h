@@ -70,6 +70,8 @@ static inline gie_status pass_bypass(struct gie_graph *g, gie_id node, gie_id to
 {
   const struct gie_node *n = gie_node_get(g, node);
   const struct gie_value *from = gie_value_get(g, n->out[0]), *v = gie_value_get(g, to);
+  if (!from->n_uses && !from->n_outputs)
+    return GIE_OK; /* dead, or alive for its other results */
   if (!pass_same_type(&from->type, &v->type) || !pass_is_plain(from) || !pass_is_plain(v))
     return GIE_OK;
   if (!from->n_outputs || (v->kind == GIE_VALUE_RESULT && !v->n_outputs)) {

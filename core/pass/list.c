@@ -16,7 +16,8 @@ static const struct gie_pass *const builtin[] = {
 
 /* Clean-up first, so that what follows sees plain patterns; folding before fusion, because fusion
  * wants constants; fusion of weights before the epilogue, because a folded step costs nothing and
- * a fused one little; clean-up of what became unused last. */
+ * a fused one little. Dead nodes go before fusion, because they read values, and what became unused
+ * goes last. */
 static const char default_pipeline[] = "eliminate_deadend,"
                                        "eliminate_identity,"
                                        "eliminate_nop_dropout,"
@@ -31,6 +32,7 @@ static const char default_pipeline[] = "eliminate_deadend,"
                                        "eliminate_nop_slice,"
                                        "eliminate_nop_concat,"
                                        "eliminate_nop_split,"
+                                       "eliminate_deadend,"
                                        "fuse_add_bias_into_conv,"
                                        "fuse_bn_into_conv,"
                                        "fuse_epilogue,"

@@ -6,3 +6,18 @@ tests_ir_test_infer_SOURCES = tests/ir/test_infer.c
 tests_ir_test_infer_LDADD = libgie_rt_internal.la $(CHECK_LIBS)
 tests_ir_test_verify_SOURCES = tests/ir/test_verify.c
 tests_ir_test_verify_LDADD = libgie_rt_internal.la $(CHECK_LIBS)
+
+# The text form
+check_PROGRAMS += tests/ir/test_text
+TESTS += tests/ir/test_text
+tests_ir_test_text_SOURCES = tests/ir/test_text.c
+tests_ir_test_text_LDADD = libgie_rt_internal.la $(CHECK_LIBS)
+
+# Passes: every case in tests/ir/*.gie. update-cases writes the expectations anew.
+check_PROGRAMS += tests/ir/run_cases
+TESTS += tests/ir/cases.sh
+tests_ir_run_cases_SOURCES = tests/ir/run_cases.c
+tests_ir_run_cases_LDADD = libgie_internal.la libgie_rt_internal.la $(LIBM)
+PHONY_TARGETS += update-cases
+update-cases: tests/ir/run_cases$(EXEEXT) $(gie_module_LTLIBRARIES)
+	$(AM_TESTS_ENVIRONMENT) $(top_srcdir)/tests/ir/cases.sh --update

@@ -35,7 +35,7 @@ static char *print(struct gie_context *ctx, const struct gie_graph *g)
 /* In the form that the writer prints. */
 static const char *const canonical[] = {
     "graph \"net\" {\n  input %x : f32[2,3]\n  output %x\n}\n",
-    "graph {\n  input %x : f32[] q(0.5, 3)\n  output %x\n  output %x\n}\n",
+    "graph {\n  input %x : i8[] q(0.5, 3)\n  output %x\n  output %x\n}\n",
     "graph \"dims\" (n, \"a b\", k.v) {\n"
     "  input %x : f32[n,3,2*n+1,\"a b\"-4] nchw\n"
     "  input %y : f16[-1*k.v+10,?,0] ncw\n"
