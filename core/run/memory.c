@@ -244,9 +244,12 @@ static int by_offset(const void *a, const void *b)
   return x->from < y->from ? -1 : x->from > y->from;
 }
 
+/* What counts first is in `from`, then the size in `to`: largest first. */
 static int by_size(const void *a, const void *b)
 {
   const struct extent *x = a, *y = b;
+  if (x->from != y->from)
+    return x->from < y->from ? -1 : 1;
   if (x->to != y->to)
     return x->to < y->to ? 1 : -1;
   return x->buffer < y->buffer ? -1 : x->buffer > y->buffer;
@@ -279,12 +282,14 @@ static gie_status too_large(struct gie_context *ctx)
   return gie_fail(ctx, GIE_E_MEMORY, "the tensors of the graph need more memory than can be addressed");
 }
 
-static gie_status place_all(struct placer *q)
+/* Places all of q->order; *arena and *activations are how far everything and activations reach. */
+static gie_status place_all(struct placer *q, size_t *arena, size_t *activations)
 {
   struct run_plan *p = q->plan;
   struct extent *e = NULL;
   size_t cap = 0;
   gie_status st = GIE_OK;
+  *arena = *activations = 0;
   for (; st == GIE_OK && q->n_placed < q->n_order; q->n_placed++) {
     struct run_buffer *b = &p->buffers[q->order[q->n_placed]];
     size_t end;
@@ -300,41 +305,82 @@ static gie_status place_all(struct placer *q)
       st = too_large(q->ctx);
       break;
     }
-    p->arena = p->arena > end ? p->arena : end;
-    if (b->category == RUN_ACTIVATION && p->activations < end)
-      p->activations = end;
+    *arena = *arena > end ? *arena : end;
+    if (b->category == RUN_ACTIVATION && *activations < end)
+      *activations = end;
     st = index_add(q, q->order[q->n_placed]);
   }
   gie_free(q->ctx, e);
   return st;
 }
 
-/* Outputs one behind the other; the others into q->order by size. */
-static gie_status sort_buffers(struct placer *q)
+/* Outputs lie one behind the other. */
+static gie_status place_outputs(struct run_plan *p, struct gie_context *ctx)
+{
+  p->outputs = 0;
+  for (uint32_t i = 0; i < p->n; i++) {
+    struct run_buffer *b = &p->buffers[i];
+    size_t at = 0;
+    if (b->merged != RUN_NONE || b->category != RUN_OUTPUT || b->bytes == 0)
+      continue;
+    if (!align_up(p->outputs, b->align, &at) || !gie_add(at, b->bytes, &p->outputs) ||
+        p->outputs > PTRDIFF_MAX)
+      return too_large(ctx);
+    b->offset = at;
+  }
+  return GIE_OK;
+}
+
+/* Fills q->order: by size, or activations by size and then workspace by size. Nothing is placed. */
+static gie_status sort_buffers(struct placer *q, bool mixed)
 {
   struct run_plan *p = q->plan;
   struct extent *e = gie_alloc(q->ctx, p->n, sizeof *e);
-  gie_status st = e ? GIE_OK : GIE_E_MEMORY;
-  for (uint32_t i = 0; st == GIE_OK && i < p->n; i++) {
-    struct run_buffer *b = &p->buffers[i];
-    size_t at = 0;
-    if (b->merged != RUN_NONE || b->bytes == 0)
-      continue;
-    if (b->category != RUN_OUTPUT) {
-      e[q->n_order++] = (struct extent){0, b->bytes, i};
-      continue;
-    }
-    if (!align_up(p->outputs, b->align, &at) || !gie_add(at, b->bytes, &p->outputs) ||
-        p->outputs > PTRDIFF_MAX)
-      st = too_large(q->ctx);
-    b->offset = at;
+  if (!e)
+    return GIE_E_MEMORY;
+  q->n_order = q->n_placed = 0;
+  for (uint32_t i = 0; i < p->n; i++) {
+    const struct run_buffer *b = &p->buffers[i];
+    if (b->merged == RUN_NONE && b->bytes && b->category != RUN_OUTPUT)
+      e[q->n_order++] = (struct extent){!mixed && b->category == RUN_WORKSPACE, b->bytes, i};
   }
-  if (st == GIE_OK)
+  if (q->n_order)
     qsort(e, q->n_order, sizeof *e, by_size);
-  for (uint32_t i = 0; st == GIE_OK && i < q->n_order; i++)
+  for (uint32_t i = 0; i < q->n_order; i++)
     q->order[i] = e[i].buffer;
   gie_free(q->ctx, e);
-  return st;
+  q->n_links = 0;
+  if (q->begin)
+    memset(q->begin, 0xff, ((size_t)p->schedule->n_steps + 1) * sizeof *q->begin);
+  if (q->tree)
+    memset(q->tree, 0xff, 2 * (size_t)q->leaves * sizeof *q->tree);
+  return GIE_OK;
+}
+
+/* Workspace that is placed last leaves the activations as small as they can be and says what it adds;
+ * placed by size among them it may need less in all. The better one stays. */
+static gie_status place_twice(struct placer *q)
+{
+  struct run_plan *p = q->plan;
+  size_t mixed, apart, ignored, *offsets = gie_alloc(q->ctx, p->n, sizeof *offsets);
+  gie_status st = offsets ? sort_buffers(q, true) : GIE_E_MEMORY;
+  if (st == GIE_OK)
+    st = place_all(q, &mixed, &ignored);
+  for (uint32_t i = 0; st == GIE_OK && i < p->n; i++)
+    offsets[i] = p->buffers[i].offset;
+  if (st == GIE_OK)
+    st = sort_buffers(q, false);
+  if (st == GIE_OK)
+    st = place_all(q, &apart, &p->activations);
+  for (uint32_t i = 0; st == GIE_OK && mixed < apart && i < p->n; i++)
+    p->buffers[i].offset = offsets[i];
+  gie_free(q->ctx, offsets);
+  if (st != GIE_OK)
+    return st;
+  p->arena = mixed < apart ? mixed : apart;
+  p->activations = p->activations < p->arena ? p->activations : p->arena;
+  p->workspace = p->arena - p->activations;
+  return GIE_OK;
 }
 
 static gie_status placer_init(struct placer *q, struct gie_context *ctx, struct run_plan *p)
@@ -358,23 +404,21 @@ static gie_status placer_init(struct placer *q, struct gie_context *ctx, struct 
     q->tree = gie_alloc(ctx, 2 * (size_t)q->leaves, sizeof *q->tree);
     if (!q->begin || !q->tree)
       return GIE_E_MEMORY;
-    memset(q->begin, 0xff, ((size_t)p->schedule->n_steps + 1) * sizeof *q->begin);
-    memset(q->tree, 0xff, 2 * (size_t)q->leaves * sizeof *q->tree);
   }
   for (uint32_t i = 0; i < p->n; i++)
     if (p->buffers[i].merged == RUN_NONE)
       span_of(p, i, span_at(q, i));
-  return sort_buffers(q);
+  return GIE_OK;
 }
 
 gie_status run_plan_make(struct run_plan *p, struct gie_context *ctx)
 {
   struct placer q;
-  p->arena = p->outputs = p->activations = p->workspace = 0;
   gie_status st = placer_init(&q, ctx, p);
   if (st == GIE_OK)
-    st = place_all(&q);
-  p->workspace = p->arena - p->activations;
+    st = place_outputs(p, ctx);
+  if (st == GIE_OK)
+    st = place_twice(&q);
   gie_free(ctx, q.until);
   gie_free(ctx, q.since);
   gie_free(ctx, q.order);

@@ -241,7 +241,7 @@ struct run_plan {
   size_t cap, n_touches, cap_step, cap_next;
   /* results */
   size_t arena, outputs;         /* bytes to allocate */
-  size_t activations, workspace; /* parts of the arena: what activations need, what workspace adds */
+  size_t activations, workspace; /* parts of the arena: what activations need alone, what workspace adds */
 };
 void run_plan_init(struct run_plan *p, const struct run_schedule *s);
 void run_plan_free(struct run_plan *p, struct gie_context *ctx);
