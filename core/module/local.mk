@@ -8,3 +8,7 @@ libgie_rt_internal_la_SOURCES += \
   core/module/context.c core/module/io.c core/module/load.c core/module/note.c core/module/probe.c \
   core/module/probe_data.c core/module/registry.c core/module/wire.c core/module/worker.c
 libgie_rt_internal_la_LIBADD += core/module/libdirs.la
+
+gie_libexec_PROGRAMS += tools/gie-worker
+tools_gie_worker_SOURCES = tools/gie-worker.c
+tools_gie_worker_LDADD = libgie_rt_internal.la
