@@ -124,7 +124,7 @@ gie_status gie_map_set(struct gie_map *m, const char *key, uint32_t id); /* adds
 uint32_t gie_map_get(const struct gie_map *m, const char *key);          /* UINT32_MAX: absent */
 void gie_map_remove(struct gie_map *m, const char *key);
 
-/* ---- Files (file.c) */
+/* ---- Files (file.c, save.c). Messages begin with the path. */
 
 /* Opens a regular file read-only (O_NONBLOCK first, so a FIFO cannot hang): E_NOINPUT missing,
  * directory or not regular; E_PERM unreadable. */
@@ -138,7 +138,8 @@ gie_status gie_file_read(struct gie_context *ctx, const char *path, size_t max, 
  * `path`, directory fsynced. Stale temporaries of the same target are swept. */
 struct gie_save {
   struct gie_context *ctx;
-  char *path, *temp;
+  char *path;          /* as given, for messages */
+  char *target, *temp; /* what is replaced (links followed) and by what */
   int fd;
 };
 gie_status gie_save_begin(struct gie_context *ctx, const char *path, struct gie_save *s);

@@ -67,13 +67,13 @@ static void sweep(int dir_fd, const char *target)
 /* Opens the directory of the target. */
 static int open_dir(const struct gie_save *s)
 {
-  size_t n = (size_t)(base_name(s->path) - s->path);
+  size_t n = (size_t)(base_name(s->target) - s->target);
   char dir[PATH_MAX];
   if (n >= sizeof dir) {
     errno = ENAMETOOLONG;
     return -1;
   }
-  memcpy(dir, s->path, n);
+  memcpy(dir, s->target, n);
   dir[n] = '\0';
   return open(n ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
@@ -82,15 +82,15 @@ static int open_dir(const struct gie_save *s)
 static gie_status temp_name(struct gie_save *s)
 {
   uint64_t random = 0;
-  const char *base = base_name(s->path);
+  const char *base = base_name(s->target);
   if (getrandom(&random, sizeof random, GRND_NONBLOCK) != (ssize_t)sizeof random)
     random = (uint64_t)getpid() << 32 ^ (uint64_t)(uintptr_t)s;
-  size_t size = strlen(s->path) + 1 + SUFFIX_LENGTH + 1;
+  size_t size = strlen(s->target) + 1 + SUFFIX_LENGTH + 1;
   gie_free(s->ctx, s->temp);
   s->temp = gie_alloc(s->ctx, size, 1);
   if (!s->temp)
     return GIE_E_MEMORY;
-  snprintf(s->temp, size, "%.*s.%s.%016llx.tmp", (int)(base - s->path), s->path, base,
+  snprintf(s->temp, size, "%.*s.%s.%016llx.tmp", (int)(base - s->target), s->target, base,
            (unsigned long long)random);
   return GIE_OK;
 }
@@ -121,43 +121,45 @@ static void save_end(struct gie_save *s)
   if (s->fd >= 0)
     close(s->fd);
   gie_free(s->ctx, s->temp);
+  gie_free(s->ctx, s->target);
   gie_free(s->ctx, s->path);
   *s = (struct gie_save){.ctx = s->ctx, .fd = -1};
 }
 
-gie_status gie_save_begin(struct gie_context *ctx, const char *path, struct gie_save *s)
+static char *copy_text(struct gie_context *ctx, const char *text)
+{
+  size_t size = strlen(text) + 1;
+  char *copy = gie_alloc(ctx, size, 1);
+  return copy ? memcpy(copy, text, size) : NULL;
+}
+
+static gie_status begin(struct gie_save *s, const char *path)
 {
   struct stat st;
-  *s = (struct gie_save){.ctx = ctx, .fd = -1};
   /* A link stays a link: what it points to is replaced. */
   char *real = realpath(path, NULL);
-  const char *target = real ? real : path;
-  size_t size = strlen(target) + 1;
-  gie_status status = GIE_OK;
-  s->path = gie_alloc(ctx, size, 1);
-  if (!s->path) {
-    status = GIE_E_MEMORY;
-    goto end;
-  }
-  memcpy(s->path, target, size);
-  if (stat(s->path, &st) == 0 && !S_ISREG(st.st_mode)) {
-    status = gie_fail(ctx, GIE_E_CREATE, "%s: is not a regular file; name another output", path);
-    goto end;
-  }
-  if (!*base_name(s->path)) {
-    status = save_failed(s, GIE_E_CREATE, *s->path ? EISDIR : ENOENT);
-    goto end;
-  }
-  int dir_fd = open_dir(s);
-  if (dir_fd < 0) {
-    status = save_failed(s, GIE_E_CREATE, errno);
-    goto end;
-  }
-  sweep(dir_fd, base_name(s->path));
-  status = make_temp(s, dir_fd);
-  close(dir_fd);
-end:
+  s->path = copy_text(s->ctx, path);
+  s->target = copy_text(s->ctx, real ? real : path);
   free(real);
+  if (!s->path || !s->target)
+    return GIE_E_MEMORY;
+  if (stat(s->target, &st) == 0 && !S_ISREG(st.st_mode))
+    return gie_fail(s->ctx, GIE_E_CREATE, "%s: is not a regular file; name another output", path);
+  if (!*base_name(s->target))
+    return save_failed(s, GIE_E_CREATE, *path ? EISDIR : ENOENT);
+  int dir_fd = open_dir(s);
+  if (dir_fd < 0)
+    return save_failed(s, GIE_E_CREATE, errno);
+  sweep(dir_fd, base_name(s->target));
+  gie_status status = make_temp(s, dir_fd);
+  close(dir_fd);
+  return status;
+}
+
+gie_status gie_save_begin(struct gie_context *ctx, const char *path, struct gie_save *s)
+{
+  *s = (struct gie_save){.ctx = ctx, .fd = -1};
+  gie_status status = begin(s, path);
   if (status != GIE_OK)
     save_end(s);
   return status;
@@ -202,13 +204,13 @@ gie_status gie_save_commit(struct gie_save *s)
   struct stat st;
   if (s->fd < 0)
     return GIE_E_IO;
-  mode_t mode = stat(s->path, &st) == 0 ? st.st_mode & 0777 : default_mode();
+  mode_t mode = stat(s->target, &st) == 0 ? st.st_mode & 0777 : default_mode();
   int dir_fd = -1;
   gie_status status = GIE_OK;
   if (fchmod(s->fd, mode) != 0 || fsync(s->fd) != 0) {
     status = save_failed(s, GIE_E_IO, errno);
   } else if ((dir_fd = open_dir(s)) < 0 ||
-             renameat(dir_fd, base_name(s->temp), dir_fd, base_name(s->path)) != 0) {
+             renameat(dir_fd, base_name(s->temp), dir_fd, base_name(s->target)) != 0) {
     status = save_failed(s, GIE_E_CREATE, errno);
   } else if (fsync(dir_fd) != 0 && errno != EINVAL) { /* EINVAL: a file system that cannot */
     status = gie_fail(s->ctx, GIE_E_IO, "%s: written, but its directory is not safely on disk: %s", s->path,

@@ -129,10 +129,6 @@ gie_status ir_attrs_set(struct gie_graph *g, struct gie_attrs *attrs, const stru
 gie_status ir_attrs_unset(struct gie_graph *g, struct gie_attrs *attrs, const char *name);
 /* Clone that becomes a body at that nesting depth; E_LIMIT when its own bodies get too deep (clone.c). */
 gie_status ir_clone_at_depth(const struct gie_graph *g, uint32_t depth, struct gie_graph **out);
-/* Text IR with the weights file beside it: reads, saves both atomically. Messages leave the path to
- * the caller, core/module/io.c. */
-gie_status ir_read_file(struct gie_context *ctx, const char *path, struct gie_graph **out);
-gie_status ir_write_file(const struct gie_graph *g, const char *path);
 /* .gie (with .weights beside it) and .dot, by suffix (text_file.c). Reading takes .gie only and
  * verifies; messages begin with the path. */
 bool ir_is_text_path(const char *path);

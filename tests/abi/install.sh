@@ -33,18 +33,17 @@ END
 PKG_CONFIG_PATH=$(dirname "$(find "$tmp/root" -name gie.pc)")
 PKG_CONFIG_SYSROOT_DIR=$tmp/root
 export PKG_CONFIG_PATH PKG_CONFIG_SYSROOT_DIR
+libdir=$(dirname "$PKG_CONFIG_PATH")
 for library in gie-rt gie; do
   define=
   [ $library = gie-rt ] || define=-DBUILD
   # shellcheck disable=SC2046,SC2086
   $CC $SANITIZE $define "$tmp/program.c" -o "$tmp/program" $($PKG_CONFIG --cflags --libs $library)
-  libdir=$PKG_CONFIG_SYSROOT_DIR$($PKG_CONFIG --variable=libdir $library)
   printf '%s: ' "$library"
   LD_LIBRARY_PATH=$libdir "$tmp/program"
 done
 
-moduledir=$tmp/root$($PKG_CONFIG --variable=moduledir gie)
-for so in "$moduledir"/*.so; do
+for so in "$libdir"/gie/modules-*/*.so; do
   [ -e "$so" ] || continue
   symbols=$(${NM:-nm} -D --defined-only "$so" | awk '{print $3}')
   [ "$symbols" = gie_module_init ] || { printf '%s exports more than gie_module_init: %s\n' "$so" "$symbols"; exit 1; }

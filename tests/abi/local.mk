@@ -1,1 +1,1 @@
-TESTS += tests/abi/headers.sh tests/abi/layout.sh
+TESTS += tests/abi/exports.sh tests/abi/headers.sh tests/abi/install.sh tests/abi/layout.sh
