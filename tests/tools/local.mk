@@ -1,0 +1,7 @@
+check_PROGRAMS += tests/tools/test_tensor tests/tools/test_image
+TESTS += tests/tools/test_tensor tests/tools/test_image
+tests_tools_test_tensor_SOURCES = tests/tools/test_tensor.c
+tests_tools_test_tensor_LDADD = tools/libtools.la libgie_internal.la libgie_rt_internal.la $(CHECK_LIBS)
+tests_tools_test_image_SOURCES = tests/tools/test_image.c
+tests_tools_test_image_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS) $(PNG_CFLAGS) $(JPEG_CFLAGS)
+tests_tools_test_image_LDADD = tools/libtools.la libgie_internal.la libgie_rt_internal.la $(CHECK_LIBS) $(PNG_LIBS) $(JPEG_LIBS)
