@@ -166,7 +166,7 @@ static gie_status resize_body(const struct cpu_call *c, const void *arg, int64_t
       outside = outside || v->axis[i].count[to[i]] == 0;
     if (!outside && v->mode == MODE_NEAREST) { /* exact for every dtype */
       for (int i = 0; i < rank; i++)
-        from[i] = v->axis[i].index[to[i]];
+        from[i] = v->axis[i].index[to[i] * v->axis[i].taps];
       cpu_read(&v->x, from, -1, 1, 1, is_float ? (void *)&row.f[k] : (void *)&row.i[k]);
     } else {
       if (!outside)

@@ -17,8 +17,15 @@ static void unsupported_add(struct unsupported *u, const struct gie_node *n, con
                             gie_status status)
 {
   char label[128];
+  const struct gie_attr *reason = gie_attrs_find(&n->notes, "reason");
   u->status = u->n == 0 || status == GIE_E_MEMORY ? status : u->status;
-  if (u->n++ < LISTED)
+  if (u->n++ >= LISTED)
+    return;
+  if (n->op->flags & GIE_OP_OPAQUE)
+    gie_buf_printf(&u->text, "%sunsupported op %.100s in node %u \"%.200s\" (%s)", u->text.len ? ", " : "",
+                   n->op->name, (unsigned)n->id, n->name,
+                   reason && reason->kind == GIE_ATTR_STRING ? reason->u.s : why);
+  else
     gie_buf_printf(&u->text, "%s%s (%s)", u->text.len ? ", " : "", ir_node_label(n, label, sizeof label),
                    why);
 }

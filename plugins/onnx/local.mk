@@ -2,7 +2,7 @@
 # The ONNX format module. It carries its own copy of what it uses of core/base, since modules link with no library of gie.
 if HAVE_PROTOC_C
 gie_module_LTLIBRARIES += plugins/onnx/onnx.la
-onnx_sources = plugins/onnx/onnx.h \
+onnx_sources = plugins/onnx/onnx.h plugins/onnx/op_list.h \
   plugins/onnx/attr.c plugins/onnx/emit.c plugins/onnx/external.c plugins/onnx/function.c plugins/onnx/graph.c \
   plugins/onnx/lower_basic.c plugins/onnx/lower_move.c plugins/onnx/lower_net.c plugins/onnx/lower_resize.c \
   plugins/onnx/onnx.c plugins/onnx/opaque.c plugins/onnx/ops.c plugins/onnx/order.c plugins/onnx/schema.c \

@@ -137,7 +137,7 @@ struct onnx_node {
   const char *reason; /* why it has to stay opaque; set by onnx_refuse() */
 };
 
-/* A row of the table of operators (ops.c). `attrs`: "name:k" per attribute, separated by spaces, k the kind
+/* A row of the table of operators (op_list.h). `attrs`: "name:k" per attribute, separated by spaces, k the kind
  * (i f s t I F S, ? any); "!" behind it: required; "name=other:k": the IR calls it so; "name-:k": read by
  * `lower`, or without meaning. */
 struct onnx_op {
@@ -280,7 +280,6 @@ gie_id onnx_const_of(const struct onnx_node *n, gie_id value);
 /* ---- ops.c, lower_*.c */
 
 const struct onnx_op *onnx_find_op(const char *name);
-const struct onnx_op *onnx_op_at(size_t i); /* NULL past the end */
 
 gie_status onnx_lower_plain(struct onnx_node *n);
 gie_status onnx_lower_binary(struct onnx_node *n);
