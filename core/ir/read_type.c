@@ -181,10 +181,12 @@ static gie_status read_quant_axis(struct reader *r, struct gie_quant *q)
     s = lex_fail(lx, &lx->tok, GIE_E_DATA, "%u scales but %u zero points", (unsigned)q->n, (unsigned)n);
   if (s == GIE_OK)
     s = lex_expect(lx, ']');
+  if (s == GIE_OK && (scales.status != GIE_OK || zeros.status != GIE_OK))
+    s = GIE_E_MEMORY;
   if (s == GIE_OK) {
     q->scale = gie_arena_copy(&r->arena, scales.data, q->n, sizeof *q->scale);
     q->zero = gie_arena_copy(&r->arena, zeros.data, q->n, sizeof *q->zero);
-    s = scales.status || zeros.status || !q->scale || !q->zero ? GIE_E_MEMORY : GIE_OK;
+    s = q->scale && q->zero ? GIE_OK : GIE_E_MEMORY;
   }
   gie_buf_free(&scales);
   gie_buf_free(&zeros);

@@ -21,3 +21,10 @@ tests_ir_run_cases_LDADD = libgie_internal.la libgie_rt_internal.la $(LIBM)
 PHONY_TARGETS += update-cases
 update-cases: tests/ir/run_cases$(EXEEXT) $(gie_module_LTLIBRARIES)
 	$(AM_TESTS_ENVIRONMENT) $(top_srcdir)/tests/ir/cases.sh --update
+
+check_PROGRAMS += tests/ir/test_scale tests/ir/test_networks_text
+TESTS += tests/ir/test_scale tests/ir/test_networks_text
+tests_ir_test_scale_SOURCES = tests/ir/test_scale.c
+tests_ir_test_scale_LDADD = libgie_internal.la libgie_rt_internal.la $(CHECK_LIBS)
+tests_ir_test_networks_text_SOURCES = tests/ir/test_networks_text.c
+tests_ir_test_networks_text_LDADD = libgie_internal.la libgie_rt_internal.la $(CHECK_LIBS)

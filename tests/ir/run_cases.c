@@ -14,8 +14,8 @@
  *     graph "…" { … }
  *
  * For each case: the passes make exactly the expected text; that text reads back and prints the same; a
- * second run of the same passes changes nothing; and, when a device is there, the graph computes the
- * same from random inputs before and after. --update writes what came out as the new
+ * second run of the same passes changes nothing; when a device is there, the graph computes the
+ * same from random inputs before and after; and each allocation of the passes may fail. --update writes what came out as the new
  * expectation, to be reviewed as a diff. */
 #include "core/base/base.h"
 #include <gie/gie.h>
@@ -362,6 +362,25 @@ static bool check_graph(struct runner *r, const struct test *t, struct gie_graph
   return ok;
 }
 
+/* The passes with allocation 1, 2, … failing: nothing but E_MEMORY, and nothing breaks. */
+static bool check_memory(struct runner *r, const struct test *t, const struct gie_graph *before)
+{
+  for (long n = 1;; n++) {
+    struct gie_graph *g;
+    uint32_t changes;
+    if (gie_graph_clone(before, &g) != GIE_OK)
+      return fail_status(r, t, "clone");
+    r->ctx->fail_alloc_after = n;
+    gie_status s = run_passes(t, g, &changes);
+    r->ctx->fail_alloc_after = -1;
+    gie_graph_free(g);
+    if (s == GIE_OK)
+      return true;
+    if (s != GIE_E_MEMORY)
+      return fail_status(r, t, "out of memory, the passes end with another error");
+  }
+}
+
 static bool run_test(struct runner *r, const struct test *t)
 {
   struct gie_graph *g, *before;
@@ -371,7 +390,7 @@ static bool run_test(struct runner *r, const struct test *t)
     gie_graph_free(g);
     return fail_status(r, t, "clone");
   }
-  bool ok = check_graph(r, t, g, before);
+  bool ok = check_graph(r, t, g, before) && (*t->error || check_memory(r, t, before));
   gie_graph_free(g);
   gie_graph_free(before);
   return ok;

@@ -390,7 +390,7 @@ START_TEST(test_memory_fails)
   struct gie_context *ctx = new_context();
   for (size_t i = 0; i < sizeof canonical / sizeof *canonical; i++) {
     bool done = false;
-    for (long n = 0; !done; n++) {
+    for (long n = 1; !done; n++) {
       struct gie_graph *g;
       char *text;
       size_t size;
