@@ -300,8 +300,10 @@ gie_status gie_graph_compact(struct gie_graph *g)
       nodes[n_nodes++] = g->nodes[id];
     }
     apply_numbers(g, values, n_values, nodes, value_map, node_map);
-    memcpy(g->values, values, n_values * sizeof(struct ir_value *));
-    memcpy(g->nodes, nodes, n_nodes * sizeof(struct ir_node *));
+    if (n_values)
+      memcpy(g->values, values, n_values * sizeof(struct ir_value *));
+    if (n_nodes)
+      memcpy(g->nodes, nodes, n_nodes * sizeof(struct ir_node *));
     g->n_values = n_values;
     g->n_nodes = n_nodes;
     s = ir_index_names(g);

@@ -272,7 +272,7 @@ static inline void ob_attr_floats(struct ob *b, const char *name, int n, const f
 static inline void ob_save(const struct ob *b, const char *path)
 {
   FILE *f = fopen(path, "wb");
-  if (!f || fwrite(b->data, 1, b->n, f) != b->n || fclose(f) != 0) {
+  if (!f || (b->n && fwrite(b->data, 1, b->n, f) != b->n) || fclose(f) != 0) {
     perror(path);
     exit(1);
   }
