@@ -114,6 +114,15 @@ gie_status onnx_step(struct onnx_node *n, const char *what, const char *op, cons
   return GIE_OK;
 }
 
+const char *onnx_result_name(struct onnx_node *n, uint32_t i)
+{
+  char what[24];
+  if (*n->proto->output[i])
+    return onnx_value_name(n->scope, n->proto->output[i]);
+  snprintf(what, sizeof what, "unused%u", (unsigned)i);
+  return onnx_fresh_name(n, what);
+}
+
 gie_status onnx_result(struct onnx_node *n, const char *op, const gie_id *in, uint32_t n_in,
                        const struct onnx_attrs *attrs)
 {
@@ -121,12 +130,9 @@ gie_status onnx_result(struct onnx_node *n, const char *op, const gie_id *in, ui
   const char **names = gie_arena_alloc(&n->im->arena, n->n_out + 1, sizeof *names);
   if (!names)
     return GIE_E_MEMORY;
-  for (uint32_t i = 0; i < n->n_out; i++) {
-    const char *name = n->proto->output[i];
-    names[i] = *name ? onnx_value_name(n->scope, name) : onnx_fresh_name(n, "unused");
-    if (!names[i])
+  for (uint32_t i = 0; i < n->n_out; i++)
+    if (!(names[i] = onnx_result_name(n, i)))
       return GIE_E_MEMORY;
-  }
   GIE_TRY(add(n, op, in, n_in, attrs, n->n_out, names, &node));
   for (uint32_t i = 0; i < n->n_out; i++)
     GIE_TRY(onnx_bind(n, i, gie_node_get(n->g, node)->out[i]));

@@ -186,9 +186,11 @@ gie_status onnx_lower_constant(struct onnx_node *n)
   case ONNX_A_INTS:
     GIE_TRY(typed_const(n, GIE_I64, a->ints, a->n_ints, 1, name, &id));
     break;
-  default:
+  case ONNX_A_FLOATS:
     GIE_TRY(typed_const(n, GIE_F32, a->floats, a->n_floats, 1, name, &id));
     break;
+  default:
+    return onnx_refuse(n, "constants of strings or sparse tensors are not supported");
   }
   return onnx_bind(n, 0, id);
 }

@@ -270,6 +270,8 @@ gie_status onnx_const_floats(struct onnx_node *n, const char *what, const struct
                              const double *v, gie_id *out);
 /* A name not in use in the graph, now or later: "<first result>.<what>". NULL when out of memory. */
 const char *onnx_fresh_name(struct onnx_node *n, const char *what);
+/* The name for result i in the graph; unwanted ones get one of their own. NULL when out of memory. */
+const char *onnx_result_name(struct onnx_node *n, uint32_t i);
 /* Operand i, or GIE_NONE when there is none. */
 gie_id onnx_in(const struct onnx_node *n, uint32_t i);
 const struct gie_type *onnx_type(const struct onnx_node *n, gie_id value);

@@ -25,7 +25,10 @@ ONNX_OP(Cast, 1, "cast", "to-:? saturate-:i", cast)
 ONNX_OP(Ceil, 1, "ceil", OLD, plain)
 ONNX_OP(Clip, 1, "clip", "min-:f max-:f " OLD, clip)
 ONNX_OP(Concat, 1, "concat", "axis-:i", concat)
-ONNX_OP(Constant, 1, "", "value-:t value_int-:i value_ints-:I value_float-:f value_floats-:F", constant)
+ONNX_OP(Constant, 1, "",
+        "value-:t value_int-:i value_ints-:I value_float-:f value_floats-:F "
+        "value_string-:s value_strings-:S sparse_value-:?",
+        constant)
 ONNX_OP(ConstantOfShape, 9, "constant_of_shape", "value-:t", constant_of_shape)
 ONNX_OP(Conv, 1, "conv", "kernel_shape-:I group:i " WINDOW, conv)
 ONNX_OP(ConvTranspose, 1, "conv_transpose",

@@ -239,10 +239,9 @@ static gie_status note_int(struct gie_graph *g, gie_id node, const char *name, i
 static gie_status name_results(struct onnx_node *n, const char **names, struct gie_type *types)
 {
   for (uint32_t i = 0; i < n->n_out; i++) {
-    const char *name = n->proto->output[i];
-    if (!(names[i] = *name ? onnx_value_name(n->scope, name) : onnx_fresh_name(n, "unused")))
+    if (!(names[i] = onnx_result_name(n, i)))
       return GIE_E_MEMORY;
-    GIE_TRY(onnx_declared_type(n->scope, name, &types[i]));
+    GIE_TRY(onnx_declared_type(n->scope, n->proto->output[i], &types[i]));
   }
   return GIE_OK;
 }
