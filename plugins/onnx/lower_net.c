@@ -122,6 +122,8 @@ static gie_status mask_of_ones(struct onnx_node *n, gie_id x)
   const char *name = n->proto->output[1];
   if (!*name)
     return GIE_OK;
+  if (!onnx_type(n, x)->dtype)
+    return onnx_refuse(n, "the mask of a tensor of unknown element type");
   GIE_TRY(onnx_const_scalar(n, "one", onnx_type(n, x)->dtype, 1, &one));
   GIE_TRY(onnx_step(n, "shape", "shape", &x, 1, NULL, &dims));
   GIE_TRY(onnx_step(n, "mask", "expand", (gie_id[]){one, dims}, 2, NULL, &mask));
@@ -138,6 +140,8 @@ gie_status onnx_lower_dropout(struct onnx_node *n)
     return onnx_refuse(n, "training mode is not supported; export the model for inference");
   if (n->n_out > 1 && n->opset < 10) {
     GIE_TRY(mask_of_ones(n, x));
+    if (n->reason)
+      return GIE_OK;
     n->n_out = 1;
   }
   return onnx_result(n, "dropout", &x, 1, NULL);

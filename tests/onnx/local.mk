@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 if HAVE_PROTOC_C
-ONNX_TESTS = tests/onnx/test_bad tests/onnx/test_external tests/onnx/test_forms tests/onnx/test_wire
+ONNX_TESTS = tests/onnx/test_attributes tests/onnx/test_bad tests/onnx/test_external tests/onnx/test_forms \
+  tests/onnx/test_import tests/onnx/test_windows tests/onnx/test_wire
 check_PROGRAMS += $(ONNX_TESTS) tests/onnx/node_tests
 TESTS += $(ONNX_TESTS) tests/onnx/node_tests.sh
 EXTRA_DIST += tests/onnx/node_tests.sh tests/onnx/excluded.txt
@@ -16,6 +17,18 @@ tests_onnx_test_external_LDADD = libgie_rt_internal.la $(CHECK_LIBS)
 tests_onnx_test_forms_SOURCES = tests/onnx/test_forms.c
 tests_onnx_test_forms_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
 tests_onnx_test_forms_LDADD = libgie_rt_internal.la $(CHECK_LIBS)
+
+tests_onnx_test_import_SOURCES = tests/onnx/test_import.c tests/onnx/onnx_forms.h
+tests_onnx_test_import_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
+tests_onnx_test_import_LDADD = libgie_rt_internal.la $(CHECK_LIBS)
+
+tests_onnx_test_attributes_SOURCES = tests/onnx/test_attributes.c
+tests_onnx_test_attributes_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
+tests_onnx_test_attributes_LDADD = libgie_rt_internal.la $(CHECK_LIBS)
+
+tests_onnx_test_windows_SOURCES = tests/onnx/test_windows.c
+tests_onnx_test_windows_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
+tests_onnx_test_windows_LDADD = libgie_rt_internal.la $(CHECK_LIBS)
 
 tests_onnx_test_wire_SOURCES = tests/onnx/test_wire.c tests/onnx/onnx_test.h tests/onnx/onnx_build.h
 tests_onnx_test_wire_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)

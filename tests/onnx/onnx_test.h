@@ -73,6 +73,13 @@ static inline void onnx_test_cases(const struct onnx_case *cases, size_t n)
   ck_assert_msg(wrong == 0, "%d of %zu cases went wrong", wrong, n);
 }
 
+/* A node without attributes. */
+static inline void node(struct ob *b, const char *op, const char *in, const char *out)
+{
+  ob_node(b, op, in, out);
+  ob_end(b);
+}
+
 /* A good model round whatever a case adds: x f32[n,3] → Relu → y, outputs open. */
 static inline void onnx_test_relu(struct ob *b)
 {

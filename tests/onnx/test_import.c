@@ -1,0 +1,497 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is round the operators: inputs, constants, names, dims, functions, nodes that stay opaque, bodies. */
+#include "tests/onnx/onnx_forms.h"
+
+static void model(struct ob *b)
+{
+  ob_model(b, 8, 13);
+  ob_input(b, "x", OB_F32, "n,3");
+}
+
+/* ---- Inputs, constants, dims, metadata ------------------------------------------------------------- */
+
+static void listed_initializers(struct ob *b)
+{
+  static const float w[] = {1, 2, 3};
+  ob_model(b, 3, 7);
+  ob_input(b, "w", OB_F32, "3");
+  ob_input(b, "x", OB_F32, "2,3");
+  ob_floats(b, "w", w, 3);
+  node(b, "Add", "x w", "y");
+  ob_output(b, "y");
+}
+static void old_without_opset(struct ob *b)
+{
+  ob_int(b, 1, 2);
+  ob_begin(b, 7);
+  ob_input(b, "x", OB_F32, "2");
+  node(b, "Relu", "x", "y");
+  ob_output(b, "y");
+}
+static void dims(struct ob *b)
+{
+  ob_model(b, 8, 13);
+  ob_input(b, "data", OB_F32, "?,3,height,?");
+  ob_input(b, "other", OB_F32, "n,height");
+  node(b, "Relu", "data", "y");
+  ob_output(b, "y");
+}
+static void rank_unknown(struct ob *b)
+{
+  ob_model(b, 8, 13);
+  ob_input(b, "x", OB_F32, NULL);
+  node(b, "Relu", "x", "y");
+  ob_output(b, "y");
+}
+static void metadata(struct ob *b)
+{
+  ob_str(b, 2, "trainer");
+  ob_str(b, 3, "1.2");
+  ob_str(b, 4, "org.example");
+  ob_int(b, 5, 7);
+  ob_str(b, 6, "documentation is dropped \xff");
+  ob_begin(b, 14);
+  ob_str(b, 1, "author");
+  ob_str(b, 2, "somebody");
+  ob_end(b);
+  ob_begin(b, 20);
+  ob_str(b, 1, "training information is dropped");
+  ob_end(b);
+  ob_opset(b, "org.example", 3);
+  model(b);
+  node(b, "Relu", "x", "y");
+  ob_output(b, "y");
+  ob_begin(b, 14); /* quantization annotation */
+  ob_str(b, 1, "x");
+  ob_end(b);
+}
+static void strange_names(struct ob *b)
+{
+  ob_model(b, 8, 13);
+  ob_input(b, "a b", OB_F32, "2");
+  ob_node(b, "Relu", "", "");
+  ob_str(b, 1, "a b");
+  ob_str(b, 2, "\xc3\xa4\"\n");
+  ob_str(b, 3, "node 1 \"x\" (y): z");
+  ob_end(b);
+  ob_output(b, "\xc3\xa4\"\n");
+}
+static void output_is_input(struct ob *b)
+{
+  static const float w[] = {1};
+  model(b);
+  ob_floats(b, "w", w, 1);
+  node(b, "Relu", "x", "y");
+  ob_output(b, "x");
+  ob_output(b, "w");
+}
+static void empty_optional(struct ob *b)
+{
+  model(b);
+  ob_input(b, "w", OB_F32, "3,4");
+  node(b, "Gemm", "x w _", "y");
+  ob_output(b, "y");
+}
+
+START_TEST(test_values)
+{
+  static const struct form forms[] = {
+      {"initializers listed as inputs", listed_initializers,
+       "input %x : f32[2,3]\nconst %w : f32[3] = {1.0, 2.0, 3.0}\nadd(%x, %w)"},
+      {"IR version 2 has no operator sets", old_without_opset, "ir_version=2, opset=1\nrelu(%x)"},
+      {"dims", dims,
+       "graph \"net\" (data_d0, height, data_d3, n)\ninput %data : f32[data_d0,3,height,data_d3] nchw\n"
+       "input %other : f32[n,height]\n%y : f32[data_d0,3,height,data_d3] nchw = relu(%data)"},
+      {"rank unknown", rank_unknown, "input %x : f32[*]\n%y : f32[*] = relu(%x)"},
+      {"metadata", metadata,
+       "meta {format=\"onnx\", ir_version=8, opset=13, producer=\"trainer\", producer_version=\"1.2\", domain=\"org.example\", "
+       "model_version=7\nopset.org.example=3\nauthor=\"somebody\""},
+      {"strange names", strange_names,
+       "input %\"a b\" : f32[2]\n\\\"\\n\" : f32[2] = relu \"node 1 \\\"x\\\" (y): z\" (%\"a b\")"},
+      {"outputs that no node makes", output_is_input, "output %x\noutput %w"},
+      {"omitted operand", empty_optional, "gemm(%x, %w)"},
+  };
+  CHECK_FORMS(forms);
+}
+END_TEST
+
+/* ---- Functions ------------------------------------------------------------------------------------------ */
+
+static void call(struct ob *b, const char *function, const char *in, const char *out)
+{
+  ob_node(b, function, in, out);
+  ob_str(b, 7, "f");
+}
+
+static void function(struct ob *b, const char *name, const char *in, const char *out)
+{
+  ob_begin(b, 25);
+  ob_str(b, 1, name);
+  ob_str(b, 10, "f");
+  ob_list(b, 4, in);
+  ob_list(b, 5, out);
+}
+
+static void function_node(struct ob *b, const char *op, const char *in, const char *out)
+{
+  ob_node_in(b, 7, op, in, out);
+}
+
+static void attr_ref(struct ob *b, const char *name, int type, const char *outer)
+{
+  ob_attr(b, name, type);
+  ob_str(b, 21, outer);
+  ob_end(b);
+}
+
+static void simple_function(struct ob *b)
+{
+  model(b);
+  call(b, "Twice", "x", "m");
+  ob_end(b);
+  call(b, "Twice", "m", "y");
+  ob_end(b);
+  ob_output(b, "y");
+  ob_end(b);
+  function(b, "Twice", "a", "r");
+  function_node(b, "Relu", "a", "t");
+  ob_end(b);
+  function_node(b, "Sigmoid", "t", "r");
+  ob_end(b);
+}
+/* alpha comes from the call, or from the default, or is left out. */
+static void attributes(struct ob *b)
+{
+  model(b);
+  call(b, "Leak", "x", "u");
+  ob_attr_float(b, "slope", 0.5f);
+  ob_end(b);
+  call(b, "Leak", "u", "v");
+  ob_end(b);
+  call(b, "Bare", "v", "y");
+  ob_end(b);
+  ob_output(b, "y");
+  ob_end(b);
+  function(b, "Leak", "a", "r");
+  ob_begin(b, 11);
+  ob_str(b, 1, "slope");
+  ob_int(b, 20, 1);
+  ob_float(b, 2, 0.25f);
+  ob_end(b);
+  function_node(b, "LeakyRelu", "a", "r");
+  attr_ref(b, "alpha", 1, "slope");
+  ob_end(b);
+  ob_end(b);
+  function(b, "Bare", "a", "r");
+  ob_str(b, 6, "slope");
+  function_node(b, "LeakyRelu", "a", "r");
+  attr_ref(b, "alpha", 1, "slope");
+  ob_end(b);
+  ob_end(b);
+}
+/* The attribute of the outer call reaches the inner function. */
+static void nested_attributes(struct ob *b)
+{
+  model(b);
+  call(b, "Outer", "x", "y");
+  ob_attr_float(b, "p", 0.75f);
+  ob_end(b);
+  ob_output(b, "y");
+  ob_end(b);
+  function(b, "Outer", "a", "r");
+  function_node(b, "Inner", "a", "r");
+  ob_str(b, 7, "f");
+  attr_ref(b, "q", 1, "p");
+  ob_end(b);
+  ob_end(b);
+  function(b, "Inner", "a", "r");
+  function_node(b, "Elu", "a", "r");
+  attr_ref(b, "alpha", 1, "q");
+  ob_end(b);
+  ob_end(b);
+}
+static void omitted_input(struct ob *b)
+{
+  model(b);
+  ob_input(b, "w", OB_F32, "3,4");
+  call(b, "Linear", "x w", "y");
+  ob_end(b);
+  ob_output(b, "y");
+  ob_end(b);
+  function(b, "Linear", "a w c", "r");
+  function_node(b, "Gemm", "a w c", "r");
+  ob_end(b);
+}
+static void passed_through(struct ob *b)
+{
+  model(b);
+  call(b, "Both", "x", "y z w");
+  ob_end(b);
+  ob_output(b, "y");
+  ob_output(b, "z");
+  ob_output(b, "w");
+  ob_end(b);
+  function(b, "Both", "a", "a r r");
+  function_node(b, "Relu", "a", "r");
+  ob_end(b);
+}
+static void unwanted_result(struct ob *b)
+{
+  model(b);
+  call(b, "Pair", "x", "_ y");
+  ob_end(b);
+  ob_output(b, "y");
+  ob_end(b);
+  function(b, "Pair", "a", "r s");
+  function_node(b, "Relu", "a", "r");
+  ob_end(b);
+  function_node(b, "Tanh", "r", "s");
+  ob_end(b);
+}
+/* The function has its own operator set: Softmax 11 inside a model of opset 13. */
+static void own_opset(struct ob *b)
+{
+  model(b);
+  ob_input(b, "v", OB_F32, "2,3,4");
+  call(b, "Old", "v", "y");
+  ob_end(b);
+  ob_output(b, "y");
+  ob_end(b);
+  function(b, "Old", "a", "r");
+  ob_begin(b, 9);
+  ob_str(b, 1, "");
+  ob_int(b, 2, 11);
+  ob_end(b);
+  function_node(b, "Softmax", "a", "r");
+  ob_end(b);
+}
+static void overload(struct ob *b)
+{
+  model(b);
+  call(b, "F", "x", "y");
+  ob_str(b, 8, "second");
+  ob_end(b);
+  ob_output(b, "y");
+  ob_end(b);
+  function(b, "F", "a", "r");
+  function_node(b, "Relu", "a", "r");
+  ob_end(b);
+  ob_end(b);
+  function(b, "F", "a", "r");
+  ob_str(b, 13, "second");
+  function_node(b, "Tanh", "a", "r");
+  ob_end(b);
+}
+static void unsorted_function(struct ob *b)
+{
+  model(b);
+  call(b, "F", "x", "y");
+  ob_end(b);
+  ob_output(b, "y");
+  ob_end(b);
+  function(b, "F", "a", "r");
+  function_node(b, "Relu", "t", "r");
+  ob_end(b);
+  function_node(b, "Tanh", "a", "t");
+  ob_end(b);
+}
+
+START_TEST(test_functions)
+{
+  static const struct form forms[] = {
+      {"a function, called twice", simple_function,
+       "%\"m.Twice/t\" : f32[n,3] = relu(%x)\n%m : f32[n,3] = sigmoid(%\"m.Twice/t\")\n"
+       "%\"y.Twice/t\" : f32[n,3] = relu(%m)\n%y : f32[n,3] = sigmoid(%\"y.Twice/t\")"},
+      {"attributes", attributes, "leaky_relu(%x) {alpha=0.5}\nleaky_relu(%u) {alpha=0.25}\nleaky_relu(%v)\n"},
+      {"attributes of nested functions", nested_attributes, "%y : f32[n,3] = elu(%x) {alpha=0.75}"},
+      {"an input left out", omitted_input, "%y : f32[n,4] = gemm(%x, %w)\n"},
+      {"an input handed through", passed_through,
+       "relu(%x)\n%y : f32[n,3] = identity(%x)\n%w : f32[n,3] = identity(%z)"},
+      {"an unwanted result", unwanted_result, "= relu(%x)\n%y : f32[n,3] = tanh("},
+      {"an operator set of its own", own_opset, "flatten(%v)\n%y : f32[2,3,4] ncw = reshape("},
+      {"overloads", overload, "%y : f32[n,3] = tanh(%x)"},
+      {"unsorted nodes", unsorted_function, "tanh(%x)\n%y : f32[n,3] = relu("},
+  };
+  CHECK_FORMS(forms);
+}
+END_TEST
+
+/* ---- Opaque nodes ------------------------------------------------------------------------------------------ */
+
+static void unknown_ops(struct ob *b)
+{
+  static const float fs[] = {0.5f, 1.5f};
+  model(b);
+  ob_node(b, "Fancy", "x _ x", "u v");
+  ob_str(b, 3, "fancy1");
+  ob_str(b, 7, "org.example");
+  ob_attr_int(b, "i", 5);
+  ob_attr_float(b, "f", 0.5f);
+  ob_attr_str(b, "s", "text");
+  OB_INTS(b, "is", 1, 2);
+  ob_attr_floats(b, "fs", 2, fs);
+  ob_attr(b, "ss", 8);
+  ob_str(b, 9, "a");
+  ob_str(b, 9, "b");
+  ob_end(b);
+  ob_attr(b, "t", 4);
+  ob_tensor(b, 5, NULL, OB_U8, (const int64_t[]){2}, 1);
+  ob_bytes(b, 9, "\1\2", 2);
+  ob_end(b);
+  ob_end(b);
+  ob_attr(b, "ts", 9);
+  for (int i = 0; i < 2; i++) {
+    ob_tensor(b, 10, NULL, OB_I8, NULL, 0);
+    ob_int(b, 5, i);
+    ob_end(b);
+  }
+  ob_end(b);
+  ob_end(b);
+  node(b, "Celu", "u", "y");
+  ob_value(b, 13, "u", OB_F32, "n,4,k");
+  ob_output(b, "y");
+}
+static void foreign_inputs(struct ob *b)
+{
+  model(b);
+  ob_input(b, "text", OB_STRING, "2");
+  ob_begin(b, 11);
+  ob_str(b, 1, "seq");
+  ob_begin(b, 2);
+  ob_begin(b, 4);
+  ob_end(b);
+  ob_end(b);
+  ob_end(b);
+  node(b, "Identity", "text", "t");
+  node(b, "Concat", "x seq", "y");
+  ob_output(b, "y");
+}
+static void foreign_constants(struct ob *b)
+{
+  model(b);
+  ob_tensor(b, 5, "words", OB_STRING, (const int64_t[]){1}, 1);
+  ob_str(b, 6, "hello");
+  ob_end(b);
+  ob_begin(b, 15);
+  ob_tensor(b, 1, "sparse", OB_F32, (const int64_t[]){1}, 1);
+  ob_float(b, 4, 1);
+  ob_end(b);
+  ob_end(b);
+  node(b, "Add", "x sparse", "y");
+  ob_output(b, "y");
+}
+static void branch(struct ob *b, const char *name, const char *op, const char *in)
+{
+  ob_attr(b, name, 5);
+  ob_begin(b, 6);
+  ob_str(b, 2, name);
+  node(b, op, in, "r");
+  ob_output(b, "r");
+  ob_end(b);
+  ob_end(b);
+}
+static void captures(struct ob *b)
+{
+  model(b);
+  ob_input(b, "c", OB_BOOL, "");
+  ob_output(b, "y");
+  ob_node(b, "If", "c", "y");
+  branch(b, "then_branch", "Relu", "late");
+  branch(b, "else_branch", "Add", "x late");
+  ob_end(b);
+  node(b, "Tanh", "x", "late");
+}
+/* The inner body reads x from two graphs up. */
+static void nested_captures(struct ob *b)
+{
+  model(b);
+  ob_input(b, "c", OB_BOOL, "");
+  ob_node(b, "If", "c", "y");
+  ob_attr(b, "then_branch", 5);
+  ob_begin(b, 6);
+  ob_str(b, 2, "outer");
+  node(b, "Relu", "x", "own");
+  ob_node(b, "If", "c", "r");
+  branch(b, "then_branch", "Add", "x own");
+  branch(b, "else_branch", "Identity", "own");
+  ob_end(b);
+  ob_output(b, "r");
+  ob_end(b);
+  ob_end(b);
+  branch(b, "else_branch", "Relu", "x");
+  ob_end(b);
+  ob_output(b, "y");
+}
+static void body_of_function(struct ob *b)
+{
+  model(b);
+  ob_input(b, "c", OB_BOOL, "");
+  call(b, "F", "c x x", "y");
+  ob_attr_float(b, "p", 0.5f);
+  ob_end(b);
+  ob_output(b, "y");
+  ob_end(b);
+  function(b, "F", "c u v", "r");
+  function_node(b, "If", "c", "r");
+  ob_attr(b, "then_branch", 5);
+  ob_begin(b, 6);
+  ob_str(b, 2, "t");
+  ob_node(b, "Elu", "u", "s");
+  attr_ref(b, "alpha", 1, "p");
+  ob_end(b);
+  node(b, "Add", "s v", "r");
+  ob_output(b, "r");
+  ob_end(b);
+  ob_end(b);
+  ob_end(b);
+}
+
+START_TEST(test_opaque)
+{
+  static const struct form forms[] = {
+      {"unknown operators", unknown_ops,
+       "%u : f32[n,4,?] ncw, %v : ?[*] = \"org.example::Fancy\" \"fancy1\" (%x, _, %x) {i=5, f=0.5, s=\"text\", is=[1,2], fs=[0.5, 1.5], "
+       "ss=[\"a\", \"b\"], t=u8[2]{1, 2}, ts.0=i8[]{0}, ts.1=i8[]{1}}\nopset=0\n\"ai.onnx::Celu\"(%u)\nopset=13"},
+      {"foreign inputs", foreign_inputs,
+       "input %text : ?[2]\ninput %seq : ?[*]\n\"ai.onnx::Identity\"(%text)\noperand \\\"text\\\" is no tensor\n"
+       "\"ai.onnx::Concat\"(%x, %seq)\noperand \\\"seq\\\" is no tensor"},
+      {"foreign constants", foreign_constants,
+       "%words : ?[*] = \"ai.onnx::Constant\"()\nstring\n%sparse : ?[*] = \"ai.onnx::Constant\"()\nsparse\nadd(%x, %sparse)"},
+      {"captures", captures,
+       "%late : f32[n,3] = tanh(%x)\n\"ai.onnx::If\"(%c; %late, %x)\nthen_branch=graph\ninput %late : f32[n,3]\n"
+       "input %x : f32[n,3]\nrelu(%late)\nelse_branch=graph\nadd(%x, %late)"},
+      {"nested captures", nested_captures,
+       "\"ai.onnx::If\"(%c; %x, %c)\ninput %x : f32[n,3]\ninput %c : bool[]\n%own : f32[n,3] = relu(%x)\n\"ai.onnx::If\"(%c; %x, %own)"},
+      {"a body in a function", body_of_function,
+       "\"ai.onnx::If\"(%c; %x)\ninput %u : f32[n,3]\nelu(%u) {alpha=0.5}\nadd(%s, %u)"},
+  };
+  CHECK_FORMS(forms);
+}
+END_TEST
+
+/* Every operator of the table of ops that has an ONNX name is read. */
+START_TEST(test_complete)
+{
+  static const char *const wanted[] = {
+#define GIE_OP(name, onnx, tier, flags, min_in, max_in, min_out, max_out, dtypes, infer, operands, help, \
+               ...)                                                                                      \
+  onnx,
+#include "core/ir/ops.def"
+#undef GIE_OP
+  };
+  static const char *const known[] = {
+#define ONNX_OP(name, since, ir_op, attrs, function) #name,
+#include "plugins/onnx/op_list.h"
+  };
+  for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
+    bool found = !*wanted[i];
+    for (size_t k = 0; !found && k < sizeof known / sizeof known[0]; k++)
+      found = strcmp(wanted[i], known[k]) == 0;
+    ck_assert_msg(found, "%s is not read", wanted[i]);
+  }
+  for (size_t k = 1; k < sizeof known / sizeof known[0]; k++)
+    ck_assert_msg(strcmp(known[k - 1], known[k]) < 0, "%s is not in order", known[k]);
+}
+END_TEST
+
+GIE_TESTS_MAIN("onnx import", test_values, test_functions, test_opaque, test_complete)
