@@ -12,23 +12,23 @@ typedef double lanes_f __attribute__((vector_size(8 * LANES), aligned(8), may_al
 typedef uint64_t lanes_i __attribute__((vector_size(8 * LANES), aligned(8), may_alias));
 
 /* sum[r][c] = sum over t of a[r][t] * b[t][c] for ROWS rows and the first n columns. */
-#define TILE(name, type, lanes)                                                                    \
-  static void name(int64_t taps, const type *a, const type *b, int n, struct cpu_row *sum)         \
-  {                                                                                                \
-    for (int c = 0; c < n; c += LANES) {                                                           \
-      lanes s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0};                                                \
-      for (int64_t t = 0; t < taps; t++) {                                                         \
-        lanes v = *(const lanes *)(b + t * CPU_COLS + c);                                          \
-        s0 += a[t] * v;                                                                            \
-        s1 += a[taps + t] * v;                                                                     \
-        s2 += a[2 * taps + t] * v;                                                                 \
-        s3 += a[3 * taps + t] * v;                                                                 \
-      }                                                                                            \
-      memcpy(&sum[0].f[c], &s0, sizeof s0);                                                        \
-      memcpy(&sum[1].f[c], &s1, sizeof s1);                                                        \
-      memcpy(&sum[2].f[c], &s2, sizeof s2);                                                        \
-      memcpy(&sum[3].f[c], &s3, sizeof s3);                                                        \
-    }                                                                                              \
+#define TILE(name, type, lanes)                                                            \
+  static void name(int64_t taps, const type *a, const type *b, int n, struct cpu_row *sum) \
+  {                                                                                        \
+    for (int c = 0; c < n; c += LANES) {                                                   \
+      lanes s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0};                                        \
+      for (int64_t t = 0; t < taps; t++) {                                                 \
+        lanes v = *(const lanes *)(b + t * CPU_COLS + c);                                  \
+        s0 += a[t] * v;                                                                    \
+        s1 += a[taps + t] * v;                                                             \
+        s2 += a[2 * taps + t] * v;                                                         \
+        s3 += a[3 * taps + t] * v;                                                         \
+      }                                                                                    \
+      memcpy(&sum[0].f[c], &s0, sizeof s0);                                                \
+      memcpy(&sum[1].f[c], &s1, sizeof s1);                                                \
+      memcpy(&sum[2].f[c], &s2, sizeof s2);                                                \
+      memcpy(&sum[3].f[c], &s3, sizeof s3);                                                \
+    }                                                                                      \
   }
 TILE(tile_float, double, lanes_f)
 TILE(tile_int, uint64_t, lanes_i)

@@ -12,9 +12,9 @@ struct conv {
   struct cpu_tensor x, w, b;
   bool has_b;
   struct gie_window win;
-  int64_t group, c_per, k_per;        /* channels of x and of the result per group */
-  int64_t phase[GIE_MAX_SPATIAL];     /* conv_transpose: remainder of the outputs at hand */
-  int64_t n_phase[GIE_MAX_SPATIAL];   /* and how many there are on each axis */
+  int64_t group, c_per, k_per;      /* channels of x and of the result per group */
+  int64_t phase[GIE_MAX_SPATIAL];   /* conv_transpose: remainder of the outputs at hand */
+  int64_t n_phase[GIE_MAX_SPATIAL]; /* and how many there are on each axis */
 };
 
 /* pos[] = number i in row-major order over dim[0..n). */
@@ -38,7 +38,8 @@ static bool advance(int64_t *pos, int n, const int64_t *dim)
 }
 
 /* Reads x at (image, channel, first[] + j*step on the last axis) for j in [0,n), zero outside. */
-static void read_padded(const struct conv *v, int64_t image, int64_t channel, const int64_t *first, int64_t step, int n, double *dst)
+static void read_padded(const struct conv *v, int64_t image, int64_t channel, const int64_t *first,
+                        int64_t step, int n, double *dst)
 {
   int s = v->win.n;
   int64_t idx[GIE_MAX_RANK] = {image, channel}, begin = 0, end, extent = v->win.in[s - 1], at = first[s - 1];
@@ -99,7 +100,8 @@ static void add_bias(const struct conv *v, int64_t k, int n, struct cpu_row *sum
 }
 
 /* Hands on elements [done, done+n) of the sums. */
-static gie_status emit_part(const struct cpu_call *c, const int64_t *idx, int axis, const struct cpu_row *sum, int done, int n)
+static gie_status emit_part(const struct cpu_call *c, const int64_t *idx, int axis, const struct cpu_row *sum,
+                            int done, int n)
 {
   struct cpu_row part;
   part.dtype = sum->dtype;
@@ -107,8 +109,8 @@ static gie_status emit_part(const struct cpu_call *c, const int64_t *idx, int ax
   return cpu_emit(c, idx, axis, n, &part);
 }
 
-static gie_status conv_emit(const struct cpu_call *c, const struct cpu_contract *t, int64_t outer, int64_t row, int64_t col, int n,
-                            struct cpu_row *sum)
+static gie_status conv_emit(const struct cpu_call *c, const struct cpu_contract *t, int64_t outer,
+                            int64_t row, int64_t col, int n, struct cpu_row *sum)
 {
   const struct conv *v = t->op;
   int s = v->win.n;
@@ -216,8 +218,8 @@ static void transpose_load_x(const struct cpu_contract *t, int64_t outer, int64_
   }
 }
 
-static gie_status transpose_emit(const struct cpu_call *c, const struct cpu_contract *t, int64_t outer, int64_t row, int64_t col, int n,
-                                 struct cpu_row *sum)
+static gie_status transpose_emit(const struct cpu_call *c, const struct cpu_contract *t, int64_t outer,
+                                 int64_t row, int64_t col, int n, struct cpu_row *sum)
 {
   const struct conv *v = t->op;
   int s = v->win.n;
@@ -249,7 +251,9 @@ static gie_status transpose_run(const struct cpu_call *c)
                              .emit = transpose_emit};
     int64_t f[GIE_MAX_SPATIAL] = {0};
     for (int i = 0; i < s; i++)
-      v.n_phase[i] = v.win.out[i] > v.phase[i] ? (v.win.out[i] - v.phase[i] + v.win.stride[i] - 1) / v.win.stride[i] : 0;
+      v.n_phase[i] = v.win.out[i] > v.phase[i]
+                         ? (v.win.out[i] - v.phase[i] + v.win.stride[i] - 1) / v.win.stride[i]
+                         : 0;
     t.cols = product(v.n_phase, s);
     do
       t.taps += in_phase(&v, f) ? v.c_per : 0;
@@ -270,24 +274,35 @@ static bool conv_fits(const struct gie_problem *p, bool transposed, char *why, s
   const char *reason;
   if (x->rank < 3 || w->rank != x->rank || y->rank != x->rank)
     return cpu_refuse(why, size, "x, w and the result need one rank of 3 or more");
-  if (w->dtype != x->dtype || (p->node->n_operands > 2 && p->in[2].dtype != GIE_DTYPE_NONE && p->in[2].dtype != x->dtype))
+  if (w->dtype != x->dtype ||
+      (p->node->n_operands > 2 && p->in[2].dtype != GIE_DTYPE_NONE && p->in[2].dtype != x->dtype))
     return cpu_refuse(why, size, "operands of different dtypes");
   if (group < 1 || x->dim[1] % group || y->dim[1] % group)
     return cpu_refuse(why, size, "channels do not divide by group %lld", (long long)group);
-  if (transposed ? w->dim[0] != x->dim[1] || w->dim[1] != y->dim[1] / group : w->dim[0] != y->dim[1] || w->dim[1] != x->dim[1] / group)
+  if (transposed ? w->dim[0] != x->dim[1] || w->dim[1] != y->dim[1] / group
+                 : w->dim[0] != y->dim[1] || w->dim[1] != x->dim[1] / group)
     return cpu_refuse(why, size, "w does not have the channels of x and the result");
-  if (p->node->n_operands > 2 && p->in[2].dtype != GIE_DTYPE_NONE && (p->in[2].rank != 1 || p->in[2].dim[0] != y->dim[1]))
+  if (p->node->n_operands > 2 && p->in[2].dtype != GIE_DTYPE_NONE &&
+      (p->in[2].rank != 1 || p->in[2].dim[0] != y->dim[1]))
     return cpu_refuse(why, size, "b is not one number per output channel");
-  if (!(transposed ? gie_window_read_transpose : gie_window_read)(p->node, x->rank - 2, x->dim + 2, w->dim + 2, &win, &reason))
+  if (!(transposed ? gie_window_read_transpose : gie_window_read)(p->node, x->rank - 2, x->dim + 2,
+                                                                  w->dim + 2, &win, &reason))
     return cpu_refuse(why, size, "%s", reason);
   for (int i = 0; i < win.n; i++)
     if (win.out[i] != y->dim[2 + i])
-      return cpu_refuse(why, size, "the result's axis %d is %lld, the window gives %lld", 2 + i, (long long)y->dim[2 + i], (long long)win.out[i]);
+      return cpu_refuse(why, size, "the result's axis %d is %lld, the window gives %lld", 2 + i,
+                        (long long)y->dim[2 + i], (long long)win.out[i]);
   return true;
 }
 
-static bool conv_check(const struct gie_problem *p, char *why, size_t size) { return conv_fits(p, false, why, size); }
-static bool transpose_check(const struct gie_problem *p, char *why, size_t size) { return conv_fits(p, true, why, size); }
+static bool conv_check(const struct gie_problem *p, char *why, size_t size)
+{
+  return conv_fits(p, false, why, size);
+}
+static bool transpose_check(const struct gie_problem *p, char *why, size_t size)
+{
+  return conv_fits(p, true, why, size);
+}
 
 static void conv_scratch(const struct gie_problem *p, size_t *per_thread, size_t *shared)
 {
@@ -299,7 +314,8 @@ static void conv_scratch(const struct gie_problem *p, size_t *per_thread, size_t
 static void transpose_scratch(const struct gie_problem *p, size_t *per_thread, size_t *shared)
 {
   (void)shared;
-  *per_thread = cpu_contract_scratch(p->in[0].dim[1] / gie_node_int(p->node, "group") * product(p->in[1].dim + 2, p->in[1].rank - 2));
+  *per_thread = cpu_contract_scratch(p->in[0].dim[1] / gie_node_int(p->node, "group") *
+                                     product(p->in[1].dim + 2, p->in[1].rank - 2));
 }
 
 const struct cpu_op cpu_op_conv = {conv_run, conv_check, conv_scratch, true};

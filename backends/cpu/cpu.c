@@ -68,7 +68,9 @@ static uint32_t count_cores(void)
 
 static gie_status device_info(void *dev, struct gie_device_info *out)
 {
-  struct gie_device_info info = {.struct_size = sizeof info, .flags = GIE_DEVICE_HOST, .units = count_cores()};
+  struct gie_device_info info = {.struct_size = sizeof info,
+                                 .flags = GIE_DEVICE_HOST,
+                                 .units = count_cores()};
   long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGE_SIZE);
   (void)dev;
   read_model_name(info.name, sizeof info.name);
@@ -104,7 +106,8 @@ static void device_free(void *dev, void *p)
   gie_free(((struct cpu_device *)dev)->ctx, base);
 }
 
-static gie_status device_copy(void *dev, void *dst, const void *src, size_t bytes, enum gie_copy kind, void *stream)
+static gie_status device_copy(void *dev, void *dst, const void *src, size_t bytes, enum gie_copy kind,
+                              void *stream)
 {
   (void)dev, (void)kind, (void)stream;
   if (bytes)
@@ -156,9 +159,11 @@ static bool steps_supported(const struct gie_problem *p, const struct cpu_op *op
     const struct gie_step *s = &p->node->steps[i];
     const struct cpu_function *fn = cpu_function_find(s->op->name);
     if (!fn || !(cpu_is_float(p->in[0].dtype) ? fn->on_float : fn->on_int))
-      return cpu_refuse(why, size, "step %s is not defined on %s", s->op->name, gie_dtype_name(p->in[0].dtype));
+      return cpu_refuse(why, size, "step %s is not defined on %s", s->op->name,
+                        gie_dtype_name(p->in[0].dtype));
     if (s->operand >= (int32_t)p->n_in || (s->operand >= 0 && p->in[s->operand].dtype != p->in[0].dtype))
-      return cpu_refuse(why, size, "the operand of step %s is not %s", s->op->name, gie_dtype_name(p->in[0].dtype));
+      return cpu_refuse(why, size, "the operand of step %s is not %s", s->op->name,
+                        gie_dtype_name(p->in[0].dtype));
   }
   return true;
 }
@@ -170,7 +175,8 @@ static bool kernel_supports(const struct gie_kernel *k, const struct gie_problem
   if (p->n_in == 0 || p->n_out == 0)
     return cpu_refuse(why, size, "no operand or no result");
   if (!(dtypes >> p->in[0].dtype & 1))
-    return cpu_refuse(why, size, "%s is not defined on %s", p->node->op->name, gie_dtype_name(p->in[0].dtype));
+    return cpu_refuse(why, size, "%s is not defined on %s", p->node->op->name,
+                      gie_dtype_name(p->in[0].dtype));
   return (!op->check || op->check(p, why, size)) && steps_supported(p, op, why, size);
 }
 
@@ -193,7 +199,8 @@ static struct scratch scratch_of(const struct cpu_op *op, const struct gie_probl
   return s;
 }
 
-static size_t kernel_workspace(const struct gie_kernel *k, const struct gie_problem *p, const struct gie_variant *v)
+static size_t kernel_workspace(const struct gie_kernel *k, const struct gie_problem *p,
+                               const struct gie_variant *v)
 {
   struct scratch s = scratch_of(op_of(k), p);
   (void)v;
@@ -211,13 +218,15 @@ static void kernel_destroy(void *instance)
   gie_free(self->ctx, self);
 }
 
-static gie_status kernel_create(const struct gie_kernel *k, const struct gie_problem *p, const struct gie_variant *v, void **instance)
+static gie_status kernel_create(const struct gie_kernel *k, const struct gie_problem *p,
+                                const struct gie_variant *v, void **instance)
 {
   struct scratch scratch = scratch_of(op_of(k), p);
   struct cpu_instance *self = gie_alloc(p->ctx, 1, sizeof *self);
   if (!self)
     return GIE_E_MEMORY;
-  *self = (struct cpu_instance){.op = op_of(k), .ctx = p->ctx, .node = p->node, .n_in = p->n_in, .n_out = p->n_out};
+  *self = (struct cpu_instance){
+      .op = op_of(k), .ctx = p->ctx, .node = p->node, .n_in = p->n_in, .n_out = p->n_out};
   self->n_steps = v && v->n_steps < p->node->n_steps ? v->n_steps : p->node->n_steps;
   self->slots = scratch.slots;
   self->slot_bytes = scratch.per_thread;
@@ -246,16 +255,16 @@ static gie_status kernel_create(const struct gie_kernel *k, const struct gie_pro
 #define CPU_KERNEL(op, implementation) extern const struct cpu_op cpu_op_##implementation;
 #include "backends/cpu/kernels.def"
 
-#define CPU_KERNEL(op, implementation)                                                             \
-  {.struct_size = sizeof(struct gie_kernel),                                                       \
-   .name = "cpu." #op,                                                                             \
-   .device = "cpu",                                                                                \
-   .ops = (const char *const[]){#op, NULL},                                                        \
-   .user = (void *)&cpu_op_##implementation,                                                       \
-   .supports = kernel_supports,                                                                    \
-   .workspace = kernel_workspace,                                                                  \
-   .create = kernel_create,                                                                        \
-   .destroy = kernel_destroy,                                                                      \
+#define CPU_KERNEL(op, implementation)       \
+  {.struct_size = sizeof(struct gie_kernel), \
+   .name = "cpu." #op,                       \
+   .device = "cpu",                          \
+   .ops = (const char *const[]){#op, NULL},  \
+   .user = (void *)&cpu_op_##implementation, \
+   .supports = kernel_supports,              \
+   .workspace = kernel_workspace,            \
+   .create = kernel_create,                  \
+   .destroy = kernel_destroy,                \
    .run = kernel_run},
 static const struct gie_kernel KERNELS[] = {
 #include "backends/cpu/kernels.def"

@@ -74,7 +74,8 @@ struct cpu_row {
  * int64_t[] by the dtype's class. */
 void cpu_read(const struct cpu_tensor *t, const int64_t *idx, int axis, int64_t step, int64_t n, void *dst);
 /* The same as doubles whatever the dtype is. */
-void cpu_read_double(const struct cpu_tensor *t, const int64_t *idx, int axis, int64_t step, int64_t n, double *dst);
+void cpu_read_double(const struct cpu_tensor *t, const int64_t *idx, int axis, int64_t step, int64_t n,
+                     double *dst);
 void cpu_read_row(const struct cpu_tensor *t, const int64_t *idx, int axis, int n, struct cpu_row *row);
 /* All elements behind idx[0..from) in row-major order, like cpu_read(). */
 void cpu_read_flat(const struct cpu_tensor *t, const int64_t *idx, int from, void *dst);
@@ -108,7 +109,8 @@ struct cpu_step {
   int32_t operand;
   bool reverse;
 };
-struct cpu_scalar cpu_scalar_read(const struct cpu_function *fn, const struct gie_op *op, const struct gie_attrs *attrs);
+struct cpu_scalar cpu_scalar_read(const struct cpu_function *fn, const struct gie_op *op,
+                                  const struct gie_attrs *attrs);
 bool cpu_apply(const struct cpu_step *s, struct cpu_row *a, const struct cpu_row *b, int n);
 
 /* ---- Calls (cpu.c, run.c) ------------------------------------------------------------------------ */
@@ -182,7 +184,8 @@ struct cpu_contract {
   const void *op;
   void (*load_a)(const struct cpu_contract *t, int64_t outer, int64_t row, void *dst);
   void (*load_b)(const struct cpu_contract *t, int64_t outer, int64_t col, int n, void *dst);
-  gie_status (*emit)(const struct cpu_call *c, const struct cpu_contract *t, int64_t outer, int64_t row, int64_t col, int n, struct cpu_row *sum);
+  gie_status (*emit)(const struct cpu_call *c, const struct cpu_contract *t, int64_t outer, int64_t row,
+                     int64_t col, int n, struct cpu_row *sum);
 };
 size_t cpu_contract_scratch(int64_t taps);
 gie_status cpu_contract(const struct cpu_call *c, const struct cpu_contract *t);

@@ -7,65 +7,65 @@
 
 /* x and y are the elements of a and b, the expression is the new element of a. In the integer forms
  * x and y are int64_t and `big` says that they are the bits of u64. Results are wrapped by cpu_apply(). */
-#define FLOAT_FN(name, expr)                                                                       \
+#define FLOAT_FN(name, expr)                                                                          \
   static bool name##_f(struct cpu_row *a, const struct cpu_row *b, int n, const struct cpu_scalar *s) \
-  {                                                                                                \
-    (void)b, (void)s;                                                                              \
-    for (int k = 0; k < n; k++) {                                                                  \
-      const double x = a->f[k];                                                                    \
-      a->f[k] = (expr);                                                                            \
-    }                                                                                              \
-    return true;                                                                                   \
+  {                                                                                                   \
+    (void)b, (void)s;                                                                                 \
+    for (int k = 0; k < n; k++) {                                                                     \
+      const double x = a->f[k];                                                                       \
+      a->f[k] = (expr);                                                                               \
+    }                                                                                                 \
+    return true;                                                                                      \
   }
-#define FLOAT_FN2(name, expr)                                                                      \
+#define FLOAT_FN2(name, expr)                                                                         \
   static bool name##_f(struct cpu_row *a, const struct cpu_row *b, int n, const struct cpu_scalar *s) \
-  {                                                                                                \
-    (void)s;                                                                                       \
-    for (int k = 0; k < n; k++) {                                                                  \
-      const double x = a->f[k], y = b->f[k];                                                       \
-      a->f[k] = (expr);                                                                            \
-    }                                                                                              \
-    return true;                                                                                   \
+  {                                                                                                   \
+    (void)s;                                                                                          \
+    for (int k = 0; k < n; k++) {                                                                     \
+      const double x = a->f[k], y = b->f[k];                                                          \
+      a->f[k] = (expr);                                                                               \
+    }                                                                                                 \
+    return true;                                                                                      \
   }
-#define INT_FN(name, expr)                                                                         \
+#define INT_FN(name, expr)                                                                            \
   static bool name##_i(struct cpu_row *a, const struct cpu_row *b, int n, const struct cpu_scalar *s) \
-  {                                                                                                \
-    const bool big = a->dtype == GIE_U64;                                                          \
-    (void)b, (void)s, (void)big;                                                                   \
-    for (int k = 0; k < n; k++) {                                                                  \
-      const int64_t x = a->i[k];                                                                   \
-      a->i[k] = (int64_t)(expr);                                                                   \
-    }                                                                                              \
-    return true;                                                                                   \
+  {                                                                                                   \
+    const bool big = a->dtype == GIE_U64;                                                             \
+    (void)b, (void)s, (void)big;                                                                      \
+    for (int k = 0; k < n; k++) {                                                                     \
+      const int64_t x = a->i[k];                                                                      \
+      a->i[k] = (int64_t)(expr);                                                                      \
+    }                                                                                                 \
+    return true;                                                                                      \
   }
-#define INT_FN2(name, expr)                                                                        \
+#define INT_FN2(name, expr)                                                                           \
   static bool name##_i(struct cpu_row *a, const struct cpu_row *b, int n, const struct cpu_scalar *s) \
-  {                                                                                                \
-    const bool big = a->dtype == GIE_U64;                                                          \
-    (void)s, (void)big;                                                                            \
-    for (int k = 0; k < n; k++) {                                                                  \
-      const int64_t x = a->i[k], y = b->i[k];                                                      \
-      a->i[k] = (int64_t)(expr);                                                                   \
-    }                                                                                              \
-    return true;                                                                                   \
+  {                                                                                                   \
+    const bool big = a->dtype == GIE_U64;                                                             \
+    (void)s, (void)big;                                                                               \
+    for (int k = 0; k < n; k++) {                                                                     \
+      const int64_t x = a->i[k], y = b->i[k];                                                         \
+      a->i[k] = (int64_t)(expr);                                                                      \
+    }                                                                                                 \
+    return true;                                                                                      \
   }
-#define COMPARE_FN(name, op)                                                                       \
+#define COMPARE_FN(name, op)                                                                          \
   static bool name##_f(struct cpu_row *a, const struct cpu_row *b, int n, const struct cpu_scalar *s) \
-  {                                                                                                \
-    (void)s;                                                                                       \
-    for (int k = 0; k < n; k++)                                                                    \
-      a->i[k] = a->f[k] op b->f[k];                                                                \
-    a->dtype = GIE_BOOL;                                                                           \
-    return true;                                                                                   \
-  }                                                                                                \
+  {                                                                                                   \
+    (void)s;                                                                                          \
+    for (int k = 0; k < n; k++)                                                                       \
+      a->i[k] = a->f[k] op b->f[k];                                                                   \
+    a->dtype = GIE_BOOL;                                                                              \
+    return true;                                                                                      \
+  }                                                                                                   \
   static bool name##_i(struct cpu_row *a, const struct cpu_row *b, int n, const struct cpu_scalar *s) \
-  {                                                                                                \
-    const bool big = a->dtype == GIE_U64;                                                          \
-    (void)s;                                                                                       \
-    for (int k = 0; k < n; k++)                                                                    \
-      a->i[k] = big ? (uint64_t)a->i[k] op (uint64_t)b->i[k] : a->i[k] op b->i[k];                 \
-    a->dtype = GIE_BOOL;                                                                           \
-    return true;                                                                                   \
+  {                                                                                                   \
+    const bool big = a->dtype == GIE_U64;                                                             \
+    (void)s;                                                                                          \
+    for (int k = 0; k < n; k++)                                                                       \
+      a->i[k] = big ? (uint64_t)a->i[k] op(uint64_t) b->i[k] : a->i[k] op b->i[k];                    \
+    a->dtype = GIE_BOOL;                                                                              \
+    return true;                                                                                      \
   }
 
 /* Wrapping arithmetic without undefined overflow. */
@@ -84,8 +84,8 @@ FLOAT_FN(relu, x < 0 ? 0 : x)
 INT_FN(relu, x < 0 && !big ? 0 : x)
 FLOAT_FN(leaky_relu, x < 0 ? s->alpha * x : x)
 FLOAT_FN(sigmoid, 1 / (1 + exp(-x)))
-FLOAT_FN(hard_sigmoid, clamp01(s->alpha * x + s->beta))
-FLOAT_FN(hard_swish, x * clamp01(x / 6 + 0.5))
+FLOAT_FN(hard_sigmoid, clamp01(s->alpha *x + s->beta))
+FLOAT_FN(hard_swish, x *clamp01(x / 6 + 0.5))
 FLOAT_FN(tanh, tanh(x))
 FLOAT_FN(elu, x < 0 ? s->alpha * expm1(x) : x)
 FLOAT_FN(softplus, isnan(x) ? x : fmax(x, 0) + log1p(exp(-fabs(x)))) /* = log(exp(x) + 1) */
@@ -236,7 +236,8 @@ const struct cpu_function *cpu_function_find(const char *op)
   return NULL;
 }
 
-struct cpu_scalar cpu_scalar_read(const struct cpu_function *fn, const struct gie_op *op, const struct gie_attrs *attrs)
+struct cpu_scalar cpu_scalar_read(const struct cpu_function *fn, const struct gie_op *op,
+                                  const struct gie_attrs *attrs)
 {
   struct cpu_scalar s = {0, 0, GIE_DTYPE_NONE};
   if (fn->alpha)

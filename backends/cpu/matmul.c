@@ -5,9 +5,9 @@
 #include "backends/cpu/cpu.h"
 
 struct matmul {
-  struct cpu_tensor a, b;  /* broadcast to [batch…, m, k] and [batch…, k, n] */
+  struct cpu_tensor a, b; /* broadcast to [batch…, m, k] and [batch…, k, n] */
   int batch_axes;
-  struct cpu_tensor bias;  /* broadcast to the result */
+  struct cpu_tensor bias; /* broadcast to the result */
   bool has_bias, drop_m, drop_n;
   double alpha, beta;
 };
@@ -55,11 +55,13 @@ static void scale_and_add(const struct matmul *v, const int64_t *idx, int axis, 
   }
   uint64_t alpha = (uint64_t)cpu_saturate(v->alpha, GIE_I64), beta = (uint64_t)cpu_saturate(v->beta, GIE_I64);
   for (int k = 0; k < n; k++)
-    sum->i[k] = cpu_wrap((int64_t)(alpha * (uint64_t)sum->i[k] + (v->has_bias ? beta * (uint64_t)bias.i[k] : 0)), sum->dtype);
+    sum->i[k] = cpu_wrap((int64_t)(alpha * (uint64_t)sum->i[k] +
+                                   (v->has_bias ? beta * (uint64_t)bias.i[k] : 0)),
+                         sum->dtype);
 }
 
-static gie_status emit(const struct cpu_call *c, const struct cpu_contract *t, int64_t outer, int64_t row, int64_t col, int n,
-                       struct cpu_row *sum)
+static gie_status emit(const struct cpu_call *c, const struct cpu_contract *t, int64_t outer, int64_t row,
+                       int64_t col, int n, struct cpu_row *sum)
 {
   const struct matmul *v = t->op;
   int64_t idx[GIE_MAX_RANK + 2] = {0};
@@ -133,7 +135,10 @@ static gie_status matmul_run(const struct cpu_call *c)
 static gie_status gemm_run(const struct cpu_call *c)
 {
   const struct gie_node *node = c->self->node;
-  struct matmul v = {.a = cpu_in(c, 0), .b = cpu_in(c, 1), .alpha = gie_node_float(node, "alpha"), .beta = gie_node_float(node, "beta")};
+  struct matmul v = {.a = cpu_in(c, 0),
+                     .b = cpu_in(c, 1),
+                     .alpha = gie_node_float(node, "alpha"),
+                     .beta = gie_node_float(node, "beta")};
   if (gie_node_int(node, "trans_a"))
     cpu_swap_axes(&v.a, 0, 1);
   if (gie_node_int(node, "trans_b"))
@@ -164,7 +169,8 @@ static bool gemm_check(const struct gie_problem *p, char *why, size_t size)
   double alpha = gie_node_float(p->node, "alpha"), beta = gie_node_float(p->node, "beta");
   if (p->in[0].rank != 2 || p->in[1].rank != 2 || p->in[0].dim[1 - ta] != p->in[1].dim[tb])
     return cpu_refuse(why, size, "the shapes do not multiply");
-  if (!cpu_is_float(p->in[0].dtype) && ((double)cpu_saturate(alpha, GIE_I32) != alpha || (double)cpu_saturate(beta, GIE_I32) != beta))
+  if (!cpu_is_float(p->in[0].dtype) &&
+      ((double)cpu_saturate(alpha, GIE_I32) != alpha || (double)cpu_saturate(beta, GIE_I32) != beta))
     return cpu_refuse(why, size, "alpha or beta is not a whole number, the operands are integers");
   return same_dtypes(p, why, size);
 }

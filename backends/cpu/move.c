@@ -14,7 +14,7 @@ struct move {
   struct cpu_tensor src, dst, indices;
   struct cpu_box box; /* of dst */
   move_map *map;
-  const char *error;  /* for FROM_NOWHERE */
+  const char *error; /* for FROM_NOWHERE */
   int axis, indices_rank;
   int64_t begin[GIE_MAX_RANK], step[GIE_MAX_RANK], extent[GIE_MAX_RANK]; /* meaning depends on the op */
   const char *mode;
@@ -52,7 +52,8 @@ static gie_status move_body(const struct cpu_call *c, const void *arg, int64_t i
       if (from[i] < 0 || from[i] >= m->src.dim[i])
         source = FROM_NOWHERE;
     if (source == FROM_NOWHERE)
-      return gie_fail(c->launch->ctx, GIE_E_DATA, "%s", m->error ? m->error : "the operands do not give the result's shape");
+      return gie_fail(c->launch->ctx, GIE_E_DATA, "%s",
+                      m->error ? m->error : "the operands do not give the result's shape");
     if (source == FROM_SRC)
       element = m->src.data + cpu_offset(&m->src, from) * (int64_t)size;
     copy_element(m->dst.data + cpu_offset(&m->dst, to) * (int64_t)size, element, size);
@@ -86,7 +87,8 @@ static int node_axis(const struct gie_node *node, int rank)
 static bool axis_check(const struct gie_problem *p, char *why, size_t size)
 {
   if (node_axis(p->node, p->in[0].rank) < 0)
-    return cpu_refuse(why, size, "axis %lld is outside rank %d", (long long)gie_node_int(p->node, "axis"), p->in[0].rank);
+    return cpu_refuse(why, size, "axis %lld is outside rank %d", (long long)gie_node_int(p->node, "axis"),
+                      p->in[0].rank);
   return true;
 }
 
@@ -168,7 +170,8 @@ static bool concat_check(const struct gie_problem *p, char *why, size_t size)
 {
   int axis = node_axis(p->node, p->out[0].rank);
   if (axis < 0)
-    return cpu_refuse(why, size, "axis %lld is outside rank %d", (long long)gie_node_int(p->node, "axis"), p->out[0].rank);
+    return cpu_refuse(why, size, "axis %lld is outside rank %d", (long long)gie_node_int(p->node, "axis"),
+                      p->out[0].rank);
   for (uint32_t i = 0; i < p->node->n_operands; i++) {
     if (p->in[i].rank != p->out[0].rank || p->in[i].dtype != p->out[0].dtype)
       return cpu_refuse(why, size, "operand %u differs in rank or dtype", i);
@@ -219,7 +222,8 @@ static gie_status slice_run(const struct cpu_call *c)
     int64_t a = axes[i] < 0 ? axes[i] + rank : axes[i];
     if (a < 0 || a >= rank || steps[i] == 0 || steps[i] == INT64_MIN)
       return gie_fail(c->launch->ctx, GIE_E_DATA, "bad axis or step of a slice");
-    int64_t dim = m.src.dim[a], s = start[i] < 0 ? start[i] + dim : start[i], last = steps[i] > 0 ? dim : dim - 1;
+    int64_t dim = m.src.dim[a], s = start[i] < 0 ? start[i] + dim : start[i],
+            last = steps[i] > 0 ? dim : dim - 1;
     m.begin[a] = s < 0 ? 0 : s > last ? last : s;
     m.step[a] = steps[i];
     int64_t stride = steps[i] < 0 ? -steps[i] : steps[i];
@@ -358,7 +362,8 @@ static gie_status pad_run(const struct cpu_call *c)
   }
   if (cpu_has_in(c, 2)) {
     t = cpu_in(c, 2);
-    memcpy(&m.fill, t.data + cpu_offset(&t, zero) * (int64_t)gie_dtype_size(t.dtype), gie_dtype_size(t.dtype));
+    memcpy(&m.fill, t.data + cpu_offset(&t, zero) * (int64_t)gie_dtype_size(t.dtype),
+           gie_dtype_size(t.dtype));
   }
   return move_run(c, &m);
 }
@@ -372,7 +377,8 @@ static bool pad_check(const struct gie_problem *p, char *why, size_t size)
     known = known || strcmp(modes[i], mode) == 0;
   if (!known)
     return cpu_refuse(why, size, "unknown mode %s", mode);
-  if (p->node->n_operands > 2 && p->in[2].dtype != GIE_DTYPE_NONE && (p->in[2].dtype != p->in[0].dtype || gie_desc_count(&p->in[2]) < 1))
+  if (p->node->n_operands > 2 && p->in[2].dtype != GIE_DTYPE_NONE &&
+      (p->in[2].dtype != p->in[0].dtype || gie_desc_count(&p->in[2]) < 1))
     return cpu_refuse(why, size, "the fill value is no element of x's dtype");
   if (p->in[0].rank != p->out[0].rank)
     return cpu_refuse(why, size, "x and the result differ in rank");

@@ -39,8 +39,13 @@ static struct cpu_tensor per_channel(const struct cpu_call *c, uint32_t i)
 static gie_status batch_norm_run(const struct cpu_call *c)
 {
   struct cpu_tensor out = cpu_out(c, 0);
-  struct batch_norm v = {cpu_box(&out, 0, NULL), cpu_in(c, 0), per_channel(c, 1), per_channel(c, 2), per_channel(c, 3),
-                         per_channel(c, 4), gie_node_float(c->self->node, "epsilon")};
+  struct batch_norm v = {cpu_box(&out, 0, NULL),
+                         cpu_in(c, 0),
+                         per_channel(c, 1),
+                         per_channel(c, 2),
+                         per_channel(c, 3),
+                         per_channel(c, 4),
+                         gie_node_float(c->self->node, "epsilon")};
   return cpu_for(c, v.box.rows, 16, batch_norm_body, &v);
 }
 
@@ -98,7 +103,8 @@ static gie_status instance_norm_body(const struct cpu_call *c, const void *arg, 
 
 static gie_status instance_norm_run(const struct cpu_call *c)
 {
-  struct instance_norm v = {cpu_in(c, 0), cpu_in(c, 1), cpu_in(c, 2), gie_node_float(c->self->node, "epsilon")};
+  struct instance_norm v = {cpu_in(c, 0), cpu_in(c, 1), cpu_in(c, 2),
+                            gie_node_float(c->self->node, "epsilon")};
   return cpu_for(c, v.x.dim[0] * v.x.dim[1], 1, instance_norm_body, &v);
 }
 
@@ -207,7 +213,9 @@ static gie_status softmax_body(const struct cpu_call *c, const void *arg, int64_
 
 static gie_status softmax_run(const struct cpu_call *c)
 {
-  struct softmax v = {.x = cpu_in(c, 0), .axis = (int)gie_node_int(c->self->node, "axis"), .log = strcmp(c->self->node->op->name, "log_softmax") == 0};
+  struct softmax v = {.x = cpu_in(c, 0),
+                      .axis = (int)gie_node_int(c->self->node, "axis"),
+                      .log = strcmp(c->self->node->op->name, "log_softmax") == 0};
   int64_t zero[GIE_MAX_RANK] = {0};
   v.axis += v.axis < 0 ? v.x.rank : 0;
   v.lanes = cpu_box(&v.x, 1u << v.axis, zero);
@@ -252,7 +260,8 @@ static gie_status dropout_run(const struct cpu_call *c)
     struct cpu_tensor training = cpu_in(c, 2);
     int64_t on = 0;
     if (cpu_read_ints(&training, &on, 1) == 1 && on)
-      return gie_fail(c->launch->ctx, GIE_E_UNSUPPORTED, "dropout asks for training; export the network for inference");
+      return gie_fail(c->launch->ctx, GIE_E_UNSUPPORTED,
+                      "dropout asks for training; export the network for inference");
   }
   return cpu_for(c, box.rows, 16, dropout_body, &box);
 }

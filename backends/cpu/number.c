@@ -116,21 +116,21 @@ void cpu_row_convert(struct cpu_row *row, int n, enum gie_dtype to)
 
 /* Loops over the elements with their stride; a stride of 1 gets a loop of its own, which the
  * compiler can vectorize. */
-#define ROW_LOOP(n, stride, body)                                                                  \
-  if ((stride) == 1) {                                                                             \
-    for (int64_t k = 0, at = 0; k < (n); k++, at++)                                                \
-      body;                                                                                        \
-  } else {                                                                                         \
-    for (int64_t k = 0, at = 0; k < (n); k++, at += (stride))                                      \
-      body;                                                                                        \
+#define ROW_LOOP(n, stride, body)                             \
+  if ((stride) == 1) {                                        \
+    for (int64_t k = 0, at = 0; k < (n); k++, at++)           \
+      body;                                                   \
+  } else {                                                    \
+    for (int64_t k = 0, at = 0; k < (n); k++, at += (stride)) \
+      body;                                                   \
   }
 
-#define LOAD(name, type, wide, expr)                                                               \
-  case GIE_##name: {                                                                               \
-    const type *x = (const type *)src;                                                             \
-    wide *y = dst;                                                                                 \
-    ROW_LOOP(n, stride, y[k] = (wide)(expr))                                                       \
-    break;                                                                                         \
+#define LOAD(name, type, wide, expr)         \
+  case GIE_##name: {                         \
+    const type *x = (const type *)src;       \
+    wide *y = dst;                           \
+    ROW_LOOP(n, stride, y[k] = (wide)(expr)) \
+    break;                                   \
   }
 
 static void load(enum gie_dtype t, const void *src, int64_t stride, int64_t n, void *dst)
@@ -154,14 +154,15 @@ static void load(enum gie_dtype t, const void *src, int64_t stride, int64_t n, v
   }
 }
 
-#define STORE(name, type, expr)                                                                    \
-  case GIE_##name: {                                                                               \
-    type *y = (type *)dst;                                                                         \
-    ROW_LOOP(n, stride, y[at] = (type)(expr))                                                      \
-    break;                                                                                         \
+#define STORE(name, type, expr)               \
+  case GIE_##name: {                          \
+    type *y = (type *)dst;                    \
+    ROW_LOOP(n, stride, y[at] = (type)(expr)) \
+    break;                                    \
   }
 
-static void store(enum gie_dtype t, const struct cpu_row *row, int first, int64_t stride, int64_t n, void *dst)
+static void store(enum gie_dtype t, const struct cpu_row *row, int first, int64_t stride, int64_t n,
+                  void *dst)
 {
   const double *f = row->f + first;
   const int64_t *i = row->i + first;
@@ -190,7 +191,8 @@ void cpu_read(const struct cpu_tensor *t, const int64_t *idx, int axis, int64_t 
   if (n <= 0)
     return;
   if (axis < 0 || axis != t->block_axis) {
-    load(t->dtype, t->data + cpu_offset(t, idx) * (int64_t)size, axis < 0 ? 0 : step * t->stride[axis], n, dst);
+    load(t->dtype, t->data + cpu_offset(t, idx) * (int64_t)size, axis < 0 ? 0 : step * t->stride[axis], n,
+         dst);
     return;
   }
   int64_t at[GIE_MAX_RANK];
@@ -199,7 +201,8 @@ void cpu_read(const struct cpu_tensor *t, const int64_t *idx, int axis, int64_t 
     load(t->dtype, t->data + cpu_offset(t, at) * (int64_t)size, 1, 1, (char *)dst + 8 * k);
 }
 
-void cpu_read_double(const struct cpu_tensor *t, const int64_t *idx, int axis, int64_t step, int64_t n, double *dst)
+void cpu_read_double(const struct cpu_tensor *t, const int64_t *idx, int axis, int64_t step, int64_t n,
+                     double *dst)
 {
   if (cpu_is_float(t->dtype)) {
     cpu_read(t, idx, axis, step, n, dst);

@@ -38,7 +38,8 @@ static bool pointwise_check(const struct gie_problem *p, char *why, size_t size)
     return cpu_refuse(why, size, "%s is not defined on %s", p->node->op->name, gie_dtype_name(t));
   for (uint32_t i = 1; i < p->node->n_operands; i++)
     if (p->in[i].dtype != t && strcmp(fn->op, "pow") != 0)
-      return cpu_refuse(why, size, "operands of different dtypes, %s and %s", gie_dtype_name(t), gie_dtype_name(p->in[i].dtype));
+      return cpu_refuse(why, size, "operands of different dtypes, %s and %s", gie_dtype_name(t),
+                        gie_dtype_name(p->in[i].dtype));
   return true;
 }
 

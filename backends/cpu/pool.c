@@ -40,12 +40,14 @@ static void take(const struct pool *v, struct pool_row *r, int j, const int64_t 
   if (r->count[j]++ > 0 && !(x > r->value[j]) && !(isnan(x) && !isnan(r->value[j])))
     return;
   r->value[j] = x;
-  r->index[j] = (idx[0] * v->x.dim[1] + idx[1]) * (cpu_count(&v->x) / v->x.dim[0] / v->x.dim[1]) + spatial_number(v, idx);
+  r->index[j] = (idx[0] * v->x.dim[1] + idx[1]) * (cpu_count(&v->x) / v->x.dim[0] / v->x.dim[1]) +
+                spatial_number(v, idx);
 }
 
 /* One tap f[] of the windows of n outputs from pos[] on. Pad counts for the mean with include_pad,
  * but not what ceil_mode adds beyond the pad. */
-static void tap(const struct pool *v, struct pool_row *r, int64_t *idx, const int64_t *pos, const int64_t *f, int n)
+static void tap(const struct pool *v, struct pool_row *r, int64_t *idx, const int64_t *pos, const int64_t *f,
+                int n)
 {
   const struct gie_window *w = &v->win;
   int s = w->n;
@@ -56,7 +58,8 @@ static void tap(const struct pool *v, struct pool_row *r, int64_t *idx, const in
     counts = counts && at < w->in[i] + w->pad_end[i];
   }
   for (int j = 0; j < n; j++) {
-    int64_t at = idx[1 + s] = (pos[s - 1] + j) * w->stride[s - 1] - w->pad_begin[s - 1] + f[s - 1] * w->dilation[s - 1];
+    int64_t at = idx[1 + s] = (pos[s - 1] + j) * w->stride[s - 1] - w->pad_begin[s - 1] +
+                              f[s - 1] * w->dilation[s - 1];
     if (inside && at >= 0 && at < w->in[s - 1]) {
       double x;
       cpu_read_double(&v->x, idx, 1 + s, 1, 1, &x);
@@ -116,15 +119,16 @@ static bool pool_check(const struct gie_problem *p, char *why, size_t size)
   struct gie_window win;
   const char *reason;
   const struct gie_attr *given = gie_attrs_find(&p->node->attrs, "kernel");
-  if (p->in[0].rank < 3 || p->out[0].rank != p->in[0].rank || !given || given->n != (uint32_t)p->in[0].rank - 2)
+  if (p->in[0].rank < 3 || p->out[0].rank != p->in[0].rank || !given ||
+      given->n != (uint32_t)p->in[0].rank - 2)
     return cpu_refuse(why, size, "kernel does not have one entry per spatial axis");
   gie_node_ints(p->node, "kernel", kernel, GIE_MAX_SPATIAL, 1);
   if (!gie_window_read(p->node, p->in[0].rank - 2, p->in[0].dim + 2, kernel, &win, &reason))
     return cpu_refuse(why, size, "%s", reason);
   for (int i = 0; i < win.n; i++)
     if (win.out[i] != p->out[0].dim[2 + i])
-      return cpu_refuse(why, size, "the result's axis %d is %lld, the window gives %lld", 2 + i, (long long)p->out[0].dim[2 + i],
-                        (long long)win.out[i]);
+      return cpu_refuse(why, size, "the result's axis %d is %lld, the window gives %lld", 2 + i,
+                        (long long)p->out[0].dim[2 + i], (long long)win.out[i]);
   return true;
 }
 

@@ -11,7 +11,11 @@ enum fold { FOLD_MEAN, FOLD_SUM, FOLD_MAX, FOLD_MIN, FOLD_L2 };
 static const struct fold_name {
   const char *op;
   enum fold fold;
-} FOLDS[] = {{"reduce_mean", FOLD_MEAN}, {"reduce_sum", FOLD_SUM}, {"reduce_max", FOLD_MAX}, {"reduce_min", FOLD_MIN}, {"reduce_l2", FOLD_L2}};
+} FOLDS[] = {{"reduce_mean", FOLD_MEAN},
+             {"reduce_sum", FOLD_SUM},
+             {"reduce_max", FOLD_MAX},
+             {"reduce_min", FOLD_MIN},
+             {"reduce_l2", FOLD_L2}};
 
 struct reduce {
   struct cpu_tensor x, out;

@@ -7,11 +7,23 @@
 #include <math.h>
 
 enum mode { MODE_NEAREST, MODE_LINEAR, MODE_CUBIC };
-enum coordinate { HALF_PIXEL, HALF_PIXEL_SYMMETRIC, PYTORCH_HALF_PIXEL, ALIGN_CORNERS, ASYMMETRIC, TF_CROP_AND_RESIZE };
+enum coordinate {
+  HALF_PIXEL,
+  HALF_PIXEL_SYMMETRIC,
+  PYTORCH_HALF_PIXEL,
+  ALIGN_CORNERS,
+  ASYMMETRIC,
+  TF_CROP_AND_RESIZE
+};
 
 static const char *const MODES[] = {"nearest", "linear", "cubic", NULL};
-static const char *const COORDINATES[] = {"half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners",
-                                          "asymmetric", "tf_crop_and_resize",   NULL};
+static const char *const COORDINATES[] = {"half_pixel",
+                                          "half_pixel_symmetric",
+                                          "pytorch_half_pixel",
+                                          "align_corners",
+                                          "asymmetric",
+                                          "tf_crop_and_resize",
+                                          NULL};
 static const char *const NEARESTS[] = {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil", NULL};
 static const char *const ASPECTS[] = {"stretch", "not_larger", "not_smaller", NULL};
 
@@ -27,9 +39,9 @@ static int find(const char *const *list, const char *s)
 struct axis {
   int64_t in, out, taps; /* taps: room per index in the tables */
   double scale, roi_begin, roi_end;
-  int64_t *index;  /* [out][taps] */
-  double *weight;  /* [out][taps] */
-  int64_t *count;  /* [out]; 0: outside the region of interest */
+  int64_t *index; /* [out][taps] */
+  double *weight; /* [out][taps] */
+  int64_t *count; /* [out]; 0: outside the region of interest */
 };
 
 struct resize {
@@ -57,8 +69,9 @@ static double source_position(const struct resize *v, const struct axis *a, int6
   case ASYMMETRIC:
     return x / a->scale;
   case TF_CROP_AND_RESIZE:
-    return a->roi_begin * (in - 1) + (length == 1 ? (a->roi_end - a->roi_begin) * (in - 1) / 2
-                                                  : x * (a->roi_end - a->roi_begin) * (in - 1) / (length - 1));
+    return a->roi_begin * (in - 1) + (length == 1
+                                          ? (a->roi_end - a->roi_begin) * (in - 1) / 2
+                                          : x * (a->roi_end - a->roi_begin) * (in - 1) / (length - 1));
   default:
     return (x + 0.5) / a->scale - 0.5;
   }
@@ -91,7 +104,10 @@ static double kernel_weight(const struct resize *v, double d)
 }
 
 /* How far the kernel reaches: with antialias it is stretched when the axis shrinks. */
-static double kernel_stretch(const struct resize *v, const struct axis *a) { return v->antialias && a->scale < 1 ? a->scale : 1; }
+static double kernel_stretch(const struct resize *v, const struct axis *a)
+{
+  return v->antialias && a->scale < 1 ? a->scale : 1;
+}
 
 static int64_t taps_needed(const struct resize *v, const struct axis *a)
 {
@@ -209,7 +225,8 @@ static gie_status read_scales(const struct cpu_call *c, struct resize *v)
   const struct gie_node *node = c->self->node;
   int64_t axes[GIE_MAX_RANK], zero = 0, sizes[GIE_MAX_RANK];
   double scales[GIE_MAX_RANK], roi[2 * GIE_MAX_RANK], least = INFINITY, most = 0;
-  int rank = v->x.rank, n = (int)gie_node_ints(node, "axes", axes, GIE_MAX_RANK, 0), aspect = find(ASPECTS, gie_node_string(node, "keep_aspect"));
+  int rank = v->x.rank, n = (int)gie_node_ints(node, "axes", axes, GIE_MAX_RANK, 0),
+      aspect = find(ASPECTS, gie_node_string(node, "keep_aspect"));
   for (int i = 0; i < rank && n == 0; i++)
     axes[i] = i;
   n = n ? n : rank;
@@ -262,7 +279,8 @@ static gie_status resize_run(const struct cpu_call *c)
     struct axis *a = &v.axis[i];
     a->taps = taps_room(&v, a->in, a->out);
     if (!(a->scale > 0) || a->in == 0 || taps_needed(&v, a) > a->taps)
-      return gie_fail(c->launch->ctx, GIE_E_DATA, "scale %g of axis %d does not give the result's shape", a->scale, i);
+      return gie_fail(c->launch->ctx, GIE_E_DATA, "scale %g of axis %d does not give the result's shape",
+                      a->scale, i);
     a->index = (int64_t *)(void *)at;
     a->weight = (double *)(void *)(at += 8 * a->taps * a->out);
     a->count = (int64_t *)(void *)(at += 8 * a->taps * a->out);
@@ -282,7 +300,8 @@ static void resize_scratch(const struct gie_problem *p, size_t *per_thread, size
   *shared = 0;
   for (int i = 0; i < p->in[0].rank; i++) {
     size_t bytes;
-    if (__builtin_mul_overflow((size_t)p->out[0].dim[i], (size_t)(16 * taps_room(&v, p->in[0].dim[i], p->out[0].dim[i]) + 8), &bytes) ||
+    if (__builtin_mul_overflow((size_t)p->out[0].dim[i],
+                               (size_t)(16 * taps_room(&v, p->in[0].dim[i], p->out[0].dim[i]) + 8), &bytes) ||
         __builtin_add_overflow(*shared, bytes, shared))
       *shared = SIZE_MAX / 2;
   }
@@ -294,7 +313,8 @@ static bool resize_check(const struct gie_problem *p, char *why, size_t size)
   read_modes(p->node, &v);
   if (p->in[0].rank != p->out[0].rank)
     return cpu_refuse(why, size, "x and the result differ in rank");
-  if (v.mode < 0 || v.coordinate < 0 || v.nearest < 0 || find(ASPECTS, gie_node_string(p->node, "keep_aspect")) < 0)
+  if (v.mode < 0 || v.coordinate < 0 || v.nearest < 0 ||
+      find(ASPECTS, gie_node_string(p->node, "keep_aspect")) < 0)
     return cpu_refuse(why, size, "unknown mode, coordinate, nearest or keep_aspect");
   return true;
 }

@@ -47,7 +47,8 @@ static gie_status constant_of_shape_run(const struct cpu_call *c)
 static bool constant_of_shape_check(const struct gie_problem *p, char *why, size_t size)
 {
   const struct gie_attr *a = gie_attrs_find(&p->node->attrs, "value");
-  if (a && (a->kind != GIE_ATTR_TENSOR || a->u.t->type.dtype != p->out[0].dtype || a->u.t->data.size != gie_dtype_size(p->out[0].dtype)))
+  if (a && (a->kind != GIE_ATTR_TENSOR || a->u.t->type.dtype != p->out[0].dtype ||
+            a->u.t->data.size != gie_dtype_size(p->out[0].dtype)))
     return cpu_refuse(why, size, "the value is not one element of the result's dtype");
   return true;
 }
