@@ -82,16 +82,19 @@ static gie_status balance(const struct gie_infer *x, struct gie_shape *out, int 
   int64_t have, want;
   if (!all_known(&x->in[0].shape))
     return GIE_OK;
-  for (int i = 0; i < ir_rank(x, 0); i++)
+  bool symbols = false;
+  for (int i = 0; i < ir_rank(x, 0); i++) {
     p.factor[p.n++] = ir_dim(x, 0, i);
+    symbols |= !gie_dim_is_num(ir_dim(x, 0, i));
+  }
   for (int i = 0; i < out->rank; i++)
     if (i != open && gie_dim_is_known(out->dim[i]))
       q.factor[q.n++] = out->dim[i];
     else if (i != open)
       return GIE_OK;
   cancel(&p, &q);
-  if (!split_numbers(&p, &have) || !split_numbers(&q, &want))
-    return gie_fail(x->ctx, GIE_E_LIMIT, "the number of elements overflows");
+  if (!split_numbers(&p, &have) || !split_numbers(&q, &want)) /* a symbol may still be 0 */
+    return symbols ? GIE_OK : gie_fail(x->ctx, GIE_E_LIMIT, "the number of elements overflows");
   cancel(&p, &q);
   if (q.n > 0 || p.n > (open >= 0))
     return GIE_OK;
@@ -137,6 +140,8 @@ gie_status ir_shape_reshape(struct gie_infer *x)
       if (ir_rank(x, 0) >= 0)
         out->dim[i] = ir_dim(x, 0, i);
     } else {
+      /* A symbol is taken for what it says, although the number 0 in its place would copy a dim. Exporters
+       * write the dims of x here, where both mean the same. */
       zero |= gie_dim_is_num(k[i]) && k[i].b == 0;
       out->dim[i] = k[i];
     }

@@ -162,12 +162,18 @@ static gie_status by_sizes(const struct gie_infer *x, const struct chosen *c, in
   return GIE_OK;
 }
 
-/* An empty list stands for an omitted one. */
-static bool given(const struct gie_infer *x, uint32_t i) { return ir_has(x, i) && ir_list_length(x, i) != 0; }
+/* Whether an operand is given; an empty list stands for an omitted one. */
+enum given { NO, YES, MAYBE };
+static enum given given(const struct gie_infer *x, uint32_t i)
+{
+  int64_t length = ir_has(x, i) ? ir_list_length(x, i) : 0;
+  return length < 0 ? MAYBE : length > 0 ? YES : NO;
+}
 
 gie_status ir_shape_resize(struct gie_infer *x)
 {
   static const char *const policies[] = {"stretch", "not_larger", "not_smaller", NULL};
+  struct gie_shape *out = &x->out[0].shape;
   int policy;
   struct chosen c;
   x->out[0] = x->in[0];
@@ -175,12 +181,18 @@ gie_status ir_shape_resize(struct gie_infer *x)
   GIE_TRY(ir_one_of(x, "keep_aspect", policies, &policy));
   GIE_TRY(ir_check_list(x, SCALES, "scales"));
   GIE_TRY(ir_check_list(x, SIZES, "sizes"));
-  if (x->in[0].shape.rank < 0)
+  enum given scales = given(x, SCALES), sizes = given(x, SIZES);
+  if (out->rank < 0)
     return GIE_OK;
-  if (given(x, SCALES) == given(x, SIZES) && (x->in[0].shape.rank > 0 || given(x, SCALES)))
+  if (scales == sizes && (scales == YES || (scales == NO && out->rank > 0)))
     return gie_fail(x->ctx, GIE_E_GRAPH, "resize needs either scales or sizes, and not both");
-  GIE_TRY(read_axes(x, x->in[0].shape.rank, &c));
-  if (given(x, SCALES))
-    return by_scales(x, &c, &x->out[0].shape);
-  return given(x, SIZES) ? by_sizes(x, &c, policy, &x->out[0].shape) : GIE_OK;
+  GIE_TRY(read_axes(x, out->rank, &c));
+  if (scales == MAYBE && sizes == MAYBE) {
+    for (int i = 0; i < c.n; i++)
+      out->dim[c.axis[i]] = gie_dim_unknown();
+    return GIE_OK;
+  }
+  if (scales == YES || (scales == MAYBE && sizes == NO))
+    return by_scales(x, &c, out);
+  return sizes != NO ? by_sizes(x, &c, policy, out) : GIE_OK;
 }

@@ -90,10 +90,8 @@ static inline bool gie_window_axis(struct gie_window *w, int i, enum gie_auto_pa
     return true;
   }
   int64_t room = in + w->pad_begin[i] + w->pad_end[i] - span;
-  if (room < 0) {
-    w->out[i] = 0; /* nothing slides over an axis without elements */
-    return in == 0 ? true : (*why = "kernel larger than the padded input", false);
-  }
+  if (room < 0)
+    return *why = "kernel larger than the padded input", false;
   w->out[i] = room / stride + 1;
   /* ceil_mode adds a window for the remainder, unless it would start in the end padding. */
   if (ceil_mode && room % stride != 0 && w->out[i] * stride < in + w->pad_begin[i])
@@ -141,9 +139,9 @@ static inline bool gie_window_transpose_axis(struct gie_window *w, int i, enum g
                                              int64_t output_pad, int64_t output_shape, const char **why)
 {
   int64_t in = w->in[i], full;
-  if (in < 0 || in > GIE_WINDOW_LIMIT)
-    return *why = "input extent negative or above 2^31-1", false;
-  full = in > 0 ? (in - 1) * w->stride[i] + gie_window_span(w, i) + output_pad : 0;
+  if (in < 1 || in > GIE_WINDOW_LIMIT)
+    return *why = "input extent not in 1 … 2^31-1", false;
+  full = (in - 1) * w->stride[i] + gie_window_span(w, i) + output_pad;
   if (output_shape >= 0 || auto_pad != GIE_PAD_EXPLICIT) {
     w->out[i] = output_shape >= 0 ? output_shape : in * w->stride[i];
     int64_t total = full > w->out[i] ? full - w->out[i] : 0;
@@ -151,8 +149,6 @@ static inline bool gie_window_transpose_axis(struct gie_window *w, int i, enum g
     w->pad_end[i] = total - w->pad_begin[i];
   } else {
     w->out[i] = full - w->pad_begin[i] - w->pad_end[i];
-    if (w->out[i] < 0 && in == 0)
-      w->out[i] = 0;
   }
   if (w->out[i] < 0)
     return *why = "pad cuts away more than there is", false;

@@ -28,3 +28,7 @@ tests_ir_test_scale_SOURCES = tests/ir/test_scale.c
 tests_ir_test_scale_LDADD = libgie_internal.la libgie_rt_internal.la $(CHECK_LIBS)
 tests_ir_test_networks_text_SOURCES = tests/ir/test_networks_text.c
 tests_ir_test_networks_text_LDADD = libgie_internal.la libgie_rt_internal.la $(CHECK_LIBS)
+check_PROGRAMS += tests/ir/test_infer_random
+TESTS += tests/ir/test_infer_random
+tests_ir_test_infer_random_SOURCES = tests/ir/test_infer_random.c
+tests_ir_test_infer_random_LDADD = libgie_rt_internal.la $(CHECK_LIBS)
