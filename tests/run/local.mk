@@ -1,4 +1,4 @@
-GIE_RUN_TESTS = tests/run/test_bind tests/run/test_exec tests/run/test_memory
+GIE_RUN_TESTS = tests/run/test_bind tests/run/test_exec tests/run/test_memory tests/run/test_storage
 check_PROGRAMS += $(GIE_RUN_TESTS)
 TESTS += $(GIE_RUN_TESTS)
 
@@ -13,3 +13,8 @@ tests_run_test_exec_LDADD = libgie_rt_internal.la $(CHECK_LIBS)
 tests_run_test_memory_SOURCES = tests/run/test_memory.c
 tests_run_test_memory_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
 tests_run_test_memory_LDADD = libgie_rt_internal.la $(CHECK_LIBS)
+
+# The reference kernels and the ONNX importer come as modules.
+tests_run_test_storage_SOURCES = tests/run/test_storage.c
+tests_run_test_storage_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
+tests_run_test_storage_LDADD = libgie_rt_internal.la $(CHECK_LIBS)
