@@ -55,12 +55,15 @@ static gie_status copy_attr(struct gie_graph *g, const struct gie_attr *from, st
   case GIE_ATTR_FLOATS:
     to->u.fs = gie_arena_copy(&g->arena, from->u.fs, from->n, sizeof *from->u.fs);
     return to->u.fs ? GIE_OK : GIE_E_MEMORY;
-  case GIE_ATTR_STRINGS: return copy_strings(g, from, to);
+  case GIE_ATTR_STRINGS:
+    return copy_strings(g, from, to);
   case GIE_ATTR_TENSOR:
     to->u.t = gie_arena_copy(&g->arena, from->u.t, 1, sizeof *from->u.t);
     return to->u.t ? keep_blob(g, from->u.t->data.blob) : GIE_E_MEMORY;
-  case GIE_ATTR_GRAPH: return copy_body(g, from->u.g, &to->u.g);
-  default: return GIE_OK;
+  case GIE_ATTR_GRAPH:
+    return copy_body(g, from->u.g, &to->u.g);
+  default:
+    return GIE_OK;
   }
 }
 

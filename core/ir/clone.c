@@ -16,7 +16,8 @@ static gie_status copy_value(struct gie_graph *g, const struct ir_value *from)
     return GIE_E_MEMORY;
   v->pub.data.blob = gie_blob_ref(from->pub.data.blob);
   if (from->pub.known && from->pub.n_known != UINT32_MAX &&
-      !(v->pub.known = gie_arena_copy(&g->arena, from->pub.known, from->pub.n_known, sizeof *from->pub.known)))
+      !(v->pub.known = gie_arena_copy(&g->arena, from->pub.known, from->pub.n_known,
+                                      sizeof *from->pub.known)))
     return GIE_E_MEMORY;
   return v->pub.kind == GIE_VALUE_DEAD ? GIE_OK : gie_value_set_quant(g, v->pub.id, &from->pub.quant);
 }
@@ -69,7 +70,8 @@ static gie_status copy_node(struct gie_graph *g, const struct ir_node *from)
   return ir_copy_attrs(g, &from->pub.notes, &n->pub.notes);
 }
 
-static gie_status copy_ids(struct gie_context *ctx, const gie_id *from, size_t n, gie_id **to, size_t *n_to, size_t *cap)
+static gie_status copy_ids(struct gie_context *ctx, const gie_id *from, size_t n, gie_id **to, size_t *n_to,
+                           size_t *cap)
 {
   GIE_TRY(gie_grow(ctx, to, cap, n, sizeof **to));
   if (n)

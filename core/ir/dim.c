@@ -33,7 +33,8 @@ struct gie_dim gie_dim_sub(struct gie_dim x, struct gie_dim y)
 {
   uint32_t sym;
   int64_t a, b;
-  if (!common_symbol(x, y, &sym) || __builtin_sub_overflow(x.a, y.a, &a) || __builtin_sub_overflow(x.b, y.b, &b))
+  if (!common_symbol(x, y, &sym) || __builtin_sub_overflow(x.a, y.a, &a) ||
+      __builtin_sub_overflow(x.b, y.b, &b))
     return gie_dim_unknown();
   return make(a, b, sym);
 }

@@ -6,6 +6,7 @@
 static const struct layout_name {
   const char *name;
   struct gie_layout layout;
+  /* clang-format off */
 } NAMES[] = {
     {"ncw", {3, {0, 1, 2}, 0, 0, false}},
     {"nwc", {3, {0, 2, 1}, 0, 0, false}},
@@ -19,6 +20,7 @@ static const struct layout_name {
     {"ncdhw", {5, {0, 1, 2, 3, 4}, 0, 0, false}},
     {"ndhwc", {5, {0, 2, 3, 4, 1}, 0, 0, false}},
 };
+/* clang-format on */
 
 static int perm_at(const struct gie_layout *l, int i) { return l->rank ? l->perm[i] : i; }
 
@@ -51,8 +53,8 @@ static gie_status parse_perm(struct gie_context *ctx, const char *text, int rank
     int64_t axis, block;
     const char *end = s + strlen(s), *next;
     if (s[1] != 'b' || !gie_parse_int(s + 2, end, &axis, &next) || *next != ':' ||
-        !gie_parse_int(next + 1, end, &block, &next) || next != end || axis < 0 || axis >= rank || block < 2 ||
-        block > UINT16_MAX)
+        !gie_parse_int(next + 1, end, &block, &next) || next != end || axis < 0 || axis >= rank ||
+        block < 2 || block > UINT16_MAX)
       return gie_fail(ctx, GIE_E_DATA, "layout \"%s\": a block is written /b<axis>:<size>", text);
     l.block_axis = (uint8_t)axis;
     l.block = (uint16_t)block;
@@ -70,7 +72,8 @@ gie_status gie_layout_parse(struct gie_context *ctx, const char *text, int rank,
     if (strcmp(NAMES[i].name, text) != 0)
       continue;
     if (NAMES[i].layout.rank != rank)
-      return gie_fail(ctx, GIE_E_DATA, "layout %s is for rank %d, the tensor has rank %d", text, NAMES[i].layout.rank, rank);
+      return gie_fail(ctx, GIE_E_DATA, "layout %s is for rank %d, the tensor has rank %d", text,
+                      NAMES[i].layout.rank, rank);
     *out = NAMES[i].layout;
     return GIE_OK;
   }
@@ -110,8 +113,8 @@ static bool round_up(int64_t n, int64_t to, int64_t *out)
   return true;
 }
 
-gie_status gie_desc_make(struct gie_context *ctx, const struct gie_type *type, const struct gie_layout *layout,
-                         struct gie_desc *out, size_t *bytes)
+gie_status gie_desc_make(struct gie_context *ctx, const struct gie_type *type,
+                         const struct gie_layout *layout, struct gie_desc *out, size_t *bytes)
 {
   struct gie_desc d = {.dtype = type->dtype, .rank = type->shape.rank, .layout = *layout};
   int64_t count;
@@ -151,8 +154,8 @@ gie_status gie_desc_view(struct gie_context *ctx, const struct gie_desc *base, i
   int64_t blocks = offset;
   if (base->layout.block > 1 && axis == base->layout.block_axis) {
     if (offset % base->layout.block)
-      return gie_fail(ctx, GIE_E_SHAPE, "view offset %lld is not a multiple of the block %d", (long long)offset,
-                      base->layout.block);
+      return gie_fail(ctx, GIE_E_SHAPE, "view offset %lld is not a multiple of the block %d",
+                      (long long)offset, base->layout.block);
     blocks = offset / base->layout.block;
   }
   struct gie_desc d = *base;

@@ -236,7 +236,8 @@ gie_status gie_node_remove(struct gie_graph *g, gie_id node)
   for (uint32_t i = 0; i < n->pub.n_out; i++) {
     const struct ir_value *v = g->values[n->pub.out[i]];
     if (v->pub.n_uses || v->pub.n_outputs || v->n_views)
-      return gie_fail(g->ctx, GIE_E_GRAPH, "result \"%s\" of node \"%s\" is still in use", v->pub.name, n->pub.name);
+      return gie_fail(g->ctx, GIE_E_GRAPH, "result \"%s\" of node \"%s\" is still in use", v->pub.name,
+                      n->pub.name);
   }
   unlink_node(g, n);
   drop_node(g, n);
@@ -280,8 +281,8 @@ gie_status gie_node_add_operand(struct gie_graph *g, gie_id node, gie_id value)
   struct ir_node *n;
   GIE_TRY(live(g, node, &n));
   if (n->pub.n_operands >= n->pub.op->max_in)
-    return gie_fail(g->ctx, GIE_E_GRAPH, "node \"%s\" (%s) takes at most %u operands", n->pub.name, n->pub.op->name,
-                    (unsigned)n->pub.op->max_in);
+    return gie_fail(g->ctx, GIE_E_GRAPH, "node \"%s\" (%s) takes at most %u operands", n->pub.name,
+                    n->pub.op->name, (unsigned)n->pub.op->max_in);
   GIE_TRY(ir_node_append_in(g, n, n->pub.n_operands, value));
   n->pub.n_operands++;
   return GIE_OK;
@@ -305,8 +306,8 @@ gie_status gie_node_add_capture(struct gie_graph *g, gie_id node, gie_id value, 
 
 /* ---- Steps ------------------------------------------------------------------------------------ */
 
-gie_status gie_node_add_step(struct gie_graph *g, gie_id node, const char *op_name, gie_id operand, bool reverse,
-                             const struct gie_attrs *attrs)
+gie_status gie_node_add_step(struct gie_graph *g, gie_id node, const char *op_name, gie_id operand,
+                             bool reverse, const struct gie_attrs *attrs)
 {
   struct ir_node *n;
   static const struct gie_attrs none;
@@ -315,7 +316,8 @@ gie_status gie_node_add_step(struct gie_graph *g, gie_id node, const char *op_na
   if (!op || !(op->flags & GIE_OP_POINTWISE))
     return gie_fail(g->ctx, GIE_E_GRAPH, "%s is no pointwise op and cannot be an epilogue step", op_name);
   if (!(n->pub.op->flags & GIE_OP_EPILOGUE))
-    return gie_fail(g->ctx, GIE_E_GRAPH, "node \"%s\" (%s) cannot carry an epilogue", n->pub.name, n->pub.op->name);
+    return gie_fail(g->ctx, GIE_E_GRAPH, "node \"%s\" (%s) cannot carry an epilogue", n->pub.name,
+                    n->pub.op->name);
   if (n->pub.n_steps == n->step_cap) {
     uint32_t cap = n->step_cap ? n->step_cap * 2 : 4;
     struct gie_step *steps = gie_arena_alloc(&g->arena, cap, sizeof *steps);

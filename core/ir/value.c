@@ -30,7 +30,8 @@ static gie_status check_name(const struct gie_graph *g, const char *name)
   if (len == 0)
     return gie_fail(g->ctx, GIE_E_GRAPH, "a value has an empty name");
   if (len > GIE_MAX_NAME)
-    return gie_fail(g->ctx, GIE_E_LIMIT, "a value's name has %zu bytes; at most %d are allowed", len, GIE_MAX_NAME);
+    return gie_fail(g->ctx, GIE_E_LIMIT, "a value's name has %zu bytes; at most %d are allowed", len,
+                    GIE_MAX_NAME);
   if (gie_map_get(&g->names, name) != UINT32_MAX)
     return gie_fail(g->ctx, GIE_E_GRAPH, "two values are named \"%s\"", name);
   return GIE_OK;
@@ -82,7 +83,8 @@ gie_status gie_value_rename(struct gie_graph *g, gie_id value, const char *name)
 
 /* ---- Making and removing --------------------------------------------------------------------- */
 
-gie_status ir_value_new(struct gie_graph *g, const char *name, enum gie_value_kind kind, struct ir_value **out)
+gie_status ir_value_new(struct gie_graph *g, const char *name, enum gie_value_kind kind,
+                        struct ir_value **out)
 {
   /* Results outnumber nodes rarely, constants add a few per node: 16 per node is generous and keeps
    * ids far from the special ones. */
@@ -160,7 +162,8 @@ gie_status gie_value_set_type(struct gie_graph *g, gie_id value, const struct gi
   struct ir_value *v;
   GIE_TRY(live(g, value, &v));
   if (v->pub.kind == GIE_VALUE_CONST)
-    return gie_fail(g->ctx, GIE_E_GRAPH, "the type of constant \"%s\" is fixed; add another constant", v->pub.name);
+    return gie_fail(g->ctx, GIE_E_GRAPH, "the type of constant \"%s\" is fixed; add another constant",
+                    v->pub.name);
   v->pub.type = *type;
   return GIE_OK;
 }
@@ -180,9 +183,12 @@ gie_status gie_value_set_view(struct gie_graph *g, gie_id value, const struct gi
   if (view->base != GIE_NONE) {
     GIE_TRY(live(g, view->base, &base));
     const struct gie_shape *s = &base->pub.type.shape;
-    int64_t extent = view->axis >= 0 && view->axis < s->rank && gie_dim_is_num(s->dim[view->axis]) ? s->dim[view->axis].b : -1;
+    int64_t extent = view->axis >= 0 && view->axis < s->rank && gie_dim_is_num(s->dim[view->axis])
+                         ? s->dim[view->axis].b
+                         : -1;
     if (base == v || base->pub.view.base != GIE_NONE || v->n_views)
-      return gie_fail(g->ctx, GIE_E_GRAPH, "\"%s\" cannot be a view of \"%s\": views are never nested", v->pub.name, base->pub.name);
+      return gie_fail(g->ctx, GIE_E_GRAPH, "\"%s\" cannot be a view of \"%s\": views are never nested",
+                      v->pub.name, base->pub.name);
     if (view->offset < 0 || view->extent < 0 || view->offset > extent || view->extent > extent - view->offset)
       return gie_fail(g->ctx, GIE_E_SHAPE, "view \"%s\" lies outside \"%s\"", v->pub.name, base->pub.name);
   }
@@ -244,7 +250,8 @@ gie_status gie_value_replace(struct gie_graph *g, gie_id from, gie_id to)
   GIE_TRY(live(g, to, &t));
   if (from == to)
     return GIE_OK;
-  if (f->pub.n_outputs && !t->pub.n_outputs && t->pub.kind == GIE_VALUE_RESULT && f->pub.kind == GIE_VALUE_RESULT)
+  if (f->pub.n_outputs && !t->pub.n_outputs && t->pub.kind == GIE_VALUE_RESULT &&
+      f->pub.kind == GIE_VALUE_RESULT)
     GIE_TRY(swap_names(g, f, t));
   for (struct ir_use *u = f->first_use; u; u = u->next)
     ((gie_id *)g->nodes[u->node]->pub.in)[u->slot] = to;
@@ -288,29 +295,37 @@ const void *gie_value_bytes(const struct gie_graph *g, gie_id value, size_t *siz
 
 bool ir_int_at(enum gie_dtype dtype, const char *p, size_t i, int64_t *out)
 {
-#define INT_AT(T)                                                                                                      \
-  do {                                                                                                                 \
-    T t;                                                                                                               \
-    memcpy(&t, p + i * sizeof t, sizeof t);                                                                            \
-    *out = (int64_t)t;                                                                                                 \
-    return true;                                                                                                       \
+#define INT_AT(T)                           \
+  do {                                      \
+    T t;                                    \
+    memcpy(&t, p + i * sizeof t, sizeof t); \
+    *out = (int64_t)t;                      \
+    return true;                            \
   } while (0)
   switch (dtype) {
   case GIE_BOOL:
-  case GIE_U8: INT_AT(uint8_t);
-  case GIE_I8: INT_AT(int8_t);
-  case GIE_U16: INT_AT(uint16_t);
-  case GIE_I16: INT_AT(int16_t);
-  case GIE_U32: INT_AT(uint32_t);
-  case GIE_I32: INT_AT(int32_t);
-  case GIE_I64: INT_AT(int64_t);
+  case GIE_U8:
+    INT_AT(uint8_t);
+  case GIE_I8:
+    INT_AT(int8_t);
+  case GIE_U16:
+    INT_AT(uint16_t);
+  case GIE_I16:
+    INT_AT(int16_t);
+  case GIE_U32:
+    INT_AT(uint32_t);
+  case GIE_I32:
+    INT_AT(int32_t);
+  case GIE_I64:
+    INT_AT(int64_t);
   case GIE_U64: {
     uint64_t u;
     memcpy(&u, p + i * sizeof u, sizeof u);
     *out = (int64_t)u;
     return u <= INT64_MAX;
   }
-  default: return false;
+  default:
+    return false;
   }
 #undef INT_AT
 }

@@ -55,7 +55,8 @@ static inline gie_status gie_error_prefix(struct gie_context *ctx, gie_status st
 
 /* `module` is a short topic ("onnx", "tune"); GIE_LOG=topic:level filters on it. */
 GIE_PRINTF(4, 5)
-static inline void gie_log(struct gie_context *ctx, enum gie_log_level level, const char *module, const char *fmt, ...)
+static inline void gie_log(struct gie_context *ctx, enum gie_log_level level, const char *module,
+                           const char *fmt, ...)
 {
   va_list ap;
   va_start(ap, fmt);

@@ -25,9 +25,9 @@ struct GIE_FN_TABLE {
 
 #ifdef GIE_MODULE_BUILD
 GIE_HIDDEN extern const struct GIE_FN_TABLE *GIE_FN_CAT(GIE_FN_TABLE, _);
-#define GIE_FN(ret, name, params, args)                                                            \
+#define GIE_FN(ret, name, params, args) \
   static inline ret gie_##name params { return GIE_FN_CAT(GIE_FN_TABLE, _)->name args; }
-#define GIE_FN_VOID(name, params, args)                                                            \
+#define GIE_FN_VOID(name, params, args) \
   static inline void gie_##name params { GIE_FN_CAT(GIE_FN_TABLE, _)->name args; }
 #else
 #define GIE_FN(ret, name, params, args) GIE_API ret gie_##name params;

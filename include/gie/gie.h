@@ -62,14 +62,16 @@ GIE_API const struct gie_op *gie_op_at(const struct gie_context *ctx, uint32_t i
 
 /* Reads a network: .gie text or whatever a format module takes. `options` as in gie_source. The
  * result is verified. */
-GIE_API gie_status gie_graph_load(struct gie_context *ctx, const char *path, const char *const *options, struct gie_graph **out);
+GIE_API gie_status gie_graph_load(struct gie_context *ctx, const char *path, const char *const *options,
+                                  struct gie_graph **out);
 /* Writes .gie (with FILE.weights when a constant is large), .dot, or what a format exports. Atomic:
  * an older file stays intact until the new one is complete. */
 GIE_API gie_status gie_graph_save(const struct gie_graph *g, const char *path);
 /* Text form to memory, freed with gie_free(); constants above 16 elements print as their hash. */
 GIE_API gie_status gie_graph_print(const struct gie_graph *g, char **text, size_t *size);
 /* Reads text. `weights` (may be NULL) is the path of the .weights file for hashed constants. */
-GIE_API gie_status gie_graph_parse(struct gie_context *ctx, const char *text, size_t size, const char *weights, struct gie_graph **out);
+GIE_API gie_status gie_graph_parse(struct gie_context *ctx, const char *text, size_t size,
+                                   const char *weights, struct gie_graph **out);
 GIE_API gie_status gie_graph_print_dot(const struct gie_graph *g, char **text, size_t *size);
 
 /* ---- Passes [build] ------------------------------------------------------------------------- */
@@ -92,7 +94,8 @@ struct gie_pipeline_options {
 };
 
 /* Runs "a,b,c" in order; NULL: the default pipeline; "": nothing. E_USAGE names an unknown pass. */
-GIE_API gie_status gie_pipeline_run(struct gie_graph *g, const char *pipeline, const struct gie_pipeline_options *options);
+GIE_API gie_status gie_pipeline_run(struct gie_graph *g, const char *pipeline,
+                                    const struct gie_pipeline_options *options);
 GIE_API const char *gie_pipeline_default(void);
 
 /* ---- Execution ------------------------------------------------------------------------------ */
@@ -108,9 +111,9 @@ struct gie_tensor {
 
 struct gie_exec_options {
   size_t struct_size;
-  const char *device;       /* kind; NULL: "cpu" */
-  const char *backends;     /* "-onednn,+cpu": kernels whose name begins so are left out / tried first */
-  uint32_t threads;         /* 0: all cores */
+  const char *device;   /* kind; NULL: "cpu" */
+  const char *backends; /* "-onednn,+cpu": kernels whose name begins so are left out / tried first */
+  uint32_t threads;     /* 0: all cores */
   bool profile;
 };
 
@@ -118,7 +121,8 @@ struct gie_exec;
 
 /* Prepares a graph for running: binds kernels, plans memory. The graph is cloned. E_UNSUPPORTED
  * lists the nodes that no kernel takes. */
-GIE_API gie_status gie_exec_new(const struct gie_graph *g, const struct gie_exec_options *options, struct gie_exec **out);
+GIE_API gie_status gie_exec_new(const struct gie_graph *g, const struct gie_exec_options *options,
+                                struct gie_exec **out);
 GIE_API void gie_exec_free(struct gie_exec *x);
 /* Copies the tensor in. Dtype and dims are checked against the graph's input; symbols get bound. */
 GIE_API gie_status gie_exec_set_input(struct gie_exec *x, const char *name, const struct gie_tensor *t);

@@ -91,12 +91,12 @@ struct gie_attrs {
 struct gie_infer;
 
 enum gie_op_flags {
-  GIE_OP_POINTWISE = 1u << 0,   /* one output; out[i] depends on in[..][i] (broadcast); may be an epilogue step */
-  GIE_OP_COMMUTATIVE = 1u << 1, /* two operands in either order */
-  GIE_OP_EPILOGUE = 1u << 2,    /* accumulates (conv, gemm, …): may carry an epilogue */
-  GIE_OP_OPAQUE = 1u << 3,      /* unknown op carried through with raw attributes */
+  GIE_OP_POINTWISE = 1u << 0,      /* one output; out[i] depends on in[..][i] (broadcast); may be a step */
+  GIE_OP_COMMUTATIVE = 1u << 1,    /* two operands in either order */
+  GIE_OP_EPILOGUE = 1u << 2,       /* accumulates (conv, gemm, …): may carry an epilogue */
+  GIE_OP_OPAQUE = 1u << 3,         /* unknown op carried through with raw attributes */
   GIE_OP_DATA_DEPENDENT = 1u << 4, /* output shape may depend on the values of an operand */
-  GIE_OP_IMPURE = 1u << 5       /* never folded, merged or removed as dead (side effect, randomness) */
+  GIE_OP_IMPURE = 1u << 5          /* never folded, merged or removed as dead (side effect, randomness) */
 };
 
 /* One attribute that an op understands. GIE_REQUIRED: must be given. GIE_OPTIONAL: may be absent and
@@ -116,12 +116,12 @@ struct gie_op {
   size_t struct_size;
   const char *name; /* text-form name: "conv", or "domain::Name" for custom and opaque ops */
   uint32_t flags;
-  uint16_t min_in, max_in;   /* operands; max UINT16_MAX: any number */
-  uint16_t min_out, max_out; /* results */
-  uint32_t dtypes;           /* GIE_DT set accepted for operand 0 (0: any) */
-  const struct gie_attr_spec *attrs; /* ended by name == NULL; may be NULL */
+  uint16_t min_in, max_in;                  /* operands; max UINT16_MAX: any number */
+  uint16_t min_out, max_out;                /* results */
+  uint32_t dtypes;                          /* GIE_DT set accepted for operand 0 (0: any) */
+  const struct gie_attr_spec *attrs;        /* ended by name == NULL; may be NULL */
   gie_status (*infer)(struct gie_infer *x); /* fills x->out; NULL only for opaque ops */
-  const char *help; /* one line for the documentation */
+  const char *help;                         /* one line for the documentation */
 };
 
 /* What a shape function sees. It fills out[0..n_out): dtype and shape. `known_in[i]` (if not NULL)
@@ -225,13 +225,13 @@ struct gie_node_spec {
   const char *const *out_names; /* NULL, or n_out names; a NULL entry gets a fresh name */
   uint32_t n_attrs;
   const struct gie_attr *attrs;
-  bool opaque;     /* accept an op that nobody knows; its results have no type until set */
-  gie_id before;   /* node to insert before; 0-initialized spec means node 0, so use GIE_NODE_SPEC */
+  bool opaque;   /* accept an op that nobody knows; its results have no type until set */
+  gie_id before; /* node to insert before; 0-initialized spec means node 0, so use GIE_NODE_SPEC */
   const struct gie_type *out_types; /* opaque only: declared types, or NULL */
 };
-#define GIE_NODE_SPEC(op_name)                                                                     \
-  {                                                                                                \
-    sizeof(struct gie_node_spec), op_name, NULL, 0, NULL, 0, NULL, 0, NULL, false, GIE_NONE, NULL  \
+#define GIE_NODE_SPEC(op_name)                                                                    \
+  {                                                                                               \
+    sizeof(struct gie_node_spec), op_name, NULL, 0, NULL, 0, NULL, 0, NULL, false, GIE_NONE, NULL \
   }
 
 /* A use of a value: operand slot `slot` of node `node`. */
@@ -247,7 +247,7 @@ struct gie_use {
 /* ---- Header-only readers -------------------------------------------------------------------- */
 
 /* `GIE_FOR_NODES(g, id) { … }` visits the nodes in order; the body must not remove node `id`. */
-#define GIE_FOR_NODES(g, id)                                                                       \
+#define GIE_FOR_NODES(g, id) \
   for (gie_id id = gie_graph_first(g); id != GIE_NONE; id = gie_node_get(g, id)->next)
 
 /* Attribute readers gie_attrs_find, gie_node_int, gie_node_ints, … */

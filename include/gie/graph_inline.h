@@ -64,7 +64,8 @@ static inline const char *gie_node_string(const struct gie_node *n, const char *
 }
 
 /* Copies at most max elements, fills the rest of out[0..max) with `fill`; returns how many were given. */
-static inline uint32_t gie_node_ints(const struct gie_node *n, const char *name, int64_t *out, uint32_t max, int64_t fill)
+static inline uint32_t gie_node_ints(const struct gie_node *n, const char *name, int64_t *out, uint32_t max,
+                                     int64_t fill)
 {
   const struct gie_attr *a = gie_attrs_find(&n->attrs, name);
   uint32_t given = a && a->kind == GIE_ATTR_INTS ? a->n : 0;

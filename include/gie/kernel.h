@@ -32,8 +32,8 @@ struct gie_device_info {
   char name[96];    /* "NVIDIA H200", "x86_64 avx2" */
   char version[96]; /* library and driver versions that timings depend on */
   uint32_t flags;
-  uint32_t units;   /* multiprocessors or cores */
-  uint64_t memory;  /* bytes */
+  uint32_t units;  /* multiprocessors or cores */
+  uint64_t memory; /* bytes */
 };
 
 /* Peaks for the cost model; 0: not measured. Units in the names. */
@@ -52,7 +52,7 @@ enum gie_copy { GIE_COPY_TO_DEVICE, GIE_COPY_TO_HOST, GIE_COPY_ON_DEVICE };
  * is called from inside a capture but copy and what launches work. */
 struct gie_device {
   size_t struct_size;
-  const char *kind; /* "cpu", "cuda": what kernels name as their device */
+  const char *kind;                      /* "cpu", "cuda": what kernels name as their device */
   int (*count)(struct gie_context *ctx); /* devices of this kind present; 0 with the reason logged */
   gie_status (*open)(struct gie_context *ctx, int index, void **dev);
   void (*close)(void *dev);
@@ -122,7 +122,7 @@ struct gie_variant {
   float error;            /* bound on max|a-b|/max|b| against exact arithmetic; 0: as the op's default */
   struct gie_port any_in; /* operands from GIE_MAX_IO on and every one not described below */
   struct gie_port any_out;
-  uint32_t n_in, n_out;   /* how many of in[], out[] are filled */
+  uint32_t n_in, n_out; /* how many of in[], out[] are filled */
   struct gie_port in[GIE_MAX_IO], out[GIE_MAX_IO];
 };
 
@@ -138,17 +138,17 @@ struct gie_pack {
   size_t struct_size;
   uint32_t operand; /* the constant operand that is packed */
   size_t bytes;
-  char key[128];    /* everything the packed form depends on besides the content */
+  char key[128]; /* everything the packed form depends on besides the content */
 };
 
 struct gie_launch {
   size_t struct_size;
-  void *const *in;        /* as in gie_problem; a packed operand points to its packed bytes */
+  void *const *in; /* as in gie_problem; a packed operand points to its packed bytes */
   void *const *out;
-  void *workspace;        /* aligned to 256 bytes */
+  void *workspace; /* aligned to 256 bytes */
   void *stream;
-  void *library;          /* handle of the kernel's library on this context, or NULL */
-  uint32_t threads;       /* thread budget on a host device, ≥ 1 */
+  void *library;           /* handle of the kernel's library on this context, or NULL */
+  uint32_t threads;        /* thread budget on a host device, ≥ 1 */
   struct gie_context *ctx; /* for gie_fail() */
 };
 
@@ -164,27 +164,32 @@ struct gie_library {
  * the order of a backend file. */
 struct gie_kernel {
   size_t struct_size;
-  const char *name;   /* "<backend>.<what>": "cpu.conv" */
-  const char *device; /* kind of device it runs on */
+  const char *name;       /* "<backend>.<what>": "cpu.conv" */
+  const char *device;     /* kind of device it runs on */
   const char *const *ops; /* names of the ops it may support, ended by NULL */
   const struct gie_library *library;
-  void *user;         /* for the callbacks, reached through the kernel */
+  void *user; /* for the callbacks, reached through the kernel */
   /* Pure. true: it can run this problem in at least one variant. false: `why` says what is
    * missing, without the node's name ("group > 1"). */
   bool (*supports)(const struct gie_kernel *k, const struct gie_problem *p, char *why, size_t why_size);
   /* Fills out[0..max), best guess first, and returns how many there are. NULL: one variant that
    * takes any layout and pitch, the dtypes of the problem and all steps. */
-  uint32_t (*variants)(const struct gie_kernel *k, const struct gie_problem *p, struct gie_variant *out, uint32_t max);
+  uint32_t (*variants)(const struct gie_kernel *k, const struct gie_problem *p, struct gie_variant *out,
+                       uint32_t max);
   /* NULL: roofline of the op. */
-  void (*estimate)(const struct gie_kernel *k, const struct gie_problem *p, const struct gie_variant *v, struct gie_cost *out);
+  void (*estimate)(const struct gie_kernel *k, const struct gie_problem *p, const struct gie_variant *v,
+                   struct gie_cost *out);
   /* NULL: nothing is packed. Returns how many operands are; pack() fills one from its plain bytes. */
-  uint32_t (*pack_desc)(const struct gie_kernel *k, const struct gie_problem *p, const struct gie_variant *v, struct gie_pack *out, uint32_t max);
-  gie_status (*pack)(const struct gie_kernel *k, const struct gie_problem *p, const struct gie_variant *v, const struct gie_pack *d, const void *plain, void *packed);
+  uint32_t (*pack_desc)(const struct gie_kernel *k, const struct gie_problem *p, const struct gie_variant *v,
+                        struct gie_pack *out, uint32_t max);
+  gie_status (*pack)(const struct gie_kernel *k, const struct gie_problem *p, const struct gie_variant *v,
+                     const struct gie_pack *d, const void *plain, void *packed);
   /* Bytes of scratch memory that run() may write; NULL: none. */
   size_t (*workspace)(const struct gie_kernel *k, const struct gie_problem *p, const struct gie_variant *v);
   /* An instance for this problem and variant. It may keep a copy of the problem's contents but not
    * its pointers, except `node` and `graph`, which outlive it. */
-  gie_status (*create)(const struct gie_kernel *k, const struct gie_problem *p, const struct gie_variant *v, void **instance);
+  gie_status (*create)(const struct gie_kernel *k, const struct gie_problem *p, const struct gie_variant *v,
+                       void **instance);
   void (*destroy)(void *instance);
   /* Neither allocates nor synchronizes. */
   gie_status (*run)(void *instance, const struct gie_launch *l);

@@ -121,24 +121,27 @@ struct gie_note_section {
 };
 
 #ifdef GIE_MODULE_BUILD
-#define GIE_MODULE(module_name, module_kind, module_init_fn)                                       \
-  const struct gie_base_api *gie_base_api_;                                                        \
-  const struct gie_graph_api *gie_graph_api_;                                                      \
-  __attribute__((section(GIE_NOTE_SECTION), used, aligned(4))) static const struct gie_note_section gie_module_note = { \
-      sizeof(GIE_NOTE_OWNER),                                                                      \
-      sizeof(struct gie_note),                                                                     \
-      GIE_NOTE_TYPE,                                                                               \
-      GIE_NOTE_OWNER,                                                                              \
-      {GIE_NOTE_MAGIC, sizeof(struct gie_note), GIE_ABI_MAJOR, GIE_ABI_MINOR, module_kind,         \
-       module_name, GIE_MODULE_VERSION, 2, {{"gie.base", 1, 0}, {"gie.graph", 1, 0}}}};            \
-  gie_status gie_module_init(const struct gie_host *host, void **state);                           \
-  __attribute__((visibility("default"))) gie_status gie_module_init(const struct gie_host *host,   \
-                                                                    void **state)                  \
-  {                                                                                                \
-    gie_base_api_ = (const struct gie_base_api *)host->interface_(host, "gie.base", 1);            \
-    gie_graph_api_ = (const struct gie_graph_api *)host->interface_(host, "gie.graph", 1);         \
-    return gie_base_api_ && gie_graph_api_ ? module_init_fn(host, state) : GIE_E_MODULE;           \
+/* clang-format off */
+#define GIE_MODULE(module_name, module_kind, module_init_fn)                               \
+  const struct gie_base_api *gie_base_api_;                                                \
+  const struct gie_graph_api *gie_graph_api_;                                              \
+  __attribute__((section(GIE_NOTE_SECTION), used, aligned(4)))                             \
+  static const struct gie_note_section gie_module_note = {                                 \
+      sizeof(GIE_NOTE_OWNER),                                                              \
+      sizeof(struct gie_note),                                                             \
+      GIE_NOTE_TYPE,                                                                       \
+      GIE_NOTE_OWNER,                                                                      \
+      {GIE_NOTE_MAGIC, sizeof(struct gie_note), GIE_ABI_MAJOR, GIE_ABI_MINOR, module_kind, \
+       module_name, GIE_MODULE_VERSION, 2, {{"gie.base", 1, 0}, {"gie.graph", 1, 0}}}};    \
+  gie_status gie_module_init(const struct gie_host *host, void **state);                   \
+  __attribute__((visibility("default")))                                                   \
+  gie_status gie_module_init(const struct gie_host *host, void **state)                    \
+  {                                                                                        \
+    gie_base_api_ = (const struct gie_base_api *)host->interface_(host, "gie.base", 1);    \
+    gie_graph_api_ = (const struct gie_graph_api *)host->interface_(host, "gie.graph", 1); \
+    return gie_base_api_ && gie_graph_api_ ? module_init_fn(host, state) : GIE_E_MODULE;   \
   }
+/* clang-format on */
 #ifndef GIE_MODULE_VERSION
 #define GIE_MODULE_VERSION "1.0"
 #endif

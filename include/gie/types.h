@@ -17,19 +17,19 @@ typedef uint32_t gie_id;
 #define GIE_NONE UINT32_MAX
 
 /*      enum  text    bytes  class ('f' float, 'i' signed, 'u' unsigned, 'b' bool) */
-#define GIE_DTYPE_LIST(X)                                                                          \
-  X(F32, "f32", 4, 'f')                                                                            \
-  X(F16, "f16", 2, 'f')                                                                            \
-  X(BF16, "bf16", 2, 'f')                                                                          \
-  X(F64, "f64", 8, 'f')                                                                            \
-  X(I8, "i8", 1, 'i')                                                                              \
-  X(I16, "i16", 2, 'i')                                                                            \
-  X(I32, "i32", 4, 'i')                                                                            \
-  X(I64, "i64", 8, 'i')                                                                            \
-  X(U8, "u8", 1, 'u')                                                                              \
-  X(U16, "u16", 2, 'u')                                                                            \
-  X(U32, "u32", 4, 'u')                                                                            \
-  X(U64, "u64", 8, 'u')                                                                            \
+#define GIE_DTYPE_LIST(X) \
+  X(F32, "f32", 4, 'f')   \
+  X(F16, "f16", 2, 'f')   \
+  X(BF16, "bf16", 2, 'f') \
+  X(F64, "f64", 8, 'f')   \
+  X(I8, "i8", 1, 'i')     \
+  X(I16, "i16", 2, 'i')   \
+  X(I32, "i32", 4, 'i')   \
+  X(I64, "i64", 8, 'i')   \
+  X(U8, "u8", 1, 'u')     \
+  X(U16, "u16", 2, 'u')   \
+  X(U32, "u32", 4, 'u')   \
+  X(U64, "u64", 8, 'u')   \
   X(BOOL, "bool", 1, 'b')
 
 /* GIE_DTYPE_NONE: not known (result of an opaque node). Printed as `?`. */
@@ -130,8 +130,8 @@ static inline int64_t gie_desc_count(const struct gie_desc *d)
 static inline size_t gie_dtype_size(enum gie_dtype t)
 {
   switch (t) {
-#define GIE_DTYPE_SIZE(name, text, bytes, cls)                                                     \
-  case GIE_##name:                                                                                 \
+#define GIE_DTYPE_SIZE(name, text, bytes, cls) \
+  case GIE_##name:                             \
     return bytes;
     GIE_DTYPE_LIST(GIE_DTYPE_SIZE)
 #undef GIE_DTYPE_SIZE
@@ -144,8 +144,8 @@ static inline size_t gie_dtype_size(enum gie_dtype t)
 static inline char gie_dtype_class(enum gie_dtype t)
 {
   switch (t) {
-#define GIE_DTYPE_CLASS(name, text, bytes, cls)                                                    \
-  case GIE_##name:                                                                                 \
+#define GIE_DTYPE_CLASS(name, text, bytes, cls) \
+  case GIE_##name:                              \
     return cls;
     GIE_DTYPE_LIST(GIE_DTYPE_CLASS)
 #undef GIE_DTYPE_CLASS
@@ -157,8 +157,8 @@ static inline char gie_dtype_class(enum gie_dtype t)
 static inline const char *gie_dtype_name(enum gie_dtype t)
 {
   switch (t) {
-#define GIE_DTYPE_NAME(name, text, bytes, cls)                                                     \
-  case GIE_##name:                                                                                 \
+#define GIE_DTYPE_NAME(name, text, bytes, cls) \
+  case GIE_##name:                             \
     return text;
     GIE_DTYPE_LIST(GIE_DTYPE_NAME)
 #undef GIE_DTYPE_NAME

@@ -68,7 +68,8 @@ END_TEST
 START_TEST(replace_keeps_output_names)
 {
   gie_id x = input("x");
-  gie_id a = add("relu", "a", x, GIE_NONE), b = add("tanh", "b", x, GIE_NONE), c = add("add", "c", out(a), out(a));
+  gie_id a = add("relu", "a", x, GIE_NONE), b = add("tanh", "b", x, GIE_NONE),
+         c = add("add", "c", out(a), out(a));
   gie_id a_out = out(a), b_out = out(b);
   ck_assert_int_eq(gie_graph_add_output(g, a_out), GIE_OK);
   ck_assert_int_eq(gie_value_replace(g, a_out, b_out), GIE_OK);
@@ -108,7 +109,8 @@ END_TEST
 START_TEST(sort_is_stable_and_names_cycles)
 {
   gie_id x = input("x");
-  gie_id a = add("relu", "a", x, GIE_NONE), b = add("relu", "b", out(a), GIE_NONE), c = add("relu", "c", x, GIE_NONE);
+  gie_id a = add("relu", "a", x, GIE_NONE), b = add("relu", "b", out(a), GIE_NONE),
+         c = add("relu", "c", x, GIE_NONE);
   ck_assert_int_eq(gie_node_move(g, a, GIE_NONE), GIE_OK); /* b c a */
   ck_assert_int_eq(gie_graph_sort(g), GIE_OK);
   ck_assert_uint_eq(gie_graph_first(g), a);
@@ -155,7 +157,8 @@ static gie_id conv(gie_id x)
 static gie_id image(const char *name, int64_t channels)
 {
   gie_id id;
-  struct gie_type type = {GIE_F32, {4, {gie_dim_num(1), gie_dim_num(channels), gie_dim_num(5), gie_dim_num(5)}}};
+  struct gie_type type = {GIE_F32,
+                          {4, {gie_dim_num(1), gie_dim_num(channels), gie_dim_num(5), gie_dim_num(5)}}};
   ck_assert_int_eq(gie_graph_add_input(g, name, &type, &id), GIE_OK);
   return id;
 }
@@ -184,7 +187,9 @@ START_TEST(steps_and_operands_share_one_list)
   ck_assert_uint_eq(uses(r), 1);
   /* What is no pointwise op, or would enlarge the result, is refused and leaves the node as it was. */
   gie_id big = image("big", 4);
-  struct gie_type huge = {GIE_F32, {5, {gie_dim_num(2), gie_dim_num(1), gie_dim_num(4), gie_dim_num(5), gie_dim_num(5)}}};
+  struct gie_type huge = {GIE_F32,
+                          {5,
+                           {gie_dim_num(2), gie_dim_num(1), gie_dim_num(4), gie_dim_num(5), gie_dim_num(5)}}};
   ck_assert_int_eq(gie_value_set_type(g, big, &huge), GIE_OK);
   ck_assert_int_ne(gie_node_add_step(g, c, "softmax", GIE_NONE, false, NULL), GIE_OK);
   ck_assert_int_ne(gie_node_add_step(g, c, "add", big, false, NULL), GIE_OK);
@@ -238,9 +243,10 @@ static const struct {
   int rank;
   const char *printed; /* NULL: refused */
 } LAYOUTS[] = {
-    {"nchw", 4, "nchw"}, {"0123", 4, "nchw"},           {"0231", 4, "nhwc"},    {"nhwc", 3, NULL},       {"0123/b1:8", 4, "nChw8c"},
-    {"10", 2, "10"},     {"0123/b0:2", 4, "Nchw2n"},    {"01/b1:4", 2, "01/b1:4"}, {"0122", 4, NULL},    {"01", 3, NULL},
-    {"012/b3:2", 3, NULL}, {"012/b1:1", 3, NULL},       {"012/b1:99999", 3, NULL}, {"", 0, ""},          {"01x", 2, NULL},
+    {"nchw", 4, "nchw"},        {"0123", 4, "nchw"}, {"0231", 4, "nhwc"},        {"nhwc", 3, NULL},
+    {"0123/b1:8", 4, "nChw8c"}, {"10", 2, "10"},     {"0123/b0:2", 4, "Nchw2n"}, {"01/b1:4", 2, "01/b1:4"},
+    {"0122", 4, NULL},          {"01", 3, NULL},     {"012/b3:2", 3, NULL},      {"012/b1:1", 3, NULL},
+    {"012/b1:99999", 3, NULL},  {"", 0, ""},         {"01x", 2, NULL},
 };
 
 START_TEST(layouts)

@@ -36,7 +36,8 @@ static int fail(struct gie_context *ctx)
 static int classify(struct gie_exec *x, const unsigned char *pixels, int *digit)
 {
   float data[PIXELS];
-  struct gie_tensor in = {.struct_size = sizeof in, .dtype = GIE_F32, .rank = 4, .dim = {1, 1, 28, 28}, .data = data};
+  struct gie_tensor in = {
+      .struct_size = sizeof in, .dtype = GIE_F32, .rank = 4, .dim = {1, 1, 28, 28}, .data = data};
   struct gie_tensor out = {.struct_size = sizeof out};
   for (int i = 0; i < PIXELS; i++)
     data[i] = pixels[i];
@@ -57,7 +58,8 @@ static int classify(struct gie_exec *x, const unsigned char *pixels, int *digit)
 int main(void)
 {
   const char *dir = getenv("GIE_SHARED") ? getenv("GIE_SHARED") : "../shared";
-  unsigned char *images = read_gz(dir, "mnist_t10k-images-idx3-ubyte.gz", IMAGE_HEADER, (size_t)IMAGES * PIXELS);
+  unsigned char *images = read_gz(dir, "mnist_t10k-images-idx3-ubyte.gz", IMAGE_HEADER,
+                                  (size_t)IMAGES * PIXELS);
   unsigned char *labels = read_gz(dir, "mnist_t10k-labels-idx1-ubyte.gz", LABEL_HEADER, IMAGES);
   char path[8192];
   struct gie_context *ctx;

@@ -14,7 +14,7 @@ static const struct network {
   double r;
   bool passes_only; /* too slow to run twice */
 } NETWORKS[] = {
-    {"mnist", 1e-4, false},          {"gtsrb_dogun", 1e-4, false}, {"version-RFB-320", 1e-4, false},
+    {"mnist", 1e-4, false},           {"gtsrb_dogun", 1e-4, false}, {"version-RFB-320", 1e-4, false},
     {"SqueezeNet_fp16", 2e-3, false}, {"candy_style", 1e-3, true},
 };
 
@@ -77,7 +77,8 @@ static void feed(struct gie_exec *x, const struct gie_graph *g, const char *line
 }
 
 /* Compares one output with its recorded samples, which follow in the file. */
-static void compare(struct gie_exec *x, FILE *record, const char *line, const struct network *net, const char *how)
+static void compare(struct gie_exec *x, FILE *record, const char *line, const struct network *net,
+                    const char *how)
 {
   char name[256], dims[128];
   double peak, worst = 0;
@@ -97,11 +98,13 @@ static void compare(struct gie_exec *x, FILE *record, const char *line, const st
     ck_assert_msg(isfinite(error), "%s %s: element %lld is not finite", net->stem, name, i);
     worst = error > worst ? error : worst;
   }
-  printf("%s, %s: output %s max|a-b|/max|b| = %.2e over %d samples\n", net->stem, how, name, worst / peak, samples);
+  printf("%s, %s: output %s max|a-b|/max|b| = %.2e over %d samples\n", net->stem, how, name, worst / peak,
+         samples);
   ck_assert_msg(worst <= net->r * peak, "%s %s: %g > %g * %g", net->stem, name, worst, net->r, peak);
 }
 
-static void run_network(struct gie_context *ctx, struct gie_graph *g, const struct network *net, const char *how)
+static void run_network(struct gie_context *ctx, struct gie_graph *g, const struct network *net,
+                        const char *how)
 {
   char path[8192], line[1024];
   struct gie_exec *x;
