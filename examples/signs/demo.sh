@@ -46,7 +46,7 @@ sed "s|$tmp/||g" "$tmp/shown"
 
 step "5. Twelve pictures: the five best labels of each"
 set --
-while read -r picture label; do
+while read -r picture _; do
   set -- "$@" --input "samples/$picture"
 done <samples/expected.txt
 echo "$ gie run signs.gie --input samples/01-stop.png --input … --resize --labels labels.txt --top 5"
