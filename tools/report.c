@@ -303,7 +303,8 @@ gie_status report_memory(struct tool *t, struct json *j, const struct gie_exec *
               {"activations", m.activations},
               {"workspace", m.workspace},
               {"inputs", m.inputs},
-              {"outputs", m.outputs}};
+              {"outputs", m.outputs},
+              {"tail", m.tail}};
   uint64_t total = 0;
   if (j)
     json_open(j, "memory", '{', false);
@@ -315,6 +316,8 @@ gie_status report_memory(struct tool *t, struct json *j, const struct gie_exec *
       json_int(j, rows[i].name, (int64_t)rows[i].bytes);
       continue;
     }
+    if (rows[i].bytes == 0 && strcmp(rows[i].name, "tail") == 0)
+      continue; /* few networks have one */
     tool_cell(&tab, "%s", rows[i].name);
     tool_cell(&tab, "%s", tool_bytes(t, rows[i].bytes));
     tool_cell(&tab, "%s",

@@ -222,7 +222,10 @@ static gie_status evaluate(struct run_once *o, struct single *s, struct gie_aren
   bool empty = true;
   for (uint32_t i = 0; i < n->n_out; i++)
     empty &= is_empty(&out[i]);
-  return empty && n->n_out && !(n->op->flags & GIE_OP_IMPURE) ? GIE_OK : launch(o, s, mem);
+  if (!empty || n->n_out == 0 || (n->op->flags & GIE_OP_IMPURE))
+    return launch(o, s, mem);
+  o->kernel = "view";
+  return GIE_OK;
 }
 
 gie_status run_once_node(struct run_once *o, const struct gie_graph *g, gie_id node,

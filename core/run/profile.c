@@ -30,14 +30,16 @@ gie_status gie_exec_memory(const struct gie_exec *x, struct gie_memory_report *o
   uint64_t inputs = 0;
   for (uint32_t i = 0; i < x->n_inputs; i++)
     inputs += x->inputs[i].block.bytes;
-  *out = (struct gie_memory_report){
-      .struct_size = sizeof *out,
+  struct gie_memory_report r = {
+      .struct_size = out->struct_size,
       .constants = run_weights_bytes(&x->weights) + (x->has_host ? run_weights_bytes(&x->host_weights) : 0),
       .activations = s->plan.activations,
       .workspace = s->plan.workspace,
       .inputs = inputs,
       .outputs = s->plan.outputs,
       .unshared = s->unshared,
+      .tail = x->tail_peak,
   };
+  memcpy(out, &r, out->struct_size < sizeof r ? out->struct_size : sizeof r);
   return GIE_OK;
 }

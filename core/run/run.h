@@ -351,7 +351,8 @@ struct gie_exec {
   struct run_memory_block arena, out_arena;
   struct run_tail *tail; /* by value of the present specialization */
   uint32_t n_tail_values;
-  uint64_t generation, runs; /* generation changes when an address does */
+  uint64_t tail_bytes, tail_peak; /* memory that the tail holds now, held at most in the last run */
+  uint64_t generation, runs;      /* generation changes when an address does */
   bool profile, ran;
 };
 
@@ -374,6 +375,7 @@ struct run_tail {
   struct gie_tensor t;
   uint32_t uses; /* readers to come */
   bool owned, output;
+  size_t bytes; /* of owned memory */
 };
 gie_status run_tail_nodes(struct gie_exec *x, struct run_spec *s);
 /* The value as a plain host tensor; static ones are brought over on first use. */

@@ -12,12 +12,24 @@ void run_tail_reset(struct gie_exec *x)
   gie_free(x->ctx, x->tail);
   x->tail = NULL;
   x->n_tail_values = 0;
+  x->tail_bytes = 0;
+}
+
+/* Gives a value memory of its own and counts it. */
+static void own(struct gie_exec *x, gie_id value, const struct gie_tensor *t, size_t bytes)
+{
+  x->tail[value].t = *t;
+  x->tail[value].owned = true;
+  x->tail[value].bytes = bytes;
+  x->tail_bytes += bytes;
+  x->tail_peak = x->tail_bytes > x->tail_peak ? x->tail_bytes : x->tail_peak;
 }
 
 static gie_status start(struct gie_exec *x, const struct run_spec *s)
 {
   const struct gie_graph *g = s->graph;
   run_tail_reset(x);
+  x->tail_peak = 0;
   uint32_t n = gie_graph_n_values(g);
   x->tail = gie_alloc(x->ctx, n, sizeof *x->tail);
   if (!x->tail)
@@ -42,8 +54,13 @@ gie_status run_tail_value(struct gie_exec *x, struct run_spec *s, gie_id value, 
     struct run_memory_block block = {0};
     if (v->producer != GIE_NONE && s->is_tail[v->producer])
       return gie_fail(x->ctx, GIE_E_INTERNAL, "value \"%s\" is read before it is computed", v->name);
-    GIE_TRY(run_static_value(x, s, value, false, &block, &t->t));
-    t->owned = block.data != NULL;
+    gie_status st = run_static_value(x, s, value, false, &block, &t->t);
+    if (st != GIE_OK) {
+      gie_free(x->ctx, block.data);
+      return st;
+    }
+    if (block.data)
+      own(x, value, &t->t, block.bytes);
   }
   *out = t->t;
   return GIE_OK;
@@ -66,6 +83,7 @@ static void release(struct gie_exec *x, gie_id value)
   if (t->uses || t->output || !t->owned)
     return;
   gie_free(x->ctx, t->t.data);
+  x->tail_bytes -= t->bytes;
   t->t.data = NULL;
   t->owned = false;
 }
@@ -80,10 +98,12 @@ static gie_status run_one(struct gie_exec *x, struct run_spec *s, struct run_ste
   if (st == GIE_OK)
     st = run_once_node(&x->once, s->graph, step->node, in, out);
   for (uint32_t i = 0; st == GIE_OK && i < n->n_out; i++) {
-    x->tail[n->out[i]].t = out[i];
-    x->tail[n->out[i]].owned = true;
-    release(x, n->out[i]); /* nobody reads it */
+    size_t bytes = 0;
+    run_tensor_bytes(x->ctx, &out[i], &bytes); /* cannot fail: it was allocated by it */
+    own(x, n->out[i], &out[i], bytes);
   }
+  for (uint32_t i = 0; st == GIE_OK && i < n->n_out; i++)
+    release(x, n->out[i]); /* nobody reads it */
   for (uint32_t i = 0; st == GIE_OK && i < n->n_in; i++)
     if (n->in[i] != GIE_NONE) {
       x->tail[n->in[i]].uses--;
@@ -100,6 +120,7 @@ gie_status run_tail_nodes(struct gie_exec *x, struct run_spec *s)
 {
   if (s->n_tail == 0) {
     run_tail_reset(x);
+    x->tail_peak = 0;
     return GIE_OK;
   }
   GIE_TRY(start(x, s));

@@ -138,11 +138,12 @@ struct gie_node_profile {
 /* Row i in order of execution; false past the end. */
 GIE_API bool gie_exec_profile(const struct gie_exec *x, uint32_t i, struct gie_node_profile *out);
 
-/* Bytes at the peak of a run, by category. */
+/* Bytes at the peak of a run, by category. The caller sets struct_size; no more than that is written. */
 struct gie_memory_report {
   size_t struct_size;
   uint64_t constants, activations, workspace, inputs, outputs;
   uint64_t unshared; /* activations if no two shared memory */
+  uint64_t tail;     /* held at most by nodes of computed shapes, which get their memory while they run; of the last run */
 };
 GIE_API gie_status gie_exec_memory(const struct gie_exec *x, struct gie_memory_report *out);
 

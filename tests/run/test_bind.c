@@ -211,7 +211,7 @@ START_TEST(packing_happens_once)
   }
   ck_assert_int_eq(m->packs, 1); /* two nodes, two shapes, one content */
   ck_assert_int_eq(m->creates, 4);
-  struct gie_memory_report r;
+  struct gie_memory_report r = {.struct_size = sizeof r};
   ck_gie_ok(ctx, gie_exec_memory(x, &r));
   ck_assert_uint_eq(r.constants, 16);
   gie_exec_free(x);

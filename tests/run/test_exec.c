@@ -206,7 +206,7 @@ static const char CHAIN[] =
 static struct gie_memory_report memory_of(const char *text)
 {
   struct gie_exec *x = new_exec(text, NULL);
-  struct gie_memory_report r;
+  struct gie_memory_report r = {.struct_size = sizeof r};
   ck_gie_ok(ctx, gie_exec_memory(x, &r));
   gie_exec_free(x);
   return r;
@@ -299,7 +299,7 @@ START_TEST(symbols_follow_the_inputs)
                NULL);
   const float data[64] = {1, 2, 3, 4, 5, 6, 7, 8};
   struct gie_tensor t;
-  struct gie_memory_report r;
+  struct gie_memory_report r = {.struct_size = sizeof r};
   ck_gie(ctx, gie_exec_memory(x, &r), GIE_E_USAGE);
   ck_gie_ok(ctx, set(x, "a", data, 2, 2, 1, 0, 0));
   ck_gie_ok(ctx, set(x, "b", data, 2, 3, 3, 0, 0));
@@ -404,6 +404,18 @@ START_TEST(computed_shapes_run_in_the_tail)
     ck_assert_str_eq(kernel_of(x, 1), "a.any");
   }
   ck_assert_int_ge(m->runs, 15);
+  struct gie_memory_report r = {.struct_size = sizeof r};
+  ck_gie_ok(ctx, gie_exec_memory(x, &r));
+  ck_assert_uint_eq(r.tail, 0); /* the last run failed at its first */
+  struct gie_tensor s = tensor(GIE_I64, shapes[0], 1, 2, 0, 0, 0);
+  ck_gie_ok(ctx, gie_exec_set_input(x, "s", &s));
+  ck_gie_ok(ctx, gie_exec_run(x));
+  ck_gie_ok(ctx, gie_exec_memory(x, &r));
+  ck_assert_uint_eq(r.tail, 48); /* z stays, w and v: y was given back */
+  const size_t small = offsetof(struct gie_memory_report, unshared);
+  r = (struct gie_memory_report){.struct_size = small, .unshared = 1, .tail = 2};
+  ck_gie_ok(ctx, gie_exec_memory(x, &r));
+  ck_assert(r.struct_size == small && r.unshared == 1 && r.tail == 2 && r.outputs > 0);
   gie_exec_free(x);
 }
 END_TEST
