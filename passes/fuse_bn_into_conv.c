@@ -74,7 +74,8 @@ static int64_t channel_of(const struct axis *a, int64_t i)
 static bool match(struct fold *f, const struct gie_node *n)
 {
   const struct gie_value *v = n->n_out ? gie_value_get(f->g, n->out[0]) : NULL, *w;
-  if (!(n->op->flags & GIE_OP_EPILOGUE) || n->n_steps || n->n_operands < 2 || !(w = constant(f->g, n->in[1])))
+  if (!v || !(n->op->flags & GIE_OP_EPILOGUE) || n->n_steps || n->n_operands < 2 ||
+      !(w = constant(f->g, n->in[1])))
     return false;
   f->node = n;
   f->bn = pass_only_reader(f->g, v->id);

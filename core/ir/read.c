@@ -5,9 +5,7 @@
  * merely claims, and the time is linear in the text. */
 #include "core/ir/read.h"
 
-/* ---- Nodes
- * ------------------------------------------------------------------------------------
- */
+/* ---- Nodes ------------------------------------------------------------------------------------------- */
 
 struct result {
   struct lex_token at;
@@ -54,14 +52,14 @@ static gie_status add_id(struct reader *r, struct ids *ids, gie_id id)
 static gie_status read_operands(struct reader *r, const struct scope *sc, struct ids *ids, size_t *n_operands)
 {
   struct lex *lx = &r->lx;
-  gie_id id;
+  gie_id id = GIE_NONE;
   bool more = true;
   GIE_TRY(lex_expect(lx, '('));
   if (lex_is(lx, ')') || lex_is(lx, ';'))
     more = false;
   while (more) {
+    id = GIE_NONE;
     if (lex_is_word(lx, "_")) {
-      id = GIE_NONE;
       GIE_TRY(lex_next(lx));
     } else {
       GIE_TRY(find_value(r, sc, &id));
@@ -215,7 +213,7 @@ static gie_status read_call(struct reader *r, struct scope *sc, const struct res
   struct lex_token at = rs->n ? rs->v[0].at : lx->tok;
   struct gie_attrs notes = {0, NULL};
   size_t n_operands;
-  gie_id node;
+  gie_id node = GIE_NONE;
   bool noted;
   spec.opaque = lx->tok.kind == LEX_STRING;
   GIE_TRY(read_word(r, true, "an op", &spec.op));
@@ -253,9 +251,7 @@ static gie_status read_node(struct reader *r, struct scope *sc)
   return s;
 }
 
-/* ---- Statements
- * -------------------------------------------------------------------------------
- */
+/* ---- Statements -------------------------------------------------------------------------------------- */
 
 /* "input %x : type storage" and "const %x : type storage = tensor". */
 static gie_status read_declared(struct reader *r, struct scope *sc, bool constant)
@@ -288,7 +284,7 @@ static gie_status read_declared(struct reader *r, struct scope *sc, bool constan
 
 static gie_status read_output(struct reader *r, struct scope *sc)
 {
-  gie_id id;
+  gie_id id = GIE_NONE;
   GIE_TRY(lex_next(&r->lx));
   GIE_TRY(find_value(r, sc, &id));
   return gie_graph_add_output(sc->g, id);
@@ -343,9 +339,7 @@ static gie_status resolve_views(struct reader *r, struct scope *sc)
   return GIE_OK;
 }
 
-/* ---- Graph
- * ------------------------------------------------------------------------------------
- */
+/* ---- Graph ------------------------------------------------------------------------------------------- */
 
 static gie_status read_symbols(struct reader *r, struct scope *sc)
 {

@@ -3,9 +3,7 @@
 #include "core/ir/read.h"
 #include <math.h>
 
-/* ---- Tensors
- * ----------------------------------------------------------------------------------
- */
+/* ---- Tensors ----------------------------------------------------------------------------------------- */
 
 static void put_bits(unsigned char *p, size_t size, uint64_t bits)
 {
@@ -141,9 +139,7 @@ gie_status read_tensor(struct reader *r, const struct gie_type *type, struct gie
   return at.kind == LEX_HASH ? read_hashed(r, type, count, out) : read_inline(r, type, count, out);
 }
 
-/* ---- Arrays
- * -----------------------------------------------------------------------------------
- */
+/* ---- Arrays ------------------------------------------------------------------------------------------ */
 
 /* One item goes to the buffer: an int64_t, a double, or a pointer to a string.
  */
@@ -211,9 +207,7 @@ static gie_status read_array(struct reader *r, struct gie_attr *a)
   return s;
 }
 
-/* ---- Attributes
- * -------------------------------------------------------------------------------
- */
+/* ---- Attributes -------------------------------------------------------------------------------------- */
 
 /* A body read for an attribute: freed once the node has its own copy. */
 static gie_status read_body(struct reader *r, struct gie_attr *a)

@@ -28,14 +28,12 @@ gie_status read_int(struct reader *r, int64_t min, int64_t max, const char *what
   return lex_next(lx);
 }
 
-/* ---- Types
- * -----------------------------------------------------------------------------------
- */
+/* ---- Types ------------------------------------------------------------------------------------------- */
 
 static gie_status read_symbol(struct reader *r, const struct scope *sc, uint32_t *out)
 {
   struct lex_token at = r->lx.tok;
-  const char *name;
+  const char *name = "";
   GIE_TRY(read_word(r, true, "a dim", &name));
   *out = gie_map_get(&sc->symbols, name);
   if (*out == UINT32_MAX)
@@ -113,14 +111,13 @@ gie_status read_type(struct reader *r, const struct scope *sc, struct gie_type *
   return read_shape(r, sc, &out->shape);
 }
 
-/* ---- Storage: layout, view, quantization
- * ------------------------------------------------------ */
+/* ---- Storage: layout, view, quantization ------------------------------------------------------------- */
 
 static gie_status read_view(struct reader *r, struct storage *st)
 {
   struct lex *lx = &r->lx;
   char found[64];
-  int64_t axis;
+  int64_t axis = 0;
   st->view.at = lx->tok;
   GIE_TRY(lex_next(lx));
   GIE_TRY(lex_expect(lx, '('));
@@ -196,7 +193,7 @@ static gie_status read_quant_axis(struct reader *r, struct gie_quant *q)
 static gie_status read_quant(struct reader *r, struct gie_quant *q)
 {
   struct lex *lx = &r->lx;
-  int64_t number;
+  int64_t number = 0;
   GIE_TRY(lex_next(lx));
   GIE_TRY(lex_expect(lx, '('));
   if (lex_is_word(lx, "axis")) {
@@ -208,7 +205,7 @@ static gie_status read_quant(struct reader *r, struct gie_quant *q)
     GIE_TRY(read_quant_axis(r, q));
     return lex_expect(lx, ')');
   }
-  float scale;
+  float scale = 0;
   GIE_TRY(read_scale(r, &scale));
   GIE_TRY(lex_expect(lx, ','));
   GIE_TRY(read_int(r, INT32_MIN, INT32_MAX, "a zero point", &number));

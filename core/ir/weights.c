@@ -5,7 +5,7 @@
 #include "core/ir/text.h"
 #include <unistd.h>
 
-#define MAGIC "GIEWGT1\n"
+static const unsigned char magic[8] = {'G', 'I', 'E', 'W', 'G', 'T', '1', '\n'};
 #define HEADER 16u
 #define ENTRY 48u
 #define ALIGN 64u
@@ -44,10 +44,8 @@ char *weights_path(struct gie_context *ctx, const char *gie_path)
   if (len > 4 && strcmp(gie_path + len - 4, ".gie") == 0 && gie_path[len - 5] != '/')
     len -= 4;
   char *path = gie_alloc(ctx, len + sizeof ".weights", 1);
-  if (path) {
-    memcpy(path, gie_path, len);
-    memcpy(path + len, ".weights", sizeof ".weights");
-  }
+  if (path)
+    snprintf(path, len + sizeof ".weights", "%.*s.weights", (int)len, gie_path);
   return path;
 }
 
@@ -84,7 +82,7 @@ static gie_status read_table(struct weights_in *w, uint64_t file_size)
   if (file_size < HEADER)
     return gie_fail(w->ctx, GIE_E_DATA, "%s: too short for a weights file", w->path);
   GIE_TRY(gie_file_pread(w->ctx, w->fd, w->path, head, HEADER, 0));
-  if (memcmp(head, MAGIC, 8) != 0)
+  if (memcmp(head, magic, 8) != 0)
     return gie_fail(w->ctx, GIE_E_DATA, "%s: not a weights file of this version", w->path);
   uint64_t n = get_u64(head + 8);
   if (n > (file_size - HEADER) / ENTRY)
@@ -228,7 +226,7 @@ gie_status weights_write(struct weights_out *w, struct gie_save *save)
   unsigned char row[ENTRY];
   sort_unique(w);
   uint64_t at = HEADER + (uint64_t)w->n * ENTRY;
-  memcpy(row, MAGIC, 8);
+  memcpy(row, magic, 8);
   put_u64(row + 8, w->n);
   GIE_TRY(gie_save_write(save, row, HEADER));
   for (size_t i = 0; i < w->n; i++) {

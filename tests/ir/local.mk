@@ -32,3 +32,4 @@ check_PROGRAMS += tests/ir/test_infer_random
 TESTS += tests/ir/test_infer_random
 tests_ir_test_infer_random_SOURCES = tests/ir/test_infer_random.c
 tests_ir_test_infer_random_LDADD = libgie_rt_internal.la $(CHECK_LIBS)
+TESTS += tests/ir/doc_pass.sh
