@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* y, mask = dropout(x): readers of y read x. The node stays while its mask is read.
  *
- * Dropout here is the inference form, so ratio and training do not matter. */
+ * The IR's dropout is the inference form: shape inference refuses training. */
 #include "passes/util.h"
 
 static bool match(const struct gie_graph *g, const struct gie_node *n, gie_id *to)

@@ -239,7 +239,8 @@ gie_status ir_shape_dropout(struct gie_infer *x)
 {
   uint32_t n;
   const struct gie_dim *training = ir_known(x, 2, &n);
-  if (training && n == 1 && gie_dim_is_num(training[0]) && training[0].b != 0)
+  bool off = training && n == 1 && gie_dim_is_num(training[0]) && training[0].b == 0;
+  if (x->n_in > 2 && x->in[2].dtype != GIE_DTYPE_NONE && !off)
     return gie_fail(x->ctx, GIE_E_UNSUPPORTED, "dropout in training mode; export the network for inference");
   if (x->n_out > 1) {
     x->out[1].dtype = GIE_BOOL;

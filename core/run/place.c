@@ -72,17 +72,10 @@ static bool op_renames(const char *op)
   return false;
 }
 
-/* A dropout whose training flag is computed: its kernel has to see the flag, and refuse true. */
-static bool needs_flag(const struct gie_graph *g, const struct gie_node *n)
-{
-  return strcmp(n->op->name, "dropout") == 0 && n->n_operands > 2 && n->in[2] != GIE_NONE &&
-         ir_value(g, n->in[2])->pub.kind != GIE_VALUE_CONST;
-}
-
 /* Lets the result share the operand's bytes where memory order allows. */
 static void place_alias(const struct gie_graph *g, const struct gie_node *n, struct run_value *values)
 {
-  if (!op_renames(n->op->name) || n->n_steps || n->in[0] == GIE_NONE || needs_flag(g, n))
+  if (!op_renames(n->op->name) || n->n_steps || n->in[0] == GIE_NONE)
     return;
   const struct ir_value *from = ir_value(g, n->in[0]), *to = ir_value(g, n->out[0]);
   struct run_value *src = &values[n->in[0]], *dst = &values[n->out[0]];

@@ -204,33 +204,6 @@ START_TEST(bad_data)
 }
 END_TEST
 
-START_TEST(dropout_in_training)
-{
-  struct op_case c = {
-      "dropout", "",
-      "input %x : f32[1] input %t : bool[] const %r : f32[] = {0.5} %y = dropout(%x, %r, %t) output %y"};
-  struct gie_graph *g;
-  struct gie_exec *x;
-  float one = 1;
-  bool training = true;
-  struct gie_tensor data = {
-      .struct_size = sizeof data, .dtype = GIE_F32, .rank = 1, .dim = {1}, .data = &one};
-  struct gie_tensor flag = {.struct_size = sizeof flag, .dtype = GIE_BOOL, .rank = 0, .data = &training};
-  setup();
-  ck_gie_ok(ctx, op_case_graph(ctx, &c, NULL, &g));
-  ck_gie_ok(ctx, gie_exec_new(g, NULL, &x));
-  ck_gie_ok(ctx, gie_exec_set_input(x, "x", &data));
-  ck_gie_ok(ctx, gie_exec_set_input(x, "t", &flag));
-  ck_gie(ctx, gie_exec_run(x), GIE_E_UNSUPPORTED);
-  training = false;
-  ck_gie_ok(ctx, gie_exec_set_input(x, "t", &flag));
-  ck_gie_ok(ctx, gie_exec_run(x));
-  gie_exec_free(x);
-  gie_graph_free(g);
-  teardown();
-}
-END_TEST
-
 /* ---- Numbers */
 
 /* Runs a cast of the 65536 elements at `from` with the plainest problem. */
@@ -327,7 +300,6 @@ int main(void)
   tcase_add_test(tcase, every_op_has_a_kernel_and_a_case);
   tcase_add_loop_test(tcase, bad_data, 0, (int)(sizeof BAD_DATA / sizeof *BAD_DATA));
   tcase_add_loop_test(tcase, sixteen_bit_floats, 0, 2);
-  tcase_add_test(tcase, dropout_in_training);
   tcase_add_test(tcase, host_device);
   suite_add_tcase(suite, tcase);
   SRunner *runner = srunner_create(suite);

@@ -158,6 +158,8 @@ static const struct row pointwise[] = {
     {X("[]") "%y = log_softmax(%x)", "E_ATTR: out of range"},
     {X("[n,8]") "%v, %y = dropout(%x)", "bool[n,8]"},
     {X("[n,8]") "const %t:bool[] = {true} %y = dropout(%x,_,%t)", "E_UNSUPPORTED: training"},
+    {X("[n,8]") "input %t:bool[] %y = dropout(%x,_,%t)", "E_UNSUPPORTED: training"},
+    {X("[n,8]") "const %t:bool[] = {false} %y = dropout(%x,_,%t)", "f32[n,8]"},
 };
 
 static const struct row reductions[] = {
