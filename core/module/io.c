@@ -185,12 +185,26 @@ static gie_status load(struct gie_context *ctx, struct gie_source *src, unsigned
   return st;
 }
 
+/* Whether a message begins with the path, whose control characters are escaped there. */
+static bool names_path(const char *text, const char *path)
+{
+  for (; *path; path++) {
+    if ((unsigned char)*path >= ' ' && *path != 0x7f) {
+      if (*text++ != *path)
+        return false;
+      continue;
+    }
+    if (text[0] != '\\' || !text[1] || (text[1] == 'x' && (!text[2] || !text[3])))
+      return false;
+    text += text[1] == 'x' ? 4 : 2;
+  }
+  return *text == ':';
+}
+
 /* The base layer and the text reader begin their messages with the path; everybody else leaves it to us. */
 static gie_status with_path(struct gie_context *ctx, gie_status st, const char *path)
 {
-  size_t n = strlen(path);
-  const char *text = gie_error_text(ctx);
-  if (st == GIE_OK || (strncmp(text, path, n) == 0 && text[n] == ':'))
+  if (st == GIE_OK || names_path(gie_error_text(ctx), path))
     return st;
   return gie_error_prefix(ctx, st, "%s", path);
 }
@@ -209,25 +223,6 @@ gie_status gie_graph_load(struct gie_context *ctx, const char *path, const char 
 }
 
 /* ---- Saving */
-
-static gie_status save_dot(const struct gie_graph *g, const char *path)
-{
-  struct gie_context *ctx = gie_graph_context(g);
-  struct gie_save s;
-  char *text;
-  size_t n;
-  GIE_TRY(gie_graph_print_dot(g, &text, &n));
-  gie_status st = gie_save_begin(ctx, path, &s);
-  if (st == GIE_OK) {
-    st = gie_save_write(&s, text, n);
-    if (st == GIE_OK)
-      st = gie_save_commit(&s);
-    else
-      gie_save_abort(&s);
-  }
-  gie_free(ctx, text);
-  return st;
-}
 
 static gie_status save_as(const struct gie_graph *g, const char *path, const struct gie_format *f)
 {
@@ -253,10 +248,8 @@ static gie_status save(const struct gie_graph *g, const char *path)
 {
   struct gie_context *ctx = gie_graph_context(g);
   const struct gie_format *f, *read_only = NULL;
-  if (has_suffix(path, ".gie"))
+  if (ir_is_text_path(path))
     return ir_write_file(g, path);
-  if (has_suffix(path, ".dot"))
-    return save_dot(g, path);
   for (uint32_t i = 0; (f = gie_format_at(ctx, i)); i++) {
     if (takes_suffix(f, path) && f->export_)
       return save_as(g, path, f);

@@ -33,9 +33,13 @@ tests_module_undefined_la_SOURCES = tests/module/note_only.c
 tests_module_undefined_la_CPPFLAGS = $(GIE_MODULE_CPPFLAGS) -DTEST_UNDEFINED
 tests_module_undefined_la_LDFLAGS = -module $(GIE_TEST_OTHER_LDFLAGS)
 
-GIE_MODULE_TESTS = tests/module/test_load tests/module/test_note tests/module/test_worker
+GIE_MODULE_TESTS = tests/module/test_io tests/module/test_load tests/module/test_note tests/module/test_worker
 check_PROGRAMS += $(GIE_MODULE_TESTS)
 TESTS += $(GIE_MODULE_TESTS)
+
+tests_module_test_io_SOURCES = tests/module/test_io.c tests/module/module_check.h
+tests_module_test_io_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
+tests_module_test_io_LDADD = libgie_rt_internal.la $(CHECK_LIBS)
 
 tests_module_test_load_SOURCES = tests/module/test_load.c tests/module/module_check.h
 tests_module_test_load_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
