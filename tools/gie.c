@@ -13,6 +13,7 @@ static const struct tool_verb verbs[] = {
     {"check", tool_check, "list what in a network would not build"},
     {"inspect", tool_inspect, "show a network's inputs, outputs, nodes and memory"},
     {"opt", tool_opt, "rewrite a network's graph and save it as text or a picture"},
+    {"plugin", tool_plugin, "list the loaded modules, or begin a new one from a template"},
     {"run", tool_run, "run a network on tensors or images"},
 };
 

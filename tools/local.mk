@@ -13,6 +13,7 @@ tools_libtools_la_SOURCES = \
   tools/npy.c \
   tools/opt.c \
   tools/option.c \
+  tools/plugin.c \
   tools/png.c \
   tools/print.c \
   tools/proto.c \

@@ -39,6 +39,7 @@ const struct tool_verb *tool_verb_at(unsigned i); /* NULL past the end */
 int tool_check(struct tool *t, int argc, char **argv);
 int tool_inspect(struct tool *t, int argc, char **argv);
 int tool_opt(struct tool *t, int argc, char **argv);
+int tool_plugin(struct tool *t, int argc, char **argv);
 int tool_run(struct tool *t, int argc, char **argv);
 
 /* ---- One run of the command */

@@ -35,7 +35,7 @@ tests_module_undefined_la_LDFLAGS = -module $(GIE_TEST_OTHER_LDFLAGS)
 
 GIE_MODULE_TESTS = tests/module/test_io tests/module/test_load tests/module/test_note tests/module/test_worker
 check_PROGRAMS += $(GIE_MODULE_TESTS)
-TESTS += $(GIE_MODULE_TESTS)
+TESTS += $(GIE_MODULE_TESTS) tests/module/templates.sh
 
 tests_module_test_io_SOURCES = tests/module/test_io.c tests/module/module_check.h
 tests_module_test_io_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
