@@ -299,12 +299,8 @@ gie_status report_memory(struct tool *t, struct json *j, const struct gie_exec *
   const struct {
     const char *name;
     uint64_t bytes;
-  } rows[] = {{"constants", m.constants},
-              {"activations", m.activations},
-              {"workspace", m.workspace},
-              {"inputs", m.inputs},
-              {"outputs", m.outputs},
-              {"tail", m.tail}};
+  } rows[] = {{"constants", m.constants}, {"activations", m.activations}, {"workspace", m.workspace},
+              {"inputs", m.inputs},       {"outputs", m.outputs},         {"tail", m.tail}};
   uint64_t total = 0;
   if (j)
     json_open(j, "memory", '{', false);

@@ -132,8 +132,8 @@ GIE_API gie_status gie_exec_output(struct gie_exec *x, const char *name, struct 
 
 struct gie_node_profile {
   gie_id node;
-  const char *name, *op, *kernel;
-  double seconds; /* of the last run */
+  const char *name, *op, *kernel; /* kernel "view": nothing to do, the results are in place */
+  double seconds;                 /* of the last run */
 };
 /* Row i in order of execution; false past the end. */
 GIE_API bool gie_exec_profile(const struct gie_exec *x, uint32_t i, struct gie_node_profile *out);
@@ -143,7 +143,8 @@ struct gie_memory_report {
   size_t struct_size;
   uint64_t constants, activations, workspace, inputs, outputs;
   uint64_t unshared; /* activations if no two shared memory */
-  uint64_t tail;     /* held at most by nodes of computed shapes, which get their memory while they run; of the last run */
+  uint64_t
+      tail; /* held at most by nodes of computed shapes, which get their memory while they run; of the last run */
 };
 GIE_API gie_status gie_exec_memory(const struct gie_exec *x, struct gie_memory_report *out);
 

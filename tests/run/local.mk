@@ -1,4 +1,5 @@
-GIE_RUN_TESTS = tests/run/test_bind tests/run/test_exec tests/run/test_memory tests/run/test_storage
+GIE_RUN_TESTS = tests/run/test_bind tests/run/test_exec tests/run/test_memory tests/run/test_random \
+  tests/run/test_storage
 check_PROGRAMS += $(GIE_RUN_TESTS)
 TESTS += $(GIE_RUN_TESTS)
 
@@ -13,6 +14,10 @@ tests_run_test_exec_LDADD = libgie_rt_internal.la $(CHECK_LIBS)
 tests_run_test_memory_SOURCES = tests/run/test_memory.c
 tests_run_test_memory_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
 tests_run_test_memory_LDADD = libgie_rt_internal.la $(CHECK_LIBS)
+
+tests_run_test_random_SOURCES = tests/run/test_random.c tests/run/mock.c tests/run/mock.h
+tests_run_test_random_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
+tests_run_test_random_LDADD = libgie_rt_internal.la $(CHECK_LIBS)
 
 # The reference kernels and the ONNX importer come as modules.
 tests_run_test_storage_SOURCES = tests/run/test_storage.c

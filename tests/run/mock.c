@@ -294,7 +294,8 @@ static uint32_t variants(const struct gie_kernel *k, const struct gie_problem *p
   ck_assert_uint_ge(max, 2);
   struct gie_variant *v = &out[0];
   v->n_steps = m->one_step ? 1 : p->node->n_steps;
-  v->in_place = m->in_place ? 0 : -1;
+  bool pointwise = strcmp(p->node->op->name, "relu") == 0 || strcmp(p->node->op->name, "add") == 0;
+  v->in_place = m->in_place && pointwise ? 0 : -1;
   v->any_in.pitch = v->any_out.pitch = !m->dense;
   v->any_in.align = (uint16_t)m->align;
   v->any_in.layout.any = v->any_out.layout.any = m->any_layout;

@@ -16,7 +16,7 @@ struct mock {
   const char *layout; /* the only layout it takes for operand 0; NULL: plain */
   bool any_layout;    /* takes every layout */
   bool dense;         /* takes no views */
-  bool in_place;      /* may overwrite operand 0 */
+  bool in_place;      /* relu and add may overwrite operand 0 */
   bool odd_variant;   /* describes more operands than can be */
   bool one_step;      /* fuses one epilogue step only */
   uint32_t align;     /* of every operand */
