@@ -43,8 +43,8 @@ static void read_padded(const struct conv *v, int64_t image, int64_t channel, co
 {
   int s = v->win.n;
   int64_t idx[GIE_MAX_RANK] = {image, channel}, begin = 0, end, extent = v->win.in[s - 1], at = first[s - 1];
-  for (int i = 0; i < s; i++)
-    if (i < s - 1 && (first[i] < 0 || first[i] >= v->win.in[i]))
+  for (int i = 0; i < s - 1; i++)
+    if (first[i] < 0 || first[i] >= v->win.in[i])
       return; /* dst is zeroed */
   if (at < 0)
     begin = (-at + step - 1) / step;
@@ -74,7 +74,7 @@ static void conv_load_x(const struct cpu_contract *t, int64_t outer, int64_t col
   int s = w->n;
   int64_t image = outer / v->group, group = outer % v->group;
   for (int done = 0, run; done < n; done += run) {
-    int64_t pos[GIE_MAX_SPATIAL], f[GIE_MAX_SPATIAL] = {0}, first[GIE_MAX_SPATIAL];
+    int64_t pos[GIE_MAX_SPATIAL], f[GIE_MAX_SPATIAL] = {0}, first[GIE_MAX_SPATIAL] = {0};
     unravel(col + done, s, w->out, pos);
     run = w->out[s - 1] - pos[s - 1] < n - done ? (int)(w->out[s - 1] - pos[s - 1]) : n - done;
     double *to = (double *)dst + done;
@@ -202,7 +202,7 @@ static void transpose_load_x(const struct cpu_contract *t, int64_t outer, int64_
   int s = w->n;
   int64_t image = outer / v->group, group = outer % v->group;
   for (int done = 0, run; done < n; done += run) {
-    int64_t q[GIE_MAX_SPATIAL], f[GIE_MAX_SPATIAL] = {0}, first[GIE_MAX_SPATIAL];
+    int64_t q[GIE_MAX_SPATIAL], f[GIE_MAX_SPATIAL] = {0}, first[GIE_MAX_SPATIAL] = {0};
     unravel(col + done, s, v->n_phase, q);
     run = v->n_phase[s - 1] - q[s - 1] < n - done ? (int)(v->n_phase[s - 1] - q[s - 1]) : n - done;
     double *to = (double *)dst + done;

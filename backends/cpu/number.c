@@ -73,17 +73,25 @@ int64_t cpu_wrap(int64_t v, enum gie_dtype t)
 
 int64_t cpu_saturate(double v, enum gie_dtype t)
 {
+  static const struct range {
+    int64_t least;
+    uint64_t greatest;
+  } RANGES[GIE_DTYPE_COUNT] = {
+      [GIE_I8] = {INT8_MIN, INT8_MAX},    [GIE_I16] = {INT16_MIN, INT16_MAX},
+      [GIE_I32] = {INT32_MIN, INT32_MAX}, [GIE_I64] = {INT64_MIN, INT64_MAX},
+      [GIE_U8] = {0, UINT8_MAX},          [GIE_U16] = {0, UINT16_MAX},
+      [GIE_U32] = {0, UINT32_MAX},        [GIE_U64] = {0, UINT64_MAX},
+  };
+  const struct range *r = &RANGES[t];
   if (t == GIE_BOOL)
     return v != 0; /* NaN is true, as in C and numpy */
-  int bits = (int)gie_dtype_size(t) * 8 - (gie_dtype_class(t) == 'i');
-  double limit = ldexp(1, bits); /* the first value above the range */
   if (isnan(v))
     return 0;
-  if (v >= limit)
-    return (int64_t)(bits == 64 ? UINT64_MAX : (UINT64_C(1) << bits) - 1);
-  if (gie_dtype_class(t) == 'u')
-    return v <= 0 ? 0 : (int64_t)(uint64_t)v;
-  return v <= -limit ? -(int64_t)((UINT64_C(1) << bits) - 1) - 1 : (int64_t)v;
+  if (v >= (double)r->greatest) /* 64 bits: the double just above it */
+    return (int64_t)r->greatest;
+  if (v <= (double)r->least)
+    return r->least;
+  return r->least == 0 ? (int64_t)(uint64_t)v : (int64_t)v;
 }
 
 static double int_to_double(int64_t v, enum gie_dtype from, enum gie_dtype to)

@@ -56,7 +56,7 @@ static void fold_int(enum fold fold, const int64_t *x, int n, bool big, int64_t 
 static void start(const struct reduce *v, double *f, int64_t *i)
 {
   *f = v->fold == FOLD_MAX ? -INFINITY : v->fold == FOLD_MIN ? INFINITY : 0;
-  *i = v->fold == FOLD_MAX || v->fold == FOLD_MIN ? cpu_saturate(*f, v->x.dtype) : 0;
+  *i = cpu_is_float(v->x.dtype) ? 0 : cpu_saturate(*f, v->x.dtype);
 }
 
 /* The fold of x over the reduced axes for the result at out_idx[], as element k of the row. */
