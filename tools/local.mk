@@ -26,6 +26,8 @@ tools_libtools_la_SOURCES = \
 tools_libtools_la_CFLAGS = $(GIE_CFLAGS) $(PNG_CFLAGS) $(JPEG_CFLAGS)
 tools_libtools_la_LIBADD = $(PNG_LIBS) $(JPEG_LIBS) $(LIBM)
 
+dist_man_MANS += doc/gie.1
+
 bin_PROGRAMS += tools/gie
 tools_gie_SOURCES = tools/gie.c
 tools_gie_LDADD = tools/libtools.la libgie_internal.la libgie_rt_internal.la

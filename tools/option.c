@@ -180,11 +180,12 @@ static int set_option(struct tool *t, const struct tool_option *o, const char *v
 static int unknown_flag(struct parser *p, const char *flag, const char *name, size_t n)
 {
   char given[64];
+  int shown = (int)(name - flag + (ptrdiff_t)n);
   snprintf(given, sizeof given, "%.*s", (int)(n < sizeof given ? n : sizeof given - 1), name);
   const char *near = tool_nearest(given, option_name, p);
   if (near)
-    return tool_fail(p->t, GIE_E_USAGE, "unknown flag \"%s\"; did you mean \"--%s\"?", flag, near);
-  return tool_fail(p->t, GIE_E_USAGE, "unknown flag \"%s\"; \"gie help %s\" lists them", flag,
+    return tool_fail(p->t, GIE_E_USAGE, "unknown flag \"%.*s\"; did you mean \"--%s\"?", shown, flag, near);
+  return tool_fail(p->t, GIE_E_USAGE, "unknown flag \"%.*s\"; \"gie help %s\" lists them", shown, flag,
                    p->t->verb->name);
 }
 

@@ -100,7 +100,7 @@ expect 64 'did you mean "check"?' chekc
 expect 64 'unknown verb "frobnicate"' frobnicate
 expect 64 'unknown verb "x\n\x1b[31m"' "$(printf 'x\n\033[31m')"
 expect 64 'unknown flag "--version2" before the verb' --version2
-expect 64 'did you mean "--input"?' run --inptu=x "$tmp/net.gie"
+expect 64 'unknown flag "--inptu"; did you mean "--input"?' run --inptu=x "$tmp/net.gie"
 expect 64 'did you mean "--channel-order"?' run --channel "$tmp/net.gie"
 expect 64 'unknown flag "--zzz"; "gie help run"' run --zzz "$tmp/net.gie"
 expect 64 '--top wants a whole number' run --top=many "$tmp/net.gie"
@@ -110,6 +110,18 @@ expect 64 'is too many' check "$tmp/net.gie" "$tmp/net.gie"
 expect 66 'No such file' check -- --json
 expect 78 'setting' check --config=NOSUCH=1 "$tmp/net.gie"
 expect 78 'not an ELF file' check --module="$0" "$tmp/net.gie"
+
+# The man page has every flag and every row of the config table.
+top=${top_srcdir:-$(cd "$(dirname "$0")/../.." && pwd)}
+sed 's/\\-/-/g' "$top/doc/gie.1" >"$tmp/man"
+for verb in check inspect opt run; do
+  for flag in $("$gie" help $verb | sed -n 's/^  \(-[a-z], \)\{0,1\}\(--[a-z-]*\).*/\2/p'); do
+    grep -qe "$flag" "$tmp/man" || fail "doc/gie.1 does not know $flag"
+  done
+done
+for row in $(sed -n 's/^GIE_CONFIG("\([A-Z_]*\)".*/\1/p' "$top/core/base/config_list.h"); do
+  grep -q "GIE_$row" "$tmp/man" || fail "doc/gie.1 does not know GIE_$row"
+done
 
 # ---- Files that are no networks
 
