@@ -217,6 +217,8 @@ static gie_status instantiate(struct run_binder *b, struct gie_arena *mem, const
   GIE_TRY(pack_operands(b, mem, k, v, &bound));
   GIE_TRY(note_alignment(&b->problem, mem, v, &bound));
   GIE_TRY(k->create(k, p, v, &bound.instance));
+  if (!bound.instance)
+    return gie_fail(ctx, GIE_E_INTERNAL, "create reports success without an instance");
   *out = bound;
   return GIE_OK;
 }

@@ -186,7 +186,7 @@ struct gie_kernel {
                      const struct gie_pack *d, const void *plain, void *packed);
   /* Bytes of scratch memory that run() may write; NULL: none. */
   size_t (*workspace)(const struct gie_kernel *k, const struct gie_problem *p, const struct gie_variant *v);
-  /* An instance for this problem and variant. It may keep a copy of the problem's contents but not
+  /* An instance (not NULL) for this problem and variant. It may keep a copy of the problem's contents but not
    * its pointers, except `node` and `graph`, which outlive it. */
   gie_status (*create)(const struct gie_kernel *k, const struct gie_problem *p, const struct gie_variant *v,
                        void **instance);

@@ -348,6 +348,8 @@ static gie_status create(const struct gie_kernel *k, const struct gie_problem *p
   struct mock *m = k->user;
   if (m->fail_create)
     return gie_fail(p->ctx, m->fail_create, "the mock was told not to be made");
+  if (m->no_instance)
+    return GIE_OK;
   struct instance *i = gie_alloc(p->ctx, 1, sizeof *i);
   if (!i)
     return GIE_E_MEMORY;

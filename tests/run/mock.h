@@ -19,6 +19,7 @@ struct mock {
   bool in_place;      /* relu and add may overwrite operand 0 */
   bool odd_variant;   /* describes more operands than can be */
   bool one_step;      /* fuses one epilogue step only */
+  bool no_instance;   /* create() makes none */
   uint32_t align;     /* of every operand */
   size_t workspace;
   const char *pack_key; /* packs operand 1 of matmul, which must be constant */

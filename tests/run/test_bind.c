@@ -183,6 +183,14 @@ START_TEST(workspace)
   x = new_exec(CHAIN, NULL);
   ck_assert_str_eq(kernel_of(x, 0), "b.any");
   gie_exec_free(x);
+  /* and so is who makes no instance */
+  a->workspace = 0;
+  a->no_instance = true;
+  x = new_exec(CHAIN, NULL);
+  ck_assert_str_eq(kernel_of(x, 0), "b.any");
+  gie_exec_free(x);
+  a->no_instance = false;
+  a->workspace = (size_t)1 << 60;
   b->refuse = "too";
   ck_gie(ctx, try_exec(RELU, NULL, &x), GIE_E_MEMORY);
   HAS("node 0 \"y\" (relu) (a.any: needs 1152921504606846976 bytes of workspace");

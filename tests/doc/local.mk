@@ -1,0 +1,1 @@
+TESTS += tests/doc/backend_md.sh
