@@ -94,7 +94,7 @@ static inline gie_status pass_eliminate(struct gie_graph *g, uint32_t *changes,
     const struct gie_node *n = gie_node_get(g, id);
     gie_id to = GIE_NONE;
     next = n->next;
-    if (n->n_steps == 0 && match(g, n, &to))
+    if (n->n_steps == 0 && n->n_operands > 0 && n->n_out > 0 && match(g, n, &to))
       GIE_TRY(pass_bypass(g, id, to, changes));
   }
   return GIE_OK;

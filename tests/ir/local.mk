@@ -33,3 +33,8 @@ TESTS += tests/ir/test_infer_random
 tests_ir_test_infer_random_SOURCES = tests/ir/test_infer_random.c
 tests_ir_test_infer_random_LDADD = libgie_rt_internal.la $(CHECK_LIBS)
 TESTS += tests/ir/doc_pass.sh
+
+check_PROGRAMS += tests/ir/test_pipeline
+TESTS += tests/ir/test_pipeline
+tests_ir_test_pipeline_SOURCES = tests/ir/test_pipeline.c
+tests_ir_test_pipeline_LDADD = libgie_internal.la libgie_rt_internal.la $(CHECK_LIBS)
