@@ -26,17 +26,7 @@ gie_status ir_shape_shape(struct gie_infer *x)
 /* The one element of the value attribute; false when it is no integer. */
 static bool fill_element(const struct gie_tensor_attr *t, int64_t *out)
 {
-  const char *p = (const char *)gie_blob_data(t->data.blob) + t->data.offset;
-  size_t size = gie_dtype_size(t->type.dtype);
-  uint64_t u = 0;
-  char cls = gie_dtype_class(t->type.dtype);
-  if (cls == 'f')
-    return false;
-  memcpy(&u, p, size); /* little-endian, as constants are */
-  if (cls == 'i' && size < 8 && u >> (8 * size - 1))
-    u |= UINT64_MAX << (8 * size);
-  *out = (int64_t)u;
-  return cls == 'i' || u <= INT64_MAX;
+  return ir_int_at(t->type.dtype, (const char *)gie_blob_data(t->data.blob) + t->data.offset, 0, out);
 }
 
 gie_status ir_shape_constant_of_shape(struct gie_infer *x)

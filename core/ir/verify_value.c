@@ -114,7 +114,7 @@ static bool zero_fits(enum gie_dtype t, int32_t zero)
   size_t bits = 8 * gie_dtype_size(t);
   switch (gie_dtype_class(t)) {
   case 'i':
-    return bits >= 32 || (zero >= -(1 << (bits - 1)) && zero < 1 << (bits - 1));
+    return bits >= 32 || (bits > 0 && zero >= -(1 << (bits - 1)) && zero < 1 << (bits - 1));
   case 'u':
     return zero >= 0 && (bits >= 32 || zero < 1 << bits);
   default:
