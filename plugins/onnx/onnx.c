@@ -212,7 +212,7 @@ static int probe(const struct gie_source *src)
 
 static const char *const suffixes[] = {".onnx", NULL};
 
-static const struct gie_format format = {
+const struct gie_format onnx_format = {
     .struct_size = sizeof(struct gie_format),
     .name = "onnx",
     .suffixes = suffixes,
@@ -221,10 +221,12 @@ static const struct gie_format format = {
     .import = import,
 };
 
+#ifdef GIE_MODULE_BUILD /* the fuzzer links the importer itself */
 static gie_status init(const struct gie_host *host, void **state)
 {
   (void)state;
-  return host->register_format(host, &format);
+  return host->register_format(host, &onnx_format);
 }
 
 GIE_MODULE("onnx", GIE_MODULE_FORMAT, init)
+#endif

@@ -18,7 +18,7 @@
 #define ONNX_MIN_OPSET 1
 #define ONNX_MAX_OPSET 21
 #define ONNX_OPEN_FILES 8         /* external data files kept open */
-#define ONNX_MAX_CALLS (1u << 20) /* function calls inlined in one model */
+#define ONNX_MAX_CALLS (1u << 16) /* function calls inlined in one model */
 #define ONNX_MAX_CALL_DEPTH 32
 #define ONNX_MAX_ATTRS 1000 /* of a node: they are searched one by one */
 #define ONNX_MAX_SETS 1000  /* operator sets imported, entries of metadata */
@@ -161,6 +161,7 @@ void onnx_put_ints(struct onnx_attrs *l, const char *name, const int64_t *v, uin
 
 /* ---- schema.c, onnx.c */
 
+extern const struct gie_format onnx_format;
 extern const struct pre_message onnx_schema_model;
 /* Version of the operator set of a domain in scope; 0: not imported. "ai.onnx" is the default domain. */
 int64_t onnx_opset(const struct onnx_scope *s, const char *domain);

@@ -8,7 +8,7 @@ targets=${FUZZ_TARGETS:-$(cd "$top_srcdir/tests/fuzz/corpus" && echo *)}
 mkdir -p fuzz-build
 cd fuzz-build
 flags='-g -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined'
-[ -f config.status ] || "$top_srcdir/configure" --disable-dependency-tracking CC=clang CFLAGS="$flags"
+[ -f config.status ] || "$top_srcdir/configure" CC=clang CFLAGS="$flags"
 for t in $targets; do
   make "tests/fuzz/fuzz_$t"
   mkdir -p "corpus/$t"

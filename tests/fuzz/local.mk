@@ -10,6 +10,24 @@ tests_fuzz_fuzz_text_SOURCES = tests/fuzz/fuzz_text.c
 tests_fuzz_fuzz_text_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_text_LDADD = libgie_internal.la libgie_rt_internal.la $(LIBM)
 
+if HAVE_PROTOC_C
+# The importer itself is linked, so that the fuzzer sees into it.
+fuzz_onnx_sources = tests/fuzz/fuzz_onnx.c tests/fuzz/fuzz.h $(onnx_sources)
+check_PROGRAMS += tests/fuzz/replay_onnx
+tests_fuzz_replay_onnx_SOURCES = tests/fuzz/replay.c $(fuzz_onnx_sources)
+nodist_tests_fuzz_replay_onnx_SOURCES = plugins/onnx/onnx.pb-c.c
+tests_fuzz_replay_onnx_CPPFLAGS = $(AM_CPPFLAGS) $(PROTOBUF_C_CFLAGS)
+tests_fuzz_replay_onnx_LDADD = libgie_internal.la libgie_rt_internal.la $(PROTOBUF_C_LIBS) $(LIBM)
+
+EXTRA_PROGRAMS += tests/fuzz/fuzz_onnx
+tests_fuzz_fuzz_onnx_SOURCES = $(fuzz_onnx_sources)
+nodist_tests_fuzz_fuzz_onnx_SOURCES = plugins/onnx/onnx.pb-c.c
+tests_fuzz_fuzz_onnx_CPPFLAGS = $(AM_CPPFLAGS) $(PROTOBUF_C_CFLAGS)
+$(tests_fuzz_fuzz_onnx_OBJECTS): plugins/onnx/onnx.pb-c.h
+tests_fuzz_fuzz_onnx_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_onnx_LDADD = libgie_internal.la libgie_rt_internal.la $(PROTOBUF_C_LIBS) $(LIBM)
+endif
+
 PHONY_TARGETS += fuzz
 fuzz:
 	$(AM_TESTS_ENVIRONMENT) FUZZ_SECONDS='$(FUZZ_SECONDS)' FUZZ_TARGETS='$(FUZZ_TARGETS)' \

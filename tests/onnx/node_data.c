@@ -72,7 +72,7 @@ static const char *convert(const Onnx__Tensor *p, struct gie_tensor *t)
     return "out of memory";
   if (p->has_raw_data && p->raw_data.len != count * size)
     return "raw_data of the wrong size";
-  if (p->has_raw_data)
+  if (p->has_raw_data && count)
     memcpy(t->data, p->raw_data.data, count * size);
   for (size_t i = 0; !p->has_raw_data && i < count; i++) {
     uint64_t v = typed_element(p, i);

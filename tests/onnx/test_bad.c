@@ -203,7 +203,7 @@ static void mutual_recursion(struct ob *b)
 }
 static void functions_33_deep(struct ob *b)
 {
-  char name[8], callee[8];
+  char name[16], callee[16];
   calling(b, "F0");
   for (int i = 0; i < 40; i++) {
     snprintf(name, sizeof name, "F%d", i);
@@ -214,7 +214,7 @@ static void functions_33_deep(struct ob *b)
 /* 2^32 calls without a node at their end. */
 static void function_bomb(struct ob *b)
 {
-  char name[8], callee[8];
+  char name[16], callee[16];
   calling(b, "F0");
   for (int i = 0; i < 32; i++) {
     snprintf(name, sizeof name, "F%d", i);

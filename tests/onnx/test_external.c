@@ -155,7 +155,7 @@ START_TEST(test_external_many)
   struct onnx_test t;
   struct gie_graph *g;
   struct ob b;
-  char path[200], name[8];
+  char path[200], name[16];
   static const int64_t dims[] = {1};
   onnx_test_begin(&t);
   ob_init(&b);
@@ -168,7 +168,7 @@ START_TEST(test_external_many)
     FILE *f = fopen(path, "wb");
     ck_assert_uint_eq(fwrite(&v, 4, 1, f), 1);
     fclose(f);
-    char w[8];
+    char w[16];
     snprintf(w, sizeof w, "w%d", i);
     ob_tensor(&b, 5, w, OB_F32, dims, 1);
     pair(&b, 13, "location", name, strlen(name));
