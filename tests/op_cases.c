@@ -59,12 +59,11 @@ gie_status op_case_graph(struct gie_context *ctx, const struct op_case *c, const
       gie_buf_put(&b, s, 1);
   }
   gie_buf_puts(&b, "\n}\n");
-  gie_status st = gie_buf_take(&b, &text, &size);
-  if (st == GIE_OK)
-    st = gie_graph_parse(ctx, text, size, NULL, out);
+  GIE_TRY(gie_buf_take(&b, &text, &size));
+  gie_status st = gie_graph_parse(ctx, text, size, NULL, out);
+  gie_free(ctx, text);
   if (st != GIE_OK)
     return gie_error_prefix(ctx, st, "case %s, %s", c->name, dtype ? dtype : "no dtype");
-  gie_free(ctx, text);
   return GIE_OK;
 }
 

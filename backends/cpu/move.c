@@ -113,7 +113,8 @@ static gie_status reshape_run(const struct cpu_call *c)
   if (cpu_count(&m.src) != n)
     return gie_fail(c->launch->ctx, GIE_E_SHAPE, "the shape does not have the operand's number of elements");
   if (cpu_is_dense(&m.src, 0) && cpu_is_dense(&m.dst, 0)) {
-    memmove(m.dst.data, m.src.data, (size_t)n * gie_dtype_size(m.dst.dtype));
+    if (n > 0)
+      memmove(m.dst.data, m.src.data, (size_t)n * gie_dtype_size(m.dst.dtype));
     return GIE_OK;
   }
   return move_run(c, &m);
@@ -214,6 +215,8 @@ static gie_status slice_run(const struct cpu_call *c)
     axes[i] = i;
     m.step[i] = steps[i] = 1;
   }
+  if (n < 0)
+    return gie_fail(c->launch->ctx, GIE_E_SHAPE, "more starts than a tensor can have axes");
   if (cpu_has_in(c, 3) && (t = cpu_in(c, 3), cpu_read_ints(&t, axes, GIE_MAX_RANK) != n))
     return gie_fail(c->launch->ctx, GIE_E_SHAPE, "starts and axes differ in length");
   if (cpu_has_in(c, 4) && (t = cpu_in(c, 4), cpu_read_ints(&t, steps, GIE_MAX_RANK) != n))

@@ -239,11 +239,13 @@ void cpu_read_flat(const struct cpu_tensor *t, const int64_t *idx, int from, voi
   memcpy(at, idx, sizeof *at * (size_t)from);
   for (int i = from; i < t->rank; i++)
     rows *= t->dim[i];
+  if (rows == 0)
+    return;
   if (from > last || cpu_is_dense(t, from)) { /* one long row; a stride of 1 stands for all */
     load(t->dtype, t->data + cpu_offset(t, at) * (int64_t)gie_dtype_size(t->dtype), 1, rows, dst);
     return;
   }
-  rows = t->dim[last] ? rows / t->dim[last] : 0;
+  rows /= t->dim[last];
   for (int64_t r = 0; r < rows; r++) {
     cpu_read(t, at, last, 1, t->dim[last], (char *)dst + 8 * r * t->dim[last]);
     for (int i = last - 1; i >= from && ++at[i] == t->dim[i]; i--)

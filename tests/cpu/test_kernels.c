@@ -163,6 +163,140 @@ START_TEST(every_op_has_a_kernel_and_a_case)
 }
 END_TEST
 
+/* ---- Windows of random geometry against the naive loops */
+
+static uint32_t random_state;
+
+static int below(int n)
+{
+  random_state = random_state * 1664525u + 1013904223u;
+  return (int)((random_state >> 8) % (uint32_t)n);
+}
+
+/* Two axes of random extents; shapes that do not fit are refused by the reader and left out. */
+static void random_case(int kind, char *text, size_t size)
+{
+  int group = 1 + below(3), c = group * (1 + below(3)), k = group * (1 + below(4)), kh = 1 + below(4),
+      kw = 1 + below(5);
+  char attrs[256], x[64];
+  snprintf(x, sizeof x, "input %%x : T[%d,%d,%d,%d]", 1 + below(2), c, 1 + below(12), 1 + below(40));
+  snprintf(attrs, sizeof attrs, "stride=[%d,%d], dilation=[%d,%d], pad=[%d,%d,%d,%d]", 1 + below(3),
+           1 + below(4), 1 + below(3), 1 + below(2), below(3), below(4), below(3), below(4));
+  if (below(4) == 0)
+    snprintf(attrs, sizeof attrs, "stride=[%d,%d], auto_pad=\"same_%s\"", 1 + below(3), 1 + below(3),
+             below(2) ? "upper" : "lower");
+  if (kind == 0)
+    snprintf(text, size, "%s input %%w : T[%d,%d,%d,%d] %%y = conv(%%x, %%w) {group=%d, %s} output %%y", x, k,
+             c / group, kh, kw, group, attrs);
+  else if (kind == 1)
+    snprintf(text, size,
+             "%s input %%w : T[%d,%d,%d,%d] %%y = conv_transpose(%%x, %%w) {group=%d, %s} output %%y", x, c,
+             k / group, kh, kw, group, attrs);
+  else
+    snprintf(text, size, "%s %%y = %s(%%x) {kernel=[%d,%d], ceil_mode=%d, %s%s} output %%y", x,
+             kind == 2 ? "max_pool" : "average_pool", kh, kw, below(2), attrs,
+             kind == 3 && below(2) ? ", count_include_pad=1" : "");
+}
+
+START_TEST(random_windows)
+{
+  int tried = 0;
+  setup();
+  random_state = 17u + (uint32_t)_i;
+  for (int i = 0; i < 400; i++) {
+    char text[512];
+    struct op_case c = {text, "f64", text};
+    struct gie_graph *g;
+    struct plain_run r;
+    random_case(_i, text, sizeof text);
+    if (op_case_graph(ctx, &c, "f64", &g) != GIE_OK)
+      continue;
+    gie_graph_free(g);
+    run_plain(&c, "f64", &r);
+    check_naive(&c, "f64", &r);
+    free_plain(&r);
+    tried++;
+  }
+  ck_assert_int_ge(tried, 150);
+  teardown();
+}
+END_TEST
+
+/* ---- Failing memory, refusals */
+
+START_TEST(failing_memory)
+{
+  struct op_case c = {
+      "memory", "",
+      "input %x : f32[2,3,5,5] input %w : f32[4,3,3,3] input %r : f32[4,1,1] %y = conv(%x, %w) | add(%r) | relu output %y"};
+  struct gie_graph *g;
+  struct op_result out[1];
+  gie_status st = GIE_E_MEMORY;
+  long n;
+  setup();
+  ck_gie_ok(ctx, op_case_graph(ctx, &c, NULL, &g));
+  for (n = 1; st == GIE_E_MEMORY && n < 100; n++) {
+    ctx->fail_alloc_after = n;
+    st = op_run(&device, g, op_case_node(g), kernel_of("conv"), NULL, &OP_FORMS[0], out);
+  }
+  ctx->fail_alloc_after = -1;
+  ck_gie_ok(ctx, st);
+  ck_assert_int_gt(n, 8); /* what the kernel takes and the runner's own buffers */
+  op_results_free(ctx, out, 1);
+  gie_graph_free(g);
+  teardown();
+}
+END_TEST
+
+/* A problem whose descriptors do not fit its node is refused, not computed. */
+static const struct bad_problem {
+  const char *text;
+  int operand, axis; /* whose extent is changed; operand -1: the result */
+  const char *why;
+} BAD_PROBLEMS[] = {
+    {"input %x : f32[1,2,5,5] input %w : f32[3,2,3,3] %y = conv(%x, %w) output %y", -1, 2, "window"},
+    {"input %x : f32[1,2,5,5] input %w : f32[3,2,3,3] %y = conv(%x, %w) output %y", 1, 1, "channels"},
+    {"input %x : f32[1,2,5,5] input %w : f32[3,2,3,3] input %b : f32[3] %y = conv(%x, %w, %b) output %y", 2,
+     0, "per output channel"},
+    {"input %x : f32[1,2,5,5] input %w : f32[2,2,3,3] %y = conv_transpose(%x, %w) output %y", -1, 3,
+     "window"},
+    {"input %x : f32[1,2,5,5] %y = max_pool(%x) {kernel=[2,2]} output %y", -1, 3, "window"},
+    {"input %x : f32[3,4] input %w : f32[4,2] %y = gemm(%x, %w) output %y", 1, 0, "multiply"},
+    {"input %x : f32[3,4] input %w : f32[4,2] %y = matmul(%x, %w) output %y", 0, 1, "multiply"},
+    {"input %x : f32[3,4] input %w : f32[3,2] %y = concat(%x, %w) {axis=1} output %y", 1, 0, "axis 0"},
+    {"input %x : f32[1,4,2] input %p : f32[4] %y = batch_norm(%x, %p, %p, %p, %p) output %y", 3, 0,
+     "per channel"},
+    {"input %x : f32[3,4] const %i : i64[2] = {0,1} %y = gather(%x, %i) output %y", -1, 0, "indices"},
+};
+
+START_TEST(bad_problem)
+{
+  const struct bad_problem *bad = &BAD_PROBLEMS[_i];
+  static const struct gie_layout plain;
+  struct op_case c = {"bad_problem", "", bad->text};
+  struct gie_graph *g;
+  struct gie_desc d[8] = {{.dtype = GIE_DTYPE_NONE}};
+  char why[256] = "";
+  setup();
+  ck_gie_ok(ctx, op_case_graph(ctx, &c, NULL, &g));
+  const struct gie_node *n = op_case_node(g);
+  for (uint32_t i = 0; i <= n->n_in; i++)
+    ck_gie_ok(ctx, gie_desc_make(ctx, &gie_value_get(g, i < n->n_in ? n->in[i] : n->out[0])->type, &plain,
+                                 &d[i], NULL));
+  struct gie_problem p = {
+      .struct_size = sizeof p, .ctx = ctx, .graph = g, .node = n, .n_in = n->n_in, .n_out = 1};
+  p.in = d;
+  p.out = d + n->n_in;
+  const struct gie_kernel *k = kernel_of(n->op->name);
+  ck_assert_msg(k->supports(k, &p, why, sizeof why), "%s", why);
+  d[bad->operand < 0 ? (int)n->n_in : bad->operand].dim[bad->axis]++;
+  ck_assert(!k->supports(k, &p, why, sizeof why));
+  ck_assert_msg(strstr(why, bad->why) != NULL, "%s", why);
+  gie_graph_free(g);
+  teardown();
+}
+END_TEST
+
 /* ---- Data that a kernel must refuse when it runs */
 
 static const struct bad_data {
@@ -298,6 +432,9 @@ int main(void)
   tcase_set_timeout(tcase, 300);
   tcase_add_loop_test(tcase, cases, 0, (int)N_OP_CASES);
   tcase_add_test(tcase, every_op_has_a_kernel_and_a_case);
+  tcase_add_loop_test(tcase, random_windows, 0, 4);
+  tcase_add_test(tcase, failing_memory);
+  tcase_add_loop_test(tcase, bad_problem, 0, (int)(sizeof BAD_PROBLEMS / sizeof *BAD_PROBLEMS));
   tcase_add_loop_test(tcase, bad_data, 0, (int)(sizeof BAD_DATA / sizeof *BAD_DATA));
   tcase_add_loop_test(tcase, sixteen_bit_floats, 0, 2);
   tcase_add_test(tcase, host_device);
