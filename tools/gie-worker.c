@@ -101,12 +101,16 @@ int main(int argc, char **argv)
   struct gie_context_options options = {.struct_size = sizeof options};
   struct gie_context *ctx = NULL;
   struct stat st;
-  const char **modules = calloc((size_t)argc + 1, sizeof *modules);
   size_t n = 0;
   if (fstat(WIRE_FD, &st) != 0 || !S_ISSOCK(st.st_mode)) {
     fprintf(stderr, "gie-worker is started by gie, which talks to it on descriptor %d\n", WIRE_FD);
     return gie_status_exit_code(GIE_E_USAGE);
   }
+#ifdef SYS_close_range
+  syscall(SYS_close_range, WIRE_FD + 1, ~0u, 0); /* what the parent forgot to close is not for kernels */
+#endif
+  setrlimit(RLIMIT_CORE, &no_core);
+  const char **modules = start_watching() ? calloc((size_t)argc + 1, sizeof *modules) : NULL;
   if (!modules)
     return gie_status_exit_code(GIE_E_MEMORY);
   for (int i = 1; i < argc; i++) {
@@ -116,12 +120,6 @@ int main(int argc, char **argv)
       options.module_dir = argv[i] + 13;
   }
   options.modules = modules;
-#ifdef SYS_close_range
-  syscall(SYS_close_range, WIRE_FD + 1, ~0u, 0); /* what the parent forgot to close is not for kernels */
-#endif
-  setrlimit(RLIMIT_CORE, &no_core);
-  if (!start_watching())
-    return gie_status_exit_code(GIE_E_MEMORY);
   gie_status status = gie_context_new(&options, &ctx);
   status = status == GIE_OK ? serve(ctx) : send_failure(ctx, status);
   gie_context_free(ctx);

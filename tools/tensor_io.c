@@ -150,7 +150,7 @@ void tensor_set(struct gie_tensor *t, size_t i, double v)
     double top = ldexp(1, bits);
     uint64_t max = bits == 64 ? UINT64_MAX : ((uint64_t)1 << bits) - 1;
     store_int(t, i, !(v > 0) ? 0 : v >= top ? max : (uint64_t)v);
-  } else {
+  } else if (bits > 0) {
     double top = ldexp(1, bits - 1);
     int64_t max = bits == 64 ? INT64_MAX : ((int64_t)1 << (bits - 1)) - 1;
     store_int(t, i, (uint64_t)(isnan(v) ? 0 : v >= top ? max : v < -top ? -max - 1 : (int64_t)v));

@@ -170,7 +170,7 @@ static gie_status import(struct gie_context *ctx, const struct gie_source *src, 
 static gie_status load(struct gie_context *ctx, struct gie_source *src, unsigned char *head,
                        struct gie_graph **out)
 {
-  struct gie_graph *g;
+  struct gie_graph *g = NULL;
   if (src->size == 0)
     return gie_fail(ctx, GIE_E_DATA, "the file is empty; %s", NOT_NETWORK);
   src->head = head;

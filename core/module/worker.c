@@ -10,8 +10,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern char **environ;
-
 struct worker {
   struct gie_context *ctx;
   struct gie_arena arena; /* the strings below */
@@ -169,9 +167,9 @@ static gie_status ask(struct worker *w, const struct gie_buf *request, struct pr
 {
   struct gie_context *ctx = w->ctx;
   double until = wire_now() + w->deadline;
-  enum wire_type type;
-  char *payload, how[128] = "";
-  size_t size;
+  enum wire_type type = WIRE_FAILURE;
+  char *payload = NULL, how[128] = "";
+  size_t size = 0;
   gie_status st = wire_send(ctx, w->fd, until, WIRE_REQUEST, request->data, request->len);
   if (st == GIE_OK)
     st = wire_receive(ctx, w->fd, until, &type, &payload, &size);
@@ -207,7 +205,7 @@ gie_status worker_probe(struct worker *w, const char *text, size_t n_text, const
                         const struct probe_request *rq, struct probe_result *out)
 {
   const struct wire_request wire = {*rq, text, weights, n_text};
-  struct probe_result result;
+  struct probe_result result = {0};
   struct gie_buf b;
   gie_buf_init(&b, w->ctx);
   gie_status st = wire_put_request(&b, &wire);

@@ -97,7 +97,7 @@ static bool next_spec(const char **text, struct spec *out)
     return false;
   memcpy(out->onnx, p, n);
   out->onnx[n] = '\0';
-  strcpy(out->ir, out->onnx);
+  memcpy(out->ir, out->onnx, n + 1);
   out->plain = p[n] != '-';
   const char *colon = p + strcspn(p, ":");
   if (p[n] == '=' && (size_t)(colon - p) - n - 1 < sizeof out->ir) {

@@ -208,7 +208,7 @@ static gie_status import_inputs(struct onnx_scope *s, struct gie_map *constants)
 static gie_status import_captures(struct onnx_scope *s, const struct onnx_scope *outer,
                                   const struct onnx_capture *c, size_t n)
 {
-  for (size_t i = 0; i < n; i++) {
+  for (size_t i = 0; outer && i < n; i++) { /* only a body has captures, and it has an outer scope */
     gie_id id = GIE_NONE;
     /* Two names of one value (a function called with the same operand twice) are one capture. */
     for (size_t k = 0; k < i && id == GIE_NONE; k++)
