@@ -114,7 +114,8 @@ expect 78 'not an ELF file' check --module="$0" "$tmp/net.gie"
 # The man page has every flag and every row of the config table.
 top=${top_srcdir:-$(cd "$(dirname "$0")/../.." && pwd)}
 sed 's/\\-/-/g' "$top/doc/gie.1" >"$tmp/man"
-for verb in check inspect opt run; do
+for verb in check inspect opt plugin run; do
+  grep -q "^\.SS gie $verb\$" "$tmp/man" || fail "doc/gie.1 does not know $verb"
   for flag in $("$gie" help $verb | sed -n 's/^  \(-[a-z], \)\{0,1\}\(--[a-z-]*\).*/\2/p'); do
     grep -qe "$flag" "$tmp/man" || fail "doc/gie.1 does not know $flag"
   done
