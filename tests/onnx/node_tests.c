@@ -238,6 +238,22 @@ static void read_exclusions(struct run *r, const char *path)
   fclose(f);
 }
 
+static void forget_all(struct run *r)
+{
+  for (size_t i = 0; i < r->n_cases; i++) {
+    for (unsigned k = 0; k < r->cases[i].n_ops; k++)
+      free(r->cases[i].ops[k]);
+    free(r->cases[i].set);
+    free(r->cases[i].name);
+  }
+  for (size_t i = 0; i < r->n_exclusions; i++) {
+    free(r->exclusions[i].pattern);
+    free(r->exclusions[i].reason);
+  }
+  free(r->cases);
+  free(r->exclusions);
+}
+
 static void find_reason(struct run *r, struct node_case *c)
 {
   char name[300];
@@ -347,5 +363,6 @@ int main(int argc, char **argv)
   size_t bad = run_all(&r, pattern, list);
   if (doc && document(&r, doc, check) != 0)
     bad++;
+  forget_all(&r);
   return bad != 0;
 }
