@@ -174,16 +174,19 @@ static gie_status run_packed(void *instance, const struct gie_launch *l)
   return GIE_OK;
 }
 
-#define NAMES(X)                                                                                            \
-  X(right)                                                                                                  \
-  X(refuse)                                                                                                 \
-  X(crash_supports)                                                                                         \
-  X(no_variant)                                                                                             \
-  X(many_variants)                                                                                          \
-  X(no_steps)                                                                                               \
-  X(nhwc) X(blocked) X(pads) X(half) X(huge) X(stray_workspace) X(null) X(fail_create) X(fail_run) X(crash) \
-      X(abort) X(exit) X(closes) X(hang) X(sleep) X(unset) X(prints) X(wrong) X(nan) X(stray_after)         \
-          X(stray_before) X(stray_operand) X(wrong_shape) X(pack) X(stray_pack) X(fail_pack)
+/* clang-format off: it never settles on this list */
+#define NAMES(X)                                                                                             \
+  X(right)                                                                                                   \
+  X(refuse)                                                                                                  \
+  X(crash_supports)                                                                                          \
+  X(no_variant)                                                                                              \
+  X(many_variants)                                                                                           \
+  X(no_steps)                                                                                                \
+  X(nhwc)                                                                                                    \
+  X(blocked) X(pads) X(half) X(huge) X(stray_workspace) X(null) X(fail_create) X(fail_run) X(crash) X(abort) \
+      X(exit) X(closes) X(hang) X(sleep) X(unset) X(prints) X(wrong) X(nan) X(stray_after) X(stray_before)   \
+          X(stray_operand) X(wrong_shape) X(pack) X(stray_pack) X(fail_pack)
+/* clang-format on */
 
 static const char *const names[] = {
 #define NAME(name) "test." #name,
