@@ -174,7 +174,8 @@ static gie_status run_packed(void *instance, const struct gie_launch *l)
   return GIE_OK;
 }
 
-/* clang-format off: it never settles on this list */
+/* clang-format never settles on this list. */
+/* clang-format off */
 #define NAMES(X)                                                                                             \
   X(right)                                                                                                   \
   X(refuse)                                                                                                  \
