@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The strategy: which kernel, layout, dtype and epilogue cut each node of a graph gets.
+ *
+ *   problem.c   a node with the forms of its operands as a graph of its own, and its key
+ *   cost.c      cost model: roofline, waves, launch; peaks of the device
+ *   race.c      checks and times candidates of one problem, in the worker
+ *   sample.c    f64 results of sampled outputs, for the check
+ *   cache.c     the timing cache: text lines, merged under a lock
+ *   alts.c      alternatives of every node: kernel x variant x form x cut
+ *   pbqp.c      the global choice
+ *   select.c    cost graph of a network from its alternatives; local search
+ *   lower.c     writes a choice into the graph: reorders, casts, cut epilogues, copies, notes
+ *   build.c     from a network to a plan
+ *
+ * Words. A *form* is dtype and layout of a value as it lies in memory. A *candidate* is a kernel's
+ * variant for a problem whose operands have given forms: what is timed. An *alternative* of a node is
+ * a candidate plus the candidates of the epilogue steps that it leaves over. Seconds everywhere. */
+#ifndef GIE_CORE_TUNE_H
+#define GIE_CORE_TUNE_H
+
+#include "core/module/worker.h"
+#include "core/run/run.h"
+
+/* ---- Problems (problem.c) --------------------------------------------------------------------- */
+
+struct tune_form {
+  enum gie_dtype dtype;
+  struct gie_layout layout; /* rank 0: plain */
+  bool pitched;             /* a range of something larger: the tensor has gaps */
+};
+
+/* One node with concrete forms: what a candidate is asked to run. The graph has one node (id of
+ * gie_graph_first). Operands are inputs, or constants where the original's are: constants share the
+ * original's bytes, so kernels see in_data. Value names are canonical (%i0, %i1, … %o0, …).
+ *
+ * The key is one line that two problems share exactly when a measurement of one holds for the other:
+ *   conv(f32[1,64,56,56] nChw8c, const f32[64,64,3,3], const f32[64], f32[1,64,56,56] nChw8c) {pad=[1,1,1,1]}
+ *     | add(3) | relu -> f32[1,64,56,56] nChw8c
+ * The contents of constants count only for integers of up to GIE_MAX_KNOWN elements (they are shapes,
+ * axes …), which are written out. */
+struct tune_problem {
+  struct gie_graph *g;
+  char *key; /* gie_free */
+};
+/* `in`, `out`: forms by operand (as node->in) and result; NULL: plain, of the graph's dtype. `n_steps`:
+ * the epilogue is cut to so many. All dims must be numbers. */
+gie_status tune_problem_make(const struct gie_graph *g, const struct gie_node *n, uint32_t n_steps,
+                             const struct tune_form *in, const struct tune_form *out,
+                             struct tune_problem *p);
+void tune_problem_free(struct tune_problem *p, struct gie_context *ctx);
+
+/* ---- Cost model (cost.c) ------------------------------------------------------------------------ */
+
+/* Flops and bytes of a problem from its op and descriptors alone (formulas at each op). */
+void tune_work(const struct gie_problem *p, struct gie_cost *out);
+/* Expected seconds of a variant: the kernel's estimate() if it has one, else the roofline of
+ * tune_work() with wave quantization; the device's launch cost is added. Never 0, always finite. */
+double tune_estimate(const struct gie_kernel *k, const struct gie_problem *p, const struct gie_variant *v,
+                     const struct gie_peaks *peaks);
+/* Built-in peaks for a device that has none measured; they order candidates, nothing more. */
+void tune_default_peaks(const struct gie_device_info *info, struct gie_peaks *out);
+
+/* ---- Timing cache (cache.c) --------------------------------------------------------------------- */
+
+/* What a measurement depends on besides the candidate: "cpu|x86_64 avx2|<versions>|threads=2". */
+struct tune_entry {
+  const char *problem; /* key; strings belong to the cache, or to the caller for tune_cache_put() */
+  const char *kernel;
+  uint64_t config;
+  const char *device;  /* kind, name, threads */
+  const char *version; /* of device, module and library; differs: stale */
+  enum probe_verdict verdict;
+  double seconds, spread; /* median of a run; (p75 - p25) / median */
+  double error;           /* of the check */
+  const char *text;       /* why, when the verdict is not ok; else "" */
+};
+struct tune_cache;
+/* `path` NULL: in memory only. A missing file is an empty cache; lines that cannot be used are dropped
+ * with one warning that counts them (the file is rewritten without them at the next save). E_PERM for a
+ * symbolic link or a file that others may write. read_only: never saved. */
+gie_status tune_cache_open(struct gie_context *ctx, const char *path, bool read_only, struct tune_cache **out);
+void tune_cache_free(struct tune_cache *c);
+/* true: found and current. Else *why (may be NULL) is "absent" or says what made the entry stale. */
+bool tune_cache_find(const struct tune_cache *c, const struct tune_entry *key, struct tune_entry *out,
+                     const char **why);
+gie_status tune_cache_put(struct tune_cache *c, const struct tune_entry *e);
+/* Takes the lock beside the file (waits at most 10 s, then goes on without), reads what others have
+ * added meanwhile, writes the union, sorted. A failure leaves the old file and is only a warning for a build. */
+gie_status tune_cache_save(struct tune_cache *c);
+/* Entry i in sorted order; false past the end. */
+bool tune_cache_at(const struct tune_cache *c, size_t i, struct tune_entry *out);
+/* Where measurements are kept by default: $XDG_CACHE_HOME/gie/timing.txt or ~/.cache/gie/timing.txt
+ * (config row CACHE overrides); NULL when there is no such place. */
+const char *tune_cache_default_path(struct gie_context *ctx, struct gie_arena *mem);
+
+/* ---- Race (race.c) ------------------------------------------------------------------------------ */
+
+struct tune_candidate {
+  /* in */
+  const struct tune_problem *problem;
+  const struct gie_kernel *kernel;
+  uint64_t config;
+  /* out */
+  enum probe_verdict verdict;
+  double seconds, spread, error;
+  uint64_t workspace;
+  char text[256];
+};
+struct tune_race_options {
+  double min_time;  /* seconds that one sample lasts at least, by doubling; 0: 1 ms */
+  uint32_t samples; /* of each candidate, interleaved; 0: 7 */
+  double stop_at;   /* a candidate slower than this times the best after a sample is not sampled on; 0: 2 */
+  uint32_t threads; /* budget of each launch */
+  bool check_only;  /* correctness, no timing */
+};
+/* Checks all candidates (sampled outputs against f64, guard zones), then times the right ones in
+ * interleaved rounds. They run in the worker: one that crashes or hangs costs a restart, gets that
+ * verdict, and the others are asked again without it. What a candidate does wrong is its verdict. */
+gie_status tune_race(struct worker *w, struct tune_candidate *c, uint32_t n, const struct tune_race_options *o);
+
+/* ---- Global choice (pbqp.c) --------------------------------------------------------------------- */
+
+/* min over choices of sum node_cost[u][x_u] + sum edge_cost[e][x_u][x_v]. Costs ≥ 0, INFINITY forbids. */
+struct pbqp;
+gie_status pbqp_new(struct gie_context *ctx, uint32_t n_nodes, const uint32_t *n_alts, struct pbqp **out);
+void pbqp_free(struct pbqp *p);
+void pbqp_add_cost(struct pbqp *p, uint32_t node, uint32_t alt, double cost);
+/* Adds a matrix [n_alts(u)][n_alts(v)] to the edge between u and v. */
+gie_status pbqp_add_edge(struct pbqp *p, uint32_t u, uint32_t v, const double *cost);
+struct pbqp_result {
+  double cost;        /* of the choice */
+  double lower_bound; /* of any choice; equal to cost when `exact` */
+  bool exact;         /* only optimality-keeping reductions were used */
+  uint32_t n_heuristic; /* nodes where the heuristic had to decide */
+};
+/* Fills choice[n_nodes]. Among equals the lower index wins. E_NO when every choice is forbidden. The
+ * problem is used up. */
+gie_status pbqp_solve(struct pbqp *p, uint32_t *choice, struct pbqp_result *out);
+
+#endif
