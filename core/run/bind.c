@@ -139,21 +139,22 @@ static void default_variant(const struct gie_node *n, struct gie_variant *v)
   v->any_in = v->any_out = any;
 }
 
-static uint32_t ask_variants(struct run_binder *b, const struct gie_kernel *k)
+uint32_t run_kernel_variants(const struct gie_kernel *k, const struct gie_problem *p, struct gie_variant *out,
+                             uint32_t max)
 {
-  for (uint32_t i = 0; i < RUN_MAX_VARIANTS; i++) {
-    memset(&b->variants[i], 0, sizeof b->variants[i]);
-    b->variants[i].struct_size = sizeof b->variants[i];
-    b->variants[i].in_place = -1;
+  for (uint32_t i = 0; i < max; i++) {
+    memset(&out[i], 0, sizeof out[i]);
+    out[i].struct_size = sizeof out[i];
+    out[i].in_place = -1;
     if (!k->variants)
       break;
   }
   if (!k->variants) {
-    default_variant(b->problem.pub.node, &b->variants[0]);
+    default_variant(p->node, &out[0]);
     return 1;
   }
-  uint32_t n = k->variants(k, &b->problem.pub, b->variants, RUN_MAX_VARIANTS);
-  return n < RUN_MAX_VARIANTS ? n : RUN_MAX_VARIANTS;
+  uint32_t n = k->variants(k, p, out, max);
+  return n < max ? n : max;
 }
 
 static gie_status pack_operands(struct run_binder *b, struct gie_arena *mem, const struct gie_kernel *k,
@@ -240,7 +241,7 @@ static void try_kernel(struct run_binder *b, struct gie_arena *mem, const struct
     refuse(b, k, GIE_E_UNSUPPORTED, "%s", *why ? why : "refuses without a reason");
     return;
   }
-  uint32_t n = ask_variants(b, k);
+  uint32_t n = run_kernel_variants(k, &p->pub, b->variants, RUN_MAX_VARIANTS);
   if (n == 0)
     refuse(b, k, GIE_E_UNSUPPORTED, "offers no variant");
   for (uint32_t i = 0; i < n; i++) {

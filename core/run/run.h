@@ -161,6 +161,10 @@ void run_rules_free(struct run_rules *r, struct gie_context *ctx);
 /* The kernel that GIE_FORCE names for a node (copied to buf), or NULL. */
 const char *run_rules_forced(const struct run_rules *r, const struct gie_node *n, char *buf, size_t size);
 bool run_kernel_has_op(const struct gie_kernel *k, const char *op);
+/* What a kernel offers for a problem that it supports: its variants(), or the one that stands for no
+ * such callback. Fills out[0..max), max ≥ 1, and returns how many. */
+uint32_t run_kernel_variants(const struct gie_kernel *k, const struct gie_problem *p, struct gie_variant *out,
+                             uint32_t max);
 
 /* A node with its kernel, ready to run. */
 struct run_binding {
