@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The strategy: which kernel, layout, dtype and epilogue cut each node of a graph gets.
  *
- *   problem.c   a node with the forms of its operands as a graph of its own, and its key
+ *   problem.c   a node with the forms of its operands as a graph of its own
+ *   key.c       its key
  *   cost.c      cost model: roofline, waves, launch; peaks of the device
  *   race.c      checks and times candidates of one problem, in the worker
  *   sample.c    f64 results of sampled outputs, for the check
@@ -48,11 +49,24 @@ gie_status tune_problem_make(const struct gie_graph *g, const struct gie_node *n
                              const struct tune_form *in, const struct tune_form *out,
                              struct tune_problem *p);
 void tune_problem_free(struct tune_problem *p, struct gie_context *ctx);
+/* The key of a problem's graph (key.c); gie_free. */
+gie_status tune_problem_key(const struct gie_graph *g, char **key);
+/* A graph of one node has no larger tensor to be a range of. A pitched operand or result is listed in the
+ * node's note `pitched` (operand i as i, result i as n_in + i) and lies in a tensor that is one block, or
+ * without blocks TUNE_PITCH_GAP elements, larger along axis 1 (rank 1: axis 0), at its end. */
+#define TUNE_PITCH_GAP 16
+bool tune_is_pitched(const struct gie_node *n, uint32_t slot);
+/* Descriptor of such a tensor, *bytes of the larger one, byte offset into it. A scalar stays dense. */
+gie_status tune_pitched_desc(struct gie_context *ctx, const struct gie_type *t,
+                             const struct gie_layout *layout, struct gie_desc *out, size_t *bytes,
+                             size_t *offset);
 
 /* ---- Cost model (cost.c) ------------------------------------------------------------------------ */
 
 /* Flops and bytes of a problem from its op and descriptors alone (formulas at each op). */
 void tune_work(const struct gie_problem *p, struct gie_cost *out);
+/* Whether the table has a row of that op; others count one flop per element of the result. */
+bool tune_knows_op(const char *op);
 /* Expected seconds of a variant: the kernel's estimate() if it has one, else the roofline of
  * tune_work() with wave quantization; the device's launch cost is added. Never 0, always finite. */
 double tune_estimate(const struct gie_kernel *k, const struct gie_problem *p, const struct gie_variant *v,

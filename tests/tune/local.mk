@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests of the strategy.
+check_PROGRAMS += tests/tune/test_problem
+TESTS += tests/tune/test_problem
+tests_tune_test_problem_SOURCES = tests/tune/test_problem.c tests/op_cases.c tests/op_cases.h tests/op_cases.def
+tests_tune_test_problem_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
+tests_tune_test_problem_LDADD = libgie_internal.la libgie_rt_internal.la $(CHECK_LIBS) $(LIBM)
+
+check_PROGRAMS += tests/tune/test_cost
+TESTS += tests/tune/test_cost
+tests_tune_test_cost_SOURCES = tests/tune/test_cost.c tests/op_cases.c tests/op_cases.h tests/op_cases.def
+tests_tune_test_cost_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
+tests_tune_test_cost_LDADD = libgie_internal.la libgie_rt_internal.la $(CHECK_LIBS) $(LIBM)
