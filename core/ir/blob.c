@@ -11,12 +11,12 @@ struct gie_blob {
   void *data;
 };
 
-gie_status gie_blob_new(struct gie_context *ctx, size_t size, struct gie_blob **out)
+static gie_status blob_new(struct gie_context *ctx, size_t size, bool zero, struct gie_blob **out)
 {
   struct gie_blob *b = gie_alloc(ctx, 1, sizeof *b);
   if (!b)
     return GIE_E_MEMORY;
-  b->data = gie_alloc(ctx, size, 1);
+  b->data = zero ? gie_alloc(ctx, size, 1) : gie_alloc_raw(ctx, size, 1);
   if (!b->data) {
     gie_free(ctx, b);
     return GIE_E_MEMORY;
@@ -26,6 +26,16 @@ gie_status gie_blob_new(struct gie_context *ctx, size_t size, struct gie_blob **
   atomic_init(&b->refs, 1);
   *out = b;
   return GIE_OK;
+}
+
+gie_status gie_blob_new(struct gie_context *ctx, size_t size, struct gie_blob **out)
+{
+  return blob_new(ctx, size, true, out);
+}
+
+gie_status ir_blob_new_raw(struct gie_context *ctx, size_t size, struct gie_blob **out)
+{
+  return blob_new(ctx, size, false, out);
 }
 
 struct gie_blob *gie_blob_ref(struct gie_blob *b)

@@ -415,23 +415,37 @@ static gie_status read_file(struct reader *r, const char *text, size_t size, str
                   lex_found(&r->lx, found));
 }
 
-gie_status gie_graph_parse(struct gie_context *ctx, const char *text, size_t size, const char *weights,
-                           struct gie_graph **out)
+static gie_status read_text(struct reader *r, const char *text, size_t size, struct gie_graph **out)
 {
-  struct reader r = {.ctx = ctx, .weights_path = weights};
   struct gie_graph *g = NULL;
   if (size > TEXT_MAX_SIZE)
-    return gie_fail(ctx, GIE_E_LIMIT, "the text has %zu bytes; at most %zu are allowed", size, TEXT_MAX_SIZE);
-  gie_arena_init(&r.arena, ctx);
-  gie_status s = read_file(&r, text, size, &g);
-  free_temporaries(&r, 0, 0);
-  gie_free(ctx, r.bodies);
-  gie_free(ctx, r.blobs);
-  weights_close(r.weights);
-  gie_arena_free(&r.arena);
+    return gie_fail(r->ctx, GIE_E_LIMIT, "the text has %zu bytes; at most %zu are allowed", size,
+                    TEXT_MAX_SIZE);
+  gie_arena_init(&r->arena, r->ctx);
+  gie_status s = read_file(r, text, size, &g);
+  free_temporaries(r, 0, 0);
+  gie_free(r->ctx, r->bodies);
+  gie_free(r->ctx, r->blobs);
+  gie_arena_free(&r->arena);
   if (s == GIE_OK && (s = gie_graph_verify(g)) != GIE_OK)
     gie_graph_free(g);
   if (s == GIE_OK)
     *out = g;
+  return s;
+}
+
+gie_status text_read(struct gie_context *ctx, const char *text, size_t size, struct weights_in *weights,
+                     struct gie_graph **out)
+{
+  struct reader r = {.ctx = ctx, .weights = weights};
+  return read_text(&r, text, size, out);
+}
+
+gie_status gie_graph_parse(struct gie_context *ctx, const char *text, size_t size, const char *weights,
+                           struct gie_graph **out)
+{
+  struct reader r = {.ctx = ctx, .weights_path = weights};
+  gie_status s = read_text(&r, text, size, out);
+  weights_close(r.weights);
   return s;
 }

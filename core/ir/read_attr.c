@@ -114,7 +114,7 @@ static gie_status read_hashed(struct reader *r, const struct gie_type *type, int
   gie_status s = GIE_OK;
   if (!gie_mul((size_t)count, gie_dtype_size(type->dtype), &bytes))
     return lex_fail(&r->lx, &at, GIE_E_LIMIT, "the size of the constant overflows");
-  if (!r->weights_path)
+  if (!r->weights && !r->weights_path)
     return lex_fail(&r->lx, &at, GIE_E_NOINPUT, "the constant is in a weights file, and there is none");
   if (!r->weights)
     s = weights_open(r->ctx, r->weights_path, &r->weights);

@@ -80,6 +80,16 @@ char *weights_path(struct gie_context *ctx, const char *gie_path);
 struct weights_in;
 /* Opens and checks magic and table. */
 gie_status weights_open(struct gie_context *ctx, const char *path, struct weights_in **out);
+/* The same where they are the part [base, base + size) of a larger file, whose fd stays the caller's. `remedy`
+ * ends messages ("write the graph again"). */
+gie_status weights_open_part(struct gie_context *ctx, int fd, const char *path, uint64_t base, uint64_t size,
+                             const char *remedy, struct weights_in **out);
+/* SHA-256 of header and table, which hold the hashes of all the rest. */
+const unsigned char *weights_head_hash(const struct weights_in *w);
+/* Reads all that were not asked for yet, in the file's order. */
+gie_status weights_load_all(struct weights_in *w);
+/* How many nobody has asked for. */
+size_t weights_unused(const struct weights_in *w);
 void weights_close(struct weights_in *w);
 /* Blob of that hash and size, read and checked at the first call. The caller
  * gets a reference. */
@@ -97,7 +107,11 @@ struct weights_out {
   size_t n, cap;
 };
 gie_status weights_add(struct weights_out *w, const unsigned char hash[32], const void *data, size_t size);
-/* Writes everything into a begun save, in the file's order. */
+/* Sorts and drops doubles; puts header and table into b; *size is that of the whole. */
+gie_status weights_head(struct weights_out *w, struct gie_buf *b, uint64_t *size);
+/* Writes what follows the table. */
+gie_status weights_body(const struct weights_out *w, struct gie_save *save);
+/* Both. */
 gie_status weights_write(struct weights_out *w, struct gie_save *save);
 void weights_out_free(struct weights_out *w);
 
@@ -105,5 +119,11 @@ void weights_out_free(struct weights_out *w);
 
 /* Prints into b; large constants are added to `out` unless it is NULL. */
 gie_status text_print(const struct gie_graph *g, struct gie_buf *b, struct weights_out *out);
+
+/* ---- Reader (read.c) */
+
+/* gie_graph_parse() with weights that several texts share and that stay open; NULL: there are none. */
+gie_status text_read(struct gie_context *ctx, const char *text, size_t size, struct weights_in *weights,
+                     struct gie_graph **out);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Kernel choice without measuring: the first kernel, in the order of the rules, with a variant that
- * fits what is there. Every refusal is kept, so that a node that nobody takes can be explained.
+/* Kernel choice without measuring: what the node's notes name (selection wrote it there), else the first
+ * kernel, in the order of the rules, with a variant that fits what is there. Every refusal is kept, so that a node that nobody takes can be explained.
  *
  * A kernel that misbehaves (asks for impossible workspace, fails in create) is dropped like one
  * that refuses, and the next is tried. */
@@ -224,8 +224,9 @@ static gie_status instantiate(struct run_binder *b, struct gie_arena *mem, const
   return GIE_OK;
 }
 
+/* `config` NULL: any variant will do. */
 static void try_kernel(struct run_binder *b, struct gie_arena *mem, const struct gie_kernel *k,
-                       const struct run_value *values, struct run_binding *out)
+                       const uint64_t *config, const struct run_value *values, struct run_binding *out)
 {
   struct gie_context *ctx = b->device->ctx;
   struct run_problem *p = &b->problem;
@@ -245,6 +246,8 @@ static void try_kernel(struct run_binder *b, struct gie_arena *mem, const struct
   if (n == 0)
     refuse(b, k, GIE_E_UNSUPPORTED, "offers no variant");
   for (uint32_t i = 0; i < n; i++) {
+    if (config && b->variants[i].config != *config)
+      continue;
     if (!variant_fits(p, &b->variants[i], values, why, sizeof why)) {
       refuse(b, k, GIE_E_UNSUPPORTED, "%s", why);
       continue;
@@ -258,11 +261,35 @@ static void try_kernel(struct run_binder *b, struct gie_arena *mem, const struct
   }
 }
 
-/* The node's own wish: its `kernel` note. */
-static const char *noted_kernel(const struct gie_node *n)
+/* The node's own wish: its `kernel` and `config` notes. */
+struct wish {
+  const char *kernel; /* NULL: none */
+  bool has_config;
+  uint64_t config;
+};
+
+static struct wish read_wish(const struct gie_node *n)
 {
-  const struct gie_attr *a = gie_attrs_find(&n->notes, "kernel");
-  return a && a->kind == GIE_ATTR_STRING ? a->u.s : NULL;
+  const struct gie_attr *kernel = gie_attrs_find(&n->notes, "kernel");
+  const struct gie_attr *config = gie_attrs_find(&n->notes, "config");
+  struct wish w = {0};
+  if (kernel && kernel->kind == GIE_ATTR_STRING)
+    w.kernel = kernel->u.s;
+  if (w.kernel && config && config->kind == GIE_ATTR_INT) {
+    w.has_config = true;
+    w.config = (uint64_t)config->u.i;
+  }
+  return w;
+}
+
+static void try_wish(struct run_binder *b, struct gie_arena *mem, const struct gie_node *n,
+                     const struct wish *w, const struct run_value *values, struct run_binding *out)
+{
+  for (size_t i = 0; i < b->rules.n && !out->kernel; i++) {
+    const struct gie_kernel *k = b->rules.order[i];
+    if (strcmp(k->name, w->kernel) == 0 && run_kernel_has_op(k, n->op->name))
+      try_kernel(b, mem, k, w->has_config ? &w->config : NULL, values, out);
+  }
 }
 
 static void try_kernels(struct run_binder *b, struct gie_arena *mem, const struct gie_node *n,
@@ -270,16 +297,17 @@ static void try_kernels(struct run_binder *b, struct gie_arena *mem, const struc
 {
   char buf[128];
   const char *forced = run_rules_forced(&b->rules, n, buf, sizeof buf);
-  const char *noted = forced ? NULL : noted_kernel(n);
-  for (int round = noted ? 0 : 1; round < 2 && !out->kernel; round++)
-    for (size_t i = 0; i < b->rules.n && !out->kernel; i++) {
-      const struct gie_kernel *k = b->rules.order[i];
-      bool is_noted = noted && strcmp(k->name, noted) == 0;
-      if (is_noted != (round == 0) || (forced && strcmp(k->name, forced) != 0) ||
-          !run_kernel_has_op(k, n->op->name))
-        continue;
-      try_kernel(b, mem, k, values, out);
-    }
+  struct wish wish = forced ? (struct wish){0} : read_wish(n);
+  if (wish.kernel) {
+    try_wish(b, mem, n, &wish, values, out);
+    b->n_missed += !out->kernel;
+  }
+  for (size_t i = 0; i < b->rules.n && !out->kernel; i++) {
+    const struct gie_kernel *k = b->rules.order[i];
+    bool tried = wish.kernel && !wish.has_config && strcmp(k->name, wish.kernel) == 0;
+    if (!tried && (!forced || strcmp(k->name, forced) == 0) && run_kernel_has_op(k, n->op->name))
+      try_kernel(b, mem, k, NULL, values, out);
+  }
   if (forced && !out->kernel && b->refusals.len == 0)
     gie_buf_printf(&b->refusals, "GIE_FORCE names \"%s\", which is not there for %s", forced, n->op->name);
 }

@@ -114,10 +114,21 @@ static gie_status list_steps(struct run_spec *s)
   return run_place_values(g, s->is_live, s->is_tail, s->values);
 }
 
+/* One line for all nodes that run otherwise than their notes say. */
+static void warn_missed(struct run_binder *b)
+{
+  if (b->n_missed)
+    gie_log(b->device->ctx, GIE_LOG_WARN, "run",
+            "%u node%s not get the kernel chosen for %s and take the first that fits; build the plan again",
+            (unsigned)b->n_missed, b->n_missed == 1 ? " does" : "s do", b->n_missed == 1 ? "it" : "them");
+  b->n_missed = 0;
+}
+
 static gie_status bind_steps(struct run_spec *s, struct run_binder *b, struct run_binder *tail)
 {
   struct unsupported u = {0};
   gie_status st = GIE_OK;
+  b->n_missed = 0;
   gie_buf_init(&u.text, b->device->ctx);
   for (uint32_t i = 0; st == GIE_OK && i < s->n_static; i++) {
     struct run_step *step = &s->steps[i];
@@ -136,6 +147,7 @@ static gie_status bind_steps(struct run_spec *s, struct run_binder *b, struct ru
     if (!has_kernel(tail ? tail : b, n->op->name))
       unsupported_add(&u, n, "no kernel for this op on the host", GIE_E_UNSUPPORTED);
   }
+  warn_missed(b);
   if (st == GIE_OK)
     return unsupported_end(&u, b->device->ops->kind);
   gie_buf_free(&u.text);

@@ -82,27 +82,26 @@ gie_status run_device_open(struct gie_context *ctx, const char *kind, uint32_t t
   d.host = d.info.flags & GIE_DEVICE_HOST;
   d.threads = threads ? threads : processors();
   *out = d;
+  pthread_mutex_init(&out->lock, NULL);
   return GIE_OK;
 }
 
 void run_device_close(struct run_device *d)
 {
+  if (!d->ops)
+    return;
   for (size_t i = d->n_libs; i-- > 0;)
     if (d->libs[i].lib->close)
       d->libs[i].lib->close(d->libs[i].handle);
   gie_free(d->ctx, d->libs);
-  if (d->ops)
-    d->ops->close(d->dev);
+  d->ops->close(d->dev);
+  pthread_mutex_destroy(&d->lock);
   memset(d, 0, sizeof *d);
 }
 
-gie_status run_device_library(struct run_device *d, const struct gie_library *lib, void **handle)
+static gie_status open_library(struct run_device *d, const struct gie_library *lib, void **handle)
 {
   void *h;
-  if (!lib) {
-    *handle = NULL;
-    return GIE_OK;
-  }
   for (size_t i = 0; i < d->n_libs; i++)
     if (d->libs[i].lib == lib) {
       *handle = d->libs[i].handle;
@@ -115,6 +114,17 @@ gie_status run_device_library(struct run_device *d, const struct gie_library *li
   d->libs[d->n_libs++] = (struct run_library){lib, h};
   *handle = h;
   return GIE_OK;
+}
+
+gie_status run_device_library(struct run_device *d, const struct gie_library *lib, void **handle)
+{
+  *handle = NULL;
+  if (!lib)
+    return GIE_OK;
+  pthread_mutex_lock(&d->lock);
+  gie_status st = open_library(d, lib, handle);
+  pthread_mutex_unlock(&d->lock);
+  return st;
 }
 
 gie_status run_device_alloc(struct run_device *d, size_t bytes, void **out)

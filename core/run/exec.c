@@ -4,20 +4,18 @@
 
 /* ---- Making it --------------------------------------------------------------------------------- */
 
-static gie_status open_devices(struct gie_exec *x, const struct gie_exec_options *o)
+static gie_status make_binders(struct gie_exec *x, const char *backends)
 {
-  GIE_TRY(run_device_open(x->ctx, o->device, o->threads, &x->device));
-  run_weights_init(&x->weights, &x->device);
-  GIE_TRY(run_binder_init(&x->binder, &x->device, &x->weights, o->backends));
-  if (x->device.host) {
-    run_once_share(&x->once, &x->binder);
+  struct run_engine *e = x->engine;
+  x->device = &e->device;
+  GIE_TRY(run_binder_init(&x->binder, &e->device, &e->weights, backends));
+  if (e->device.host) {
+    run_once_share(&x->once, &x->binder, x->threads);
     return GIE_OK;
   }
-  GIE_TRY(run_device_open(x->ctx, NULL, o->threads, &x->host));
-  x->has_host = true;
-  run_weights_init(&x->host_weights, &x->host);
-  GIE_TRY(run_binder_init(&x->host_binder, &x->host, &x->host_weights, o->backends));
-  run_once_share(&x->once, &x->host_binder);
+  x->host = &e->host;
+  GIE_TRY(run_binder_init(&x->host_binder, &e->host, &e->host_weights, backends));
+  run_once_share(&x->once, &x->host_binder, x->threads);
   return GIE_OK;
 }
 
@@ -34,66 +32,74 @@ static gie_status list_values(struct gie_exec *x)
   return GIE_OK;
 }
 
-/* Specializes right away when the graph says all dims. */
+/* Specializes right away when all dims are said. */
 static gie_status prepare(struct gie_exec *x)
 {
+  const struct gie_graph *g = x->graph;
   struct gie_type *types = gie_alloc(x->ctx, x->n_inputs, sizeof *types);
   bool ready = types != NULL;
   for (uint32_t i = 0; ready && i < x->n_inputs; i++) {
-    types[i] = gie_value_get(x->graph, x->inputs[i].value)->type;
+    types[i] = gie_value_get(g, x->inputs[i].value)->type;
     ready = run_type_is_static(&types[i]);
   }
   gie_status st = types ? GIE_OK : GIE_E_MEMORY;
-  if (ready)
-    st = run_use_spec(x, types);
+  if (ready && x->source)
+    st = x->source->choose(x->source, types, &g);
+  if (ready && st == GIE_OK)
+    st = run_use_spec(x, g, types);
   gie_free(x->ctx, types);
+  return st;
+}
+
+static gie_status setup(struct gie_exec *x, const char *backends)
+{
+  GIE_TRY(make_binders(x, backends));
+  GIE_TRY(list_values(x));
+  if (!x->source)
+    GIE_TRY(run_check_ops(x->graph, &x->binder, x->host ? &x->host_binder : NULL));
+  return prepare(x);
+}
+
+gie_status run_exec_new(struct gie_graph *graph, struct run_source *source, struct run_engine *engine,
+                        const struct gie_exec_options *o, const char *backends, struct gie_exec **out)
+{
+  struct gie_context *ctx = gie_graph_context(graph);
+  struct gie_exec *x = gie_alloc(ctx, 1, sizeof *x);
+  if (!x) {
+    if (source)
+      source->free(source);
+    run_engine_put(engine);
+    gie_graph_free(graph);
+    return GIE_E_MEMORY;
+  }
+  x->ctx = ctx;
+  x->graph = graph;
+  x->source = source;
+  x->engine = engine;
+  x->threads = GIE_OPTION(o, threads) ? GIE_OPTION(o, threads) : engine->device.threads;
+  x->profile = GIE_OPTION(o, profile);
+  x->generation = 1;
+  gie_status st = setup(x, backends);
+  if (st == GIE_OK)
+    *out = x;
+  else
+    gie_exec_free(x);
   return st;
 }
 
 gie_status gie_exec_new(const struct gie_graph *g, const struct gie_exec_options *options,
                         struct gie_exec **out)
 {
-  static const struct gie_exec_options defaults = {.struct_size = sizeof defaults};
-  const struct gie_exec_options *o = options ? options : &defaults;
-  struct gie_context *ctx = gie_graph_context(g);
-  struct gie_exec *x = gie_alloc(ctx, 1, sizeof *x);
-  if (!x)
-    return GIE_E_MEMORY;
-  x->ctx = ctx;
-  x->profile = o->profile;
-  x->generation = 1;
-  gie_status st = gie_graph_clone(g, &x->graph);
+  struct gie_graph *graph;
+  struct run_engine *engine;
+  GIE_TRY(gie_graph_clone(g, &graph));
+  gie_status st = gie_graph_verify(graph);
   if (st == GIE_OK)
-    st = gie_graph_verify(x->graph);
+    st = run_engine_get(NULL, gie_graph_context(g), GIE_OPTION(options, device), &engine);
   if (st == GIE_OK)
-    st = open_devices(x, o);
-  if (st == GIE_OK)
-    st = list_values(x);
-  if (st == GIE_OK)
-    st = run_check_ops(x->graph, &x->binder, x->has_host ? &x->host_binder : NULL);
-  if (st == GIE_OK)
-    st = prepare(x);
-  if (st != GIE_OK) {
-    gie_exec_free(x);
-    return st;
-  }
-  *out = x;
-  return GIE_OK;
-}
-
-static void close_devices(struct gie_exec *x)
-{
-  run_once_close(&x->once);
-  run_block_free(&x->device, &x->arena);
-  run_block_free(&x->device, &x->out_arena);
-  run_binder_free(&x->binder);
-  run_weights_free(&x->weights);
-  run_device_close(&x->device);
-  if (x->has_host) {
-    run_binder_free(&x->host_binder);
-    run_weights_free(&x->host_weights);
-    run_device_close(&x->host);
-  }
+    return run_exec_new(graph, NULL, engine, options, GIE_OPTION(options, backends), out);
+  gie_graph_free(graph);
+  return st;
 }
 
 void gie_exec_free(struct gie_exec *x)
@@ -110,8 +116,14 @@ void gie_exec_free(struct gie_exec *x)
     gie_free(ctx, x->inputs[i].block.data);
   for (uint32_t i = 0; x->outputs && i < x->n_outputs; i++)
     gie_free(ctx, x->outputs[i].block.data);
-  if (x->device.ops)
-    close_devices(x);
+  run_once_close(&x->once);
+  run_block_free(x->device, &x->arena);
+  run_block_free(x->device, &x->out_arena);
+  run_binder_free(&x->binder);
+  run_binder_free(&x->host_binder);
+  run_engine_put(x->engine);
+  if (x->source)
+    x->source->free(x->source);
   gie_free(ctx, x->inputs);
   gie_free(ctx, x->outputs);
   gie_graph_free(x->graph);
@@ -144,8 +156,8 @@ static struct run_spec *find_spec(struct gie_exec *x, const int64_t *key, size_t
 }
 
 /* Takes ownership of `key`. */
-static gie_status new_spec(struct gie_exec *x, const struct gie_type *types, int64_t *key, size_t n,
-                           struct run_spec **out)
+static gie_status new_spec(struct gie_exec *x, const struct gie_graph *g, const struct gie_type *types,
+                           int64_t *key, size_t n, struct run_spec **out)
 {
   struct run_spec *s = gie_alloc(x->ctx, 1, sizeof *s);
   if (!s) {
@@ -155,9 +167,9 @@ static gie_status new_spec(struct gie_exec *x, const struct gie_type *types, int
   s->key = key;
   s->n_key = n;
   gie_arena_init(&s->mem, x->ctx);
-  gie_status st = run_specialize(x->graph, types, &s->graph);
+  gie_status st = run_specialize(g, types, &s->graph);
   if (st == GIE_OK)
-    st = run_spec_build(s, &x->binder, x->has_host ? &x->host_binder : NULL);
+    st = run_spec_build(s, &x->binder, x->host ? &x->host_binder : NULL);
   if (st != GIE_OK) {
     run_spec_free(s);
     return st;
@@ -183,7 +195,7 @@ static void trim_specs(struct gie_exec *x)
   run_spec_free(gone);
 }
 
-gie_status run_use_spec(struct gie_exec *x, const struct gie_type *types)
+gie_status run_use_spec(struct gie_exec *x, const struct gie_graph *g, const struct gie_type *types)
 {
   int64_t *key;
   size_t n;
@@ -192,7 +204,7 @@ gie_status run_use_spec(struct gie_exec *x, const struct gie_type *types)
   if (s)
     gie_free(x->ctx, key);
   else
-    GIE_TRY(new_spec(x, types, key, n, &s));
+    GIE_TRY(new_spec(x, g, types, key, n, &s));
   /* what the tail holds belongs to the values of the specialization that ran last */
   if (s != x->current)
     run_tail_reset(x);
@@ -282,19 +294,65 @@ static gie_status input_types(const struct gie_exec *x, struct gie_type *types)
   return GIE_OK;
 }
 
+/* Room for a whole batch; what is there stays. */
+static gie_status grow_input(struct gie_exec *x, struct run_input *in, size_t have, size_t bytes)
+{
+  struct run_memory_block block = {0};
+  if (bytes <= in->block.bytes)
+    return GIE_OK;
+  GIE_TRY(run_host_reserve(x->ctx, &block, bytes, NULL));
+  if (have)
+    memcpy(block.data, in->block.data, have);
+  gie_free(x->ctx, in->block.data);
+  in->block = block;
+  in->t.data = block.data;
+  x->generation++;
+  return GIE_OK;
+}
+
+gie_status run_pad_inputs(struct gie_exec *x, const struct gie_type *types)
+{
+  for (uint32_t i = 0; i < x->n_inputs; i++) {
+    struct run_input *in = &x->inputs[i];
+    struct gie_tensor whole = in->t;
+    size_t have, bytes;
+    if (!in->set || in->t.rank < 1 || in->t.dim[0] == types[i].shape.dim[0].b)
+      continue;
+    whole.dim[0] = types[i].shape.dim[0].b;
+    GIE_TRY(run_tensor_bytes(x->ctx, &in->t, &have));
+    GIE_TRY(run_tensor_bytes(x->ctx, &whole, &bytes));
+    GIE_TRY(grow_input(x, in, have, bytes));
+    size_t row = bytes / (size_t)whole.dim[0];
+    for (size_t at = have; at < bytes; at += row)
+      if (have)
+        memcpy((char *)in->block.data + at, (char *)in->block.data + have - row, row);
+      else
+        memset((char *)in->block.data + at, 0, row);
+  }
+  return GIE_OK;
+}
+
+static gie_status use_types(struct gie_exec *x, struct gie_type *types)
+{
+  const struct gie_graph *g = x->graph;
+  GIE_TRY(input_types(x, types));
+  if (x->source)
+    GIE_TRY(x->source->choose(x->source, types, &g));
+  GIE_TRY(run_use_spec(x, g, types));
+  return x->source && x->source->rows >= 0 ? run_pad_inputs(x, types) : GIE_OK;
+}
+
 static gie_status choose_spec(struct gie_exec *x)
 {
   struct gie_type *types = gie_alloc(x->ctx, x->n_inputs, sizeof *types);
-  gie_status st = types ? input_types(x, types) : GIE_E_MEMORY;
-  if (st == GIE_OK)
-    st = run_use_spec(x, types);
+  gie_status st = types ? use_types(x, types) : GIE_E_MEMORY;
   gie_free(x->ctx, types);
   return st;
 }
 
 static gie_status collect(struct gie_exec *x, struct run_spec *s)
 {
-  GIE_TRY(run_device_sync(&x->device));
+  GIE_TRY(run_device_sync(x->device));
   for (uint32_t i = 0; i < x->n_outputs; i++) {
     gie_id id = gie_graph_output(s->graph, i);
     const struct gie_value *v = gie_value_get(s->graph, id);
@@ -306,6 +364,8 @@ static gie_status collect(struct gie_exec *x, struct run_spec *s)
       st = run_static_value(x, s, id, true, &out->block, &out->t);
     if (st != GIE_OK)
       return gie_error_prefix(x->ctx, st, "output \"%s\"", v->name);
+    if (x->source && x->source->rows >= 0 && x->source->cut[i])
+      out->t.dim[0] = x->source->rows;
   }
   return GIE_OK;
 }

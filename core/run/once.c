@@ -21,13 +21,15 @@ gie_status run_once_open(struct gie_context *ctx, const char *kind, struct run_o
     return st;
   }
   out->device = &out->device_own;
+  out->threads = out->device->threads;
   out->binder = &out->binder_own;
   return GIE_OK;
 }
 
-void run_once_share(struct run_once *o, struct run_binder *binder)
+void run_once_share(struct run_once *o, struct run_binder *binder, uint32_t threads)
 {
   memset(o, 0, sizeof *o);
+  o->threads = threads;
   o->device = binder->device;
   o->binder = binder;
 }
@@ -194,7 +196,7 @@ static gie_status launch(struct run_once *o, struct single *s, struct gie_arena 
                            .out = s->out,
                            .workspace = b.workspace ? o->scratch.data : NULL,
                            .library = b.library,
-                           .threads = o->device->threads,
+                           .threads = o->threads,
                            .ctx = ctx};
     st = b.kernel->run(b.instance, &l);
     if (st == GIE_OK)

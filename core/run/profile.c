@@ -32,7 +32,7 @@ gie_status gie_exec_memory(const struct gie_exec *x, struct gie_memory_report *o
     inputs += x->inputs[i].block.bytes;
   struct gie_memory_report r = {
       .struct_size = out->struct_size,
-      .constants = run_weights_bytes(&x->weights) + (x->has_host ? run_weights_bytes(&x->host_weights) : 0),
+      .constants = run_weights_bytes(&x->engine->weights) + run_weights_bytes(&x->engine->host_weights),
       .activations = s->plan.activations,
       .workspace = s->plan.workspace,
       .inputs = inputs,

@@ -38,12 +38,13 @@ struct run_device {
   struct gie_device_info info;
   bool host; /* its memory is host memory */
   uint32_t threads;
+  pthread_mutex_t lock; /* guards libs */
   struct run_library *libs;
   size_t n_libs, cap_libs;
 };
 
 /* `kind` is "cpu" or "cuda:1"; NULL: "cpu". threads 0: as many as the process may use.
- * E_DEVICE lists the kinds there are. */
+ * E_DEVICE lists the kinds there are. An open device may be used by several threads. */
 gie_status run_device_open(struct gie_context *ctx, const char *kind, uint32_t threads,
                            struct run_device *out);
 void run_device_close(struct run_device *d);
@@ -130,8 +131,10 @@ struct run_weight {
   struct run_weight *next;
 };
 
+/* Several threads may ask for weights; what is in the table stays as it is until the end. */
 struct run_weights {
   struct run_device *device;
+  pthread_mutex_t lock;
   struct run_weight **slots; /* hashed by content and key */
   size_t n_slots, n;
 };
@@ -144,7 +147,30 @@ gie_status run_weights_plain(struct run_weights *w, const struct gie_value *v, c
 gie_status run_weights_packed(struct run_weights *w, const struct gie_kernel *k, const struct gie_problem *p,
                               const struct gie_variant *v, const struct gie_pack *d, struct run_weight **out);
 /* Bytes held, borrowed ones included. */
-uint64_t run_weights_bytes(const struct run_weights *w);
+uint64_t run_weights_bytes(struct run_weights *w);
+
+/* ---- Engines (engine.c) ---------------------------------------------------------------------- */
+
+struct run_engine {
+  struct gie_context *ctx;
+  char *kind; /* as asked for */
+  struct run_device device, host; /* host.ops NULL: the device is one itself */
+  struct run_weights weights, host_weights;
+  uint32_t refs; /* guarded by the pool's lock */
+  struct run_engines *pool;
+  struct run_engine *next;
+};
+/* Engines that are shared, by kind of device. Each lives as long as somebody has it. */
+struct run_engines {
+  pthread_mutex_t lock;
+  struct run_engine *first;
+};
+void run_engines_init(struct run_engines *pool);
+void run_engines_free(struct run_engines *pool); /* all were given back */
+/* `kind` as in run_device_open(). pool NULL: one that nobody else gets. */
+gie_status run_engine_get(struct run_engines *pool, struct gie_context *ctx, const char *kind,
+                          struct run_engine **out);
+void run_engine_put(struct run_engine *e); /* NULL is fine */
 
 /* ---- Kernel choice (bind.c, rules.c) ---------------------------------------------------------- */
 
@@ -184,12 +210,14 @@ struct run_binder {
   struct gie_variant *variants; /* RUN_MAX_VARIANTS */
   struct gie_buf refusals;      /* "kernel: why; …" of the node at hand */
   gie_status failed;            /* the worst reason: E_UNSUPPORTED or E_MEMORY */
+  uint32_t n_missed;            /* nodes that did not get the kernel and configuration that their notes name */
 };
 gie_status run_binder_init(struct run_binder *b, struct run_device *d, struct run_weights *w,
                            const char *backends);
 void run_binder_free(struct run_binder *b);
-/* Binds the first kernel that takes the node; arrays come from `mem`. When none does, out->kernel
- * stays NULL, b->refusals says why and b->failed is set; the call itself succeeds. */
+/* Binds the kernel and configuration that the node's notes name (`kernel`, a string; `config`, an int:
+ * gie_variant.config), else the first kernel that takes the node; arrays come from `mem`. When none does,
+ * out->kernel stays NULL, b->refusals says why and b->failed is set; the call itself succeeds. */
 gie_status run_bind_node(struct run_binder *b, struct gie_arena *mem, const struct gie_graph *g,
                          const struct gie_node *n, const struct run_value *values, struct run_binding *out);
 void run_binding_free(struct run_binding *b);
@@ -313,12 +341,13 @@ struct run_once {
   struct run_weights weights_own;
   struct run_binder binder_own, *binder;
   struct run_memory_block scratch;
+  uint32_t threads;
   const char *kernel; /* of the last node */
 };
 /* A host device of its own: kind NULL is "cpu". E_DEVICE when there is none. */
 gie_status run_once_open(struct gie_context *ctx, const char *kind, struct run_once *out);
 /* On a device and binder that somebody else owns. */
-void run_once_share(struct run_once *o, struct run_binder *binder);
+void run_once_share(struct run_once *o, struct run_binder *binder, uint32_t threads);
 void run_once_close(struct run_once *o);
 /* Evaluates node `node` of g. in[i] is operand i (as in node->in) as a plain host tensor; data NULL: the
  * constant of the graph, or an omitted operand. `in` NULL: all are. Dims are inferred from what
@@ -328,6 +357,20 @@ gie_status run_once_node(struct run_once *o, const struct gie_graph *g, gie_id n
                          const struct gie_tensor *in, struct gie_tensor *out);
 
 /* ---- The executor (exec.c, segment.c, tail.c) ------------------------------------------------- */
+
+/* Where an executor's specializations come from when they are not made from its own graph: a plan.
+ * The first member of a struct that choose() and free() know. */
+struct run_source {
+  /* Puts the types that the run will have into types[] (by position of the input; at first those of the
+   * tensors set) and gives the graph for them: inputs and outputs are those of the executor's graph by
+   * position and name, nodes and values may be others. */
+  gie_status (*choose)(struct run_source *s, struct gie_type *types, const struct gie_graph **graph);
+  void (*free)(struct run_source *s);
+  /* Set by choose(). rows >= 0: the batch at hand, filled up to the types' first dim; cut[i]: output i is to
+   * be cut to it. */
+  int64_t rows;
+  const bool *cut;
+};
 
 struct run_input {
   gie_id value;
@@ -343,10 +386,11 @@ struct run_output {
 struct gie_exec {
   struct gie_context *ctx;
   struct gie_graph *graph; /* as given, with symbols */
-  struct run_device device, host;
-  struct run_weights weights, host_weights;
+  struct run_source *source; /* NULL: specializations are made from `graph` */
+  struct run_engine *engine;
+  struct run_device *device, *host; /* of the engine; host NULL: the device is one itself */
   struct run_binder binder, host_binder;
-  bool has_host; /* `host` is open: the device is not one */
+  uint32_t threads;
   struct run_once once;
   uint32_t n_inputs, n_outputs;
   struct run_input *inputs;
@@ -360,8 +404,14 @@ struct gie_exec {
   bool profile, ran;
 };
 
-/* Makes the specialization for these input types the present one; the first time it is built. */
-gie_status run_use_spec(struct gie_exec *x, const struct gie_type *types);
+/* An executor. Takes ownership of graph and source (NULL: none), also on failure. `backends` as in
+ * gie_exec_options. */
+gie_status run_exec_new(struct gie_graph *graph, struct run_source *source, struct run_engine *engine,
+                        const struct gie_exec_options *o, const char *backends, struct gie_exec **out);
+/* Makes the specialization of g for these input types the present one; the first time it is built. */
+gie_status run_use_spec(struct gie_exec *x, const struct gie_graph *g, const struct gie_type *types);
+/* Fills up inputs with their last row to the first dim that types[] say. */
+gie_status run_pad_inputs(struct gie_exec *x, const struct gie_type *types);
 /* Address of a placed value in the present run. */
 void *run_address(const struct gie_exec *x, const struct run_spec *s, gie_id value);
 /* Sets the addresses of all steps, when any changed since the last time. */

@@ -5,10 +5,11 @@
 /* What a value without bytes points to: kernels may form the address, never read it. */
 static char nothing[RUN_WORKSPACE_ALIGN] __attribute__((aligned(RUN_WORKSPACE_ALIGN)));
 
-static struct run_input *input_of(const struct gie_exec *x, gie_id value)
+/* The specialization's graph may be another one than the executor's: inputs are known by position. */
+static struct run_input *input_of(const struct gie_exec *x, const struct run_spec *s, gie_id value)
 {
   for (uint32_t i = 0; i < x->n_inputs; i++)
-    if (x->inputs[i].value == value)
+    if (gie_graph_input(s->graph, i) == value)
       return &x->inputs[i];
   return NULL;
 }
@@ -26,8 +27,8 @@ void *run_address(const struct gie_exec *x, const struct run_spec *s, gie_id val
     base = b->bytes ? (char *)block->data + b->offset : NULL;
   } else if (root->weight) {
     base = root->weight->data;
-  } else if (input_of(x, v->root)) {
-    base = input_of(x, v->root)->block.data;
+  } else if (input_of(x, s, v->root)) {
+    base = input_of(x, s, v->root)->block.data;
   }
   return base ? base + v->offset : nothing;
 }
@@ -35,9 +36,9 @@ void *run_address(const struct gie_exec *x, const struct run_spec *s, gie_id val
 gie_status run_link(struct gie_exec *x, struct run_spec *s)
 {
   bool moved = false;
-  gie_status st = run_block_reserve(&x->device, &x->arena, s->plan.arena, &moved);
+  gie_status st = run_block_reserve(x->device, &x->arena, s->plan.arena, &moved);
   if (st == GIE_OK)
-    st = run_block_reserve(&x->device, &x->out_arena, s->plan.outputs, &moved);
+    st = run_block_reserve(x->device, &x->out_arena, s->plan.outputs, &moved);
   if (moved)
     x->generation++;
   if (st != GIE_OK)
@@ -64,18 +65,20 @@ gie_status run_link(struct gie_exec *x, struct run_spec *s)
 /* ---- Values to and from the host --------------------------------------------------------------- */
 
 /* Brings an input to the device in the layout that the graph stores it in. */
-static gie_status stage(struct gie_exec *x, struct run_spec *s, struct run_input *in)
+static gie_status stage(struct gie_exec *x, struct run_spec *s, uint32_t i)
 {
   static const struct gie_layout plain;
-  const struct run_value *v = &s->values[in->value];
+  const struct run_input *in = &x->inputs[i];
+  gie_id value = gie_graph_input(s->graph, i);
+  const struct run_value *v = &s->values[value];
   struct gie_desc from;
-  void *dst = run_address(x, s, in->value);
+  void *dst = run_address(x, s, value);
   if (!v->placed || v->buffer == RUN_NONE || v->bytes == 0)
     return GIE_OK;
   if (run_desc_is_plain(&v->desc))
-    return run_device_upload(&x->device, dst, in->t.data, v->bytes);
-  GIE_TRY(gie_desc_make(x->ctx, &gie_value_get(s->graph, in->value)->type, &plain, &from, NULL));
-  if (x->device.host) {
+    return run_device_upload(x->device, dst, in->t.data, v->bytes);
+  GIE_TRY(gie_desc_make(x->ctx, &gie_value_get(s->graph, value)->type, &plain, &from, NULL));
+  if (x->device->host) {
     run_reorder(&from, in->t.data, &v->desc, dst);
     return GIE_OK;
   }
@@ -83,7 +86,7 @@ static gie_status stage(struct gie_exec *x, struct run_spec *s, struct run_input
   if (!copy)
     return GIE_E_MEMORY;
   run_reorder(&from, in->t.data, &v->desc, copy);
-  gie_status st = run_device_upload(&x->device, dst, copy, v->bytes);
+  gie_status st = run_device_upload(x->device, dst, copy, v->bytes);
   gie_free(x->ctx, copy);
   return st;
 }
@@ -98,16 +101,16 @@ static gie_status fetch(struct gie_exec *x, const struct run_spec *s, gie_id val
   if (bytes == 0)
     return GIE_OK;
   if (run_desc_is_plain(&v->desc))
-    return run_device_download(&x->device, dst, run_address(x, s, value), bytes);
+    return run_device_download(x->device, dst, run_address(x, s, value), bytes);
   GIE_TRY(gie_desc_make(x->ctx, &gie_value_get(s->graph, value)->type, &plain, &to, NULL));
-  if (x->device.host) {
+  if (x->device->host) {
     run_reorder(&v->desc, run_address(x, s, value), &to, dst);
     return GIE_OK;
   }
   char *whole = gie_alloc_raw(x->ctx, root->bytes, 1);
   if (!whole)
     return GIE_E_MEMORY;
-  gie_status st = run_device_download(&x->device, whole, run_address(x, s, v->root), root->bytes);
+  gie_status st = run_device_download(x->device, whole, run_address(x, s, v->root), root->bytes);
   if (st == GIE_OK)
     run_reorder(&v->desc, whole + v->offset, &to, dst);
   gie_free(x->ctx, whole);
@@ -121,11 +124,11 @@ static void *plain_address(const struct gie_exec *x, const struct run_spec *s, c
 {
   const struct run_value *at = &s->values[v->id];
   if (v->kind == GIE_VALUE_INPUT)
-    return mine ? NULL : input_of(x, v->id)->t.data;
+    return mine ? NULL : input_of(x, s, v->id)->t.data;
   if (v->kind == GIE_VALUE_CONST)
     return mine ? NULL : (void *)(uintptr_t)gie_value_bytes(s->graph, v->id, NULL);
   bool stays = s->values[at->root].buffer != RUN_NONE;
-  return x->device.host && run_desc_is_plain(&at->desc) && (stays || !mine) ? run_address(x, s, v->id) : NULL;
+  return x->device->host && run_desc_is_plain(&at->desc) && (stays || !mine) ? run_address(x, s, v->id) : NULL;
 }
 
 gie_status run_static_value(struct gie_exec *x, const struct run_spec *s, gie_id value, bool mine,
@@ -161,12 +164,12 @@ static gie_status launch(struct gie_exec *x, const struct run_spec *s, struct ru
                          .out = step->out,
                          .workspace = step->scratch,
                          .library = step->bound.library,
-                         .threads = x->device.threads,
+                         .threads = x->threads,
                          .ctx = x->ctx};
   gie_status st = step->bound.kernel->run(step->bound.instance, &l);
   /* on its own the time of a launch says nothing on a device that runs behind */
-  if (st == GIE_OK && x->profile && !x->device.host)
-    st = run_device_sync(&x->device);
+  if (st == GIE_OK && x->profile && !x->device->host)
+    st = run_device_sync(x->device);
   if (st == GIE_OK)
     return GIE_OK;
   const struct gie_node *n = gie_node_get(s->graph, step->node);
@@ -176,7 +179,7 @@ static gie_status launch(struct gie_exec *x, const struct run_spec *s, struct ru
 gie_status run_static(struct gie_exec *x, struct run_spec *s)
 {
   for (uint32_t i = 0; i < x->n_inputs; i++)
-    GIE_TRY(stage(x, s, &x->inputs[i]));
+    GIE_TRY(stage(x, s, i));
   for (uint32_t i = 0; i < s->n_static; i++) {
     struct run_step *step = &s->steps[i];
     double start = x->profile && !step->free ? run_now() : 0;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Constants as kernels want them: on the device, in a layout, packed. Each form of each content is
- * made once and shared by all nodes and specializations of an executor. */
+ * made once and shared by all nodes, specializations and executors of an engine. */
 #include "core/run/run.h"
 
 void run_weights_init(struct run_weights *w, struct run_device *d)
 {
   memset(w, 0, sizeof *w);
   w->device = d;
+  pthread_mutex_init(&w->lock, NULL);
 }
 
 static void weight_free(struct run_weights *w, struct run_weight *e)
@@ -21,13 +22,15 @@ static void weight_free(struct run_weights *w, struct run_weight *e)
 
 void run_weights_free(struct run_weights *w)
 {
+  if (!w->device)
+    return;
   for (size_t i = 0; i < w->n_slots; i++)
     for (struct run_weight *e = w->slots[i], *next; e; e = next) {
       next = e->next;
       weight_free(w, e);
     }
-  if (w->device)
-    gie_free(w->device->ctx, w->slots);
+  gie_free(w->device->ctx, w->slots);
+  pthread_mutex_destroy(&w->lock);
   memset(w, 0, sizeof *w);
 }
 
@@ -161,8 +164,8 @@ static gie_status fill_plain(struct run_weights *w, const struct gie_value *v, c
   return st;
 }
 
-gie_status run_weights_plain(struct run_weights *w, const struct gie_value *v, const struct gie_desc *desc,
-                             uint32_t align, struct run_weight **out)
+static gie_status get_plain(struct run_weights *w, const struct gie_value *v, const struct gie_desc *desc,
+                            uint32_t align, struct run_weight **out)
 {
   char key[256];
   struct gie_desc d;
@@ -190,6 +193,15 @@ gie_status run_weights_plain(struct run_weights *w, const struct gie_value *v, c
   return GIE_OK;
 }
 
+gie_status run_weights_plain(struct run_weights *w, const struct gie_value *v, const struct gie_desc *desc,
+                             uint32_t align, struct run_weight **out)
+{
+  pthread_mutex_lock(&w->lock);
+  gie_status st = get_plain(w, v, desc, align, out);
+  pthread_mutex_unlock(&w->lock);
+  return st;
+}
+
 /* ---- Packed ------------------------------------------------------------------------------------ */
 
 static gie_status fill_packed(struct run_weights *w, const struct gie_kernel *k, const struct gie_problem *p,
@@ -209,8 +221,8 @@ static gie_status fill_packed(struct run_weights *w, const struct gie_kernel *k,
   return st;
 }
 
-gie_status run_weights_packed(struct run_weights *w, const struct gie_kernel *k, const struct gie_problem *p,
-                              const struct gie_variant *v, const struct gie_pack *d, struct run_weight **out)
+static gie_status get_packed(struct run_weights *w, const struct gie_kernel *k, const struct gie_problem *p,
+                             const struct gie_variant *v, const struct gie_pack *d, struct run_weight **out)
 {
   struct gie_context *ctx = w->device->ctx;
   char key[sizeof d->key + 8];
@@ -234,11 +246,24 @@ gie_status run_weights_packed(struct run_weights *w, const struct gie_kernel *k,
   return GIE_OK;
 }
 
-uint64_t run_weights_bytes(const struct run_weights *w)
+gie_status run_weights_packed(struct run_weights *w, const struct gie_kernel *k, const struct gie_problem *p,
+                              const struct gie_variant *v, const struct gie_pack *d, struct run_weight **out)
+{
+  pthread_mutex_lock(&w->lock);
+  gie_status st = get_packed(w, k, p, v, d, out);
+  pthread_mutex_unlock(&w->lock);
+  return st;
+}
+
+uint64_t run_weights_bytes(struct run_weights *w)
 {
   uint64_t sum = 0;
+  if (!w->device)
+    return 0;
+  pthread_mutex_lock(&w->lock);
   for (size_t i = 0; i < w->n_slots; i++)
     for (const struct run_weight *e = w->slots[i]; e; e = e->next)
       sum += e->bytes;
+  pthread_mutex_unlock(&w->lock);
   return sum;
 }
