@@ -114,65 +114,6 @@ static gie_status parse_seed(struct tool *t, const char *text, struct feeds *f)
   return GIE_OK;
 }
 
-/* ---- --shapes=name:1x3x224x224,… */
-
-static struct feed *find_feed(const struct feeds *f, const char *name, size_t n)
-{
-  for (uint32_t i = 0; i < f->n; i++)
-    if (strlen(f->v[i].name) == n && memcmp(f->v[i].name, name, n) == 0)
-      return &f->v[i];
-  return NULL;
-}
-
-/* "1x3x224x224" into dims; nothing for a scalar. */
-static bool parse_dims(const char *s, const char *end, struct gie_shape *out)
-{
-  out->rank = 0;
-  while (s < end) {
-    int64_t d;
-    if (out->rank == GIE_MAX_RANK || !gie_parse_int(s, end, &d, &s) || d < 0)
-      return false;
-    out->dim[out->rank++] = gie_dim_num(d);
-    if (s < end && (*s++ != 'x' || s == end))
-      return false;
-  }
-  return true;
-}
-
-static gie_status set_shape(struct tool *t, const struct feeds *f, struct feed *feed,
-                            const struct gie_shape *shape)
-{
-  const struct gie_shape *is = &feed->type.shape;
-  bool fits = is->rank < 0 || is->rank == shape->rank;
-  for (int i = 0; fits && i < is->rank; i++)
-    fits = !gie_dim_is_num(is->dim[i]) || is->dim[i].b == shape->dim[i].b;
-  if (!fits)
-    return gie_fail(t->ctx, GIE_E_SHAPE, "--shapes: input \"%s\" is %s in the network", feed->name,
-                    tool_type(t, f->g, &feed->type));
-  feed->type.shape = *shape;
-  return GIE_OK;
-}
-
-static gie_status parse_shapes(struct tool *t, const char *text, struct feeds *f)
-{
-  for (const char *s = text; s && *s;) {
-    const char *end = s + strcspn(s, ","), *colon = end;
-    struct gie_shape shape;
-    while (colon > s && *colon != ':') /* the last one: names may have colons */
-      colon--;
-    if (colon == s || !parse_dims(colon + 1, end, &shape))
-      return gie_fail(t->ctx, GIE_E_USAGE, "--shapes=%s: give NAME:1x3x224x224, several separated by commas",
-                      text);
-    struct feed *feed = find_feed(f, s, (size_t)(colon - s));
-    if (!feed)
-      return gie_fail(t->ctx, GIE_E_USAGE, "--shapes: there is no input \"%.*s\"; the network has: %s",
-                      (int)(colon - s), s, feed_list(t, f->g, f->n, gie_graph_input));
-    GIE_TRY(set_shape(t, f, feed, &shape));
-    s = end + (*end == ',');
-  }
-  return GIE_OK;
-}
-
 /* ---- Putting it together */
 
 static gie_status add_file(struct tool *t, struct tool_list *files, const char *file)
@@ -205,6 +146,19 @@ static gie_status assign_files(struct tool *t, const struct tool_list *inputs, s
   return GIE_OK;
 }
 
+static gie_status take_shapes(struct tool *t, const char *text, struct feeds *f)
+{
+  struct gie_type *types = gie_arena_alloc(&t->arena, f->n, sizeof *types);
+  if (!types)
+    return gie_fail(t->ctx, GIE_E_MEMORY, "out of memory");
+  gie_status st = gie_graph_parse_shapes(f->g, text, types);
+  if (st != GIE_OK)
+    return gie_error_prefix(t->ctx, st, "--shapes");
+  for (uint32_t i = 0; i < f->n; i++)
+    f->v[i].type = types[i];
+  return GIE_OK;
+}
+
 static gie_status check_complete(struct tool *t, const struct feeds *f)
 {
   const char *missing = NULL;
@@ -232,7 +186,7 @@ gie_status feeds_make(struct tool *t, const struct gie_graph *g, const struct fe
   }
   GIE_TRY(parse_image_rule(t, o, &f.rule));
   GIE_TRY(parse_seed(t, o->random, &f));
-  GIE_TRY(parse_shapes(t, o->shapes, &f));
+  GIE_TRY(take_shapes(t, o->shapes, &f));
   GIE_TRY(assign_files(t, &o->inputs, &f));
   GIE_TRY(check_complete(t, &f));
   *out = f;

@@ -193,6 +193,7 @@ struct gie_kernel {
   void (*destroy)(void *instance);
   /* Neither allocates nor synchronizes. */
   gie_status (*run)(void *instance, const struct gie_launch *l);
+  const char *version; /* of the library behind the kernel, which timings depend on; NULL: the module's */
 };
 
 #ifdef __cplusplus

@@ -1,0 +1,522 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The alternatives of every node.
+ *
+ * Asking: each kernel is asked about the node with its epilogue cut to n, n-1, … 0 steps; what it offers
+ * are *raw* variants whose ports name a layout or take any. Expanding: a port that takes any layout becomes
+ * one alternative for each layout that the value could have, which are those that some neighbour names.
+ * Only then are there candidates to time. */
+#include "core/tune/select.h"
+#include <math.h>
+
+#define MAX_RAWS 256 /* of one node: enough for every engine of a vendor library */
+#define ROUNDS 4     /* of spreading layouts through nodes that take any */
+
+/* ---- Start and end ------------------------------------------------------------------------------ */
+
+gie_status selection_init(struct selection *s, struct tuner *t, const struct gie_graph *g)
+{
+  uint32_t n = gie_graph_n_nodes(g), m = gie_graph_n_values(g);
+  memset(s, 0, sizeof *s);
+  s->t = t;
+  s->g = g;
+  gie_arena_init(&s->mem, t->ctx);
+  s->is_live = gie_arena_alloc(&s->mem, n, sizeof *s->is_live);
+  s->is_tail = gie_arena_alloc(&s->mem, n, sizeof *s->is_tail);
+  s->nodes = gie_arena_alloc(&s->mem, n, sizeof *s->nodes);
+  s->layouts = gie_arena_alloc(&s->mem, m, sizeof *s->layouts);
+  s->has_view = gie_arena_alloc(&s->mem, m, sizeof *s->has_view);
+  gie_status st = s->is_live && s->is_tail && s->nodes && s->layouts && s->has_view
+                      ? run_classify(g, s->is_live, s->is_tail)
+                      : GIE_E_MEMORY;
+  if (st != GIE_OK)
+    selection_free(s);
+  return st;
+}
+
+void selection_free(struct selection *s)
+{
+  if (!s->t)
+    return;
+  for (uint32_t i = 0; s->nodes && i < gie_graph_n_nodes(s->g); i++) {
+    gie_free(s->t->ctx, s->nodes[i].raws);
+    gie_free(s->t->ctx, s->nodes[i].alts);
+  }
+  gie_arena_free(&s->mem);
+  memset(s, 0, sizeof *s);
+}
+
+static bool is_static_node(const struct gie_graph *g, const struct gie_node *n)
+{
+  for (uint32_t i = 0; i < n->n_in + n->n_out; i++) {
+    const struct gie_value *v = gie_value_get(g, i < n->n_in ? n->in[i] : n->out[i - n->n_in]);
+    if (v && !run_type_is_static(&v->type))
+      return false;
+  }
+  return n->n_captures == 0;
+}
+
+/* ---- Asking ------------------------------------------------------------------------------------- */
+
+struct ask {
+  struct selection *s;
+  struct tune_node *node;
+  const struct gie_node *n; /* of the selection's graph */
+  struct gie_buf refusals;
+};
+
+/* A port as the problem has it: dtype always named, layout `any` kept in *any. */
+static struct tune_port port_of(const struct gie_port *port, const struct gie_desc *plain, bool *any)
+{
+  struct tune_port p = {.pitch = port->pitch, .align = port->align};
+  p.form.dtype = port->dtype != GIE_DTYPE_NONE ? port->dtype : plain->dtype;
+  *any = port->layout.any;
+  if (!*any)
+    p.form.layout = port->layout;
+  return p;
+}
+
+static bool ports_are_possible(const struct run_problem *p, const struct gie_variant *v, const char **why)
+{
+  const struct gie_node *n = p->pub.node;
+  *why = "describes more operands than can be";
+  if (v->n_in > GIE_MAX_IO || v->n_out > GIE_MAX_IO)
+    return false;
+  for (uint32_t i = 0; i < n->n_in + n->n_out; i++) {
+    bool in = i < n->n_in;
+    uint32_t k = in ? i : i - n->n_in;
+    const struct gie_port *port = in ? (k < v->n_in ? &v->in[k] : &v->any_in)
+                                     : (k < v->n_out ? &v->out[k] : &v->any_out);
+    const struct gie_layout *l = &port->layout;
+    *why = "names a layout of another rank";
+    if (!l->any && l->rank && p->plain[i].dtype != GIE_DTYPE_NONE && l->rank != p->plain[i].rank)
+      return false;
+    *why = "wants another element type than the graph has";
+    if (port->dtype != GIE_DTYPE_NONE && p->plain[i].dtype != GIE_DTYPE_NONE && port->dtype != p->plain[i].dtype &&
+        !(gie_dtype_class(port->dtype) == 'f' && gie_dtype_class(p->plain[i].dtype) == 'f'))
+      return false;
+  }
+  return true;
+}
+
+/* Whether a variant computes in other element types than the graph says. Only a caller who accepts reduced
+ * precision gets those. */
+static bool is_narrower(const struct run_problem *p, const struct gie_variant *v)
+{
+  for (uint32_t i = 0; i < p->pub.n_in; i++) {
+    const struct gie_port *port = i < v->n_in ? &v->in[i] : &v->any_in;
+    if (port->dtype != GIE_DTYPE_NONE && p->plain[i].dtype != GIE_DTYPE_NONE && port->dtype != p->plain[i].dtype)
+      return true;
+  }
+  return false;
+}
+
+static gie_status add_raw(struct ask *a, const struct gie_kernel *k, const struct gie_variant *v, double estimate)
+{
+  struct selection *s = a->s;
+  const struct run_problem *p = &s->t->binder.problem;
+  uint32_t n_in = p->pub.n_in, n_out = p->pub.n_out;
+  struct tune_port *ports = gie_arena_alloc(&s->mem, (size_t)n_in + n_out, sizeof *ports);
+  bool *any = gie_arena_alloc(&s->mem, (size_t)n_in + n_out, sizeof *any);
+  char *label = gie_arena_strdup(&s->mem, v->label);
+  if (!ports || !any || !label)
+    return GIE_E_MEMORY;
+  for (uint32_t i = 0; i < n_in; i++)
+    ports[i] = port_of(i < v->n_in ? &v->in[i] : &v->any_in, &p->plain[i], &any[i]);
+  for (uint32_t i = 0; i < n_out; i++)
+    ports[n_in + i] = port_of(i < v->n_out ? &v->out[i] : &v->any_out, &p->plain[n_in + i], &any[n_in + i]);
+  GIE_TRY(gie_grow(s->t->ctx, &a->node->raws, &a->node->cap_raws, a->node->n_raws + 1, sizeof *a->node->raws));
+  a->node->raws[a->node->n_raws++] = (struct tune_raw){.kernel = k,
+                                                       .n_steps = v->n_steps,
+                                                       .n_in = n_in,
+                                                       .config = v->config,
+                                                       .label = label,
+                                                       .estimate = estimate,
+                                                       .in = ports,
+                                                       .out = ports + n_in,
+                                                       .any = any};
+  return GIE_OK;
+}
+
+static void refuse(struct ask *a, const struct gie_kernel *k, uint32_t n_steps, const char *why)
+{
+  gie_buf_printf(&a->refusals, "%s%s: ", a->refusals.len ? "; " : "", k->name);
+  if (n_steps < a->n->n_steps)
+    gie_buf_printf(&a->refusals, "(with %u of %u steps) ", (unsigned)n_steps, (unsigned)a->n->n_steps);
+  gie_buf_escape(&a->refusals, why, strlen(why));
+}
+
+/* Asks one kernel about the problem at hand. */
+static gie_status ask_kernel(struct ask *a, const struct gie_kernel *k)
+{
+  struct tuner *t = a->s->t;
+  struct run_problem *p = &t->binder.problem;
+  uint32_t n_steps = p->pub.node->n_steps;
+  char why[256] = "";
+  if (run_device_library(&t->device, k->library, &p->pub.library) != GIE_OK) {
+    refuse(a, k, n_steps, gie_error_text(t->ctx));
+    return GIE_OK;
+  }
+  if (!k->supports(k, &p->pub, why, sizeof why)) {
+    why[sizeof why - 1] = 0;
+    refuse(a, k, n_steps, *why ? why : "refuses without a reason");
+    return GIE_OK;
+  }
+  struct gie_variant *v = t->binder.variants;
+  uint32_t n = run_kernel_variants(k, &p->pub, v, RUN_MAX_VARIANTS);
+  for (uint32_t i = 0; i < n && a->node->n_raws < MAX_RAWS; i++) {
+    const char *bad = NULL;
+    if (v[i].n_steps != n_steps)
+      continue; /* offered again when the node is asked about with that cut */
+    if (!ports_are_possible(p, &v[i], &bad))
+      refuse(a, k, n_steps, bad);
+    else if (is_narrower(p, &v[i]) && !GIE_OPTION(t->o, reduced_precision))
+      refuse(a, k, n_steps, "computes in a narrower element type");
+    else
+      GIE_TRY(add_raw(a, k, &v[i], tune_estimate(k, &p->pub, &v[i], &t->peaks)));
+  }
+  return GIE_OK;
+}
+
+static gie_status ask_cut(struct ask *a, uint32_t n_steps)
+{
+  struct tuner *t = a->s->t;
+  struct tune_problem cut;
+  char buf[128];
+  const char *forced = run_rules_forced(&t->binder.rules, a->n, buf, sizeof buf);
+  GIE_TRY(tune_problem_make(a->s->g, a->n, n_steps, NULL, NULL, &cut));
+  gie_status st = run_problem_fill(&t->binder.problem, &t->device, cut.g,
+                                   gie_node_get(cut.g, gie_graph_first(cut.g)), NULL);
+  for (size_t i = 0; st == GIE_OK && i < t->binder.rules.n; i++) {
+    const struct gie_kernel *k = t->binder.rules.order[i];
+    if (run_kernel_has_op(k, a->n->op->name) && (!forced || strcmp(forced, k->name) == 0))
+      st = ask_kernel(a, k);
+  }
+  tune_problem_free(&cut, t->ctx);
+  return st;
+}
+
+static gie_status ask_node(struct selection *s, gie_id id)
+{
+  struct ask a = {.s = s, .node = &s->nodes[id], .n = gie_node_get(s->g, id)};
+  gie_status st = GIE_OK;
+  gie_buf_init(&a.refusals, s->t->ctx);
+  a.node->open = true;
+  for (uint32_t k = a.n->n_steps + 1; st == GIE_OK && k-- > 0;)
+    st = ask_cut(&a, k);
+  if (st == GIE_OK)
+    st = a.refusals.status;
+  a.node->refusals = st == GIE_OK && a.refusals.len ? gie_arena_strdup(&s->mem, a.refusals.data) : "";
+  gie_buf_free(&a.refusals);
+  return st == GIE_OK && !a.node->refusals ? GIE_E_MEMORY : st;
+}
+
+gie_status select_ask(struct selection *s)
+{
+  GIE_FOR_NODES(s->g, id) {
+    const struct gie_node *n = gie_node_get(s->g, id);
+    if (!s->is_live[id] || s->is_tail[id] || !is_static_node(s->g, n))
+      continue;
+    GIE_TRY(ask_node(s, id));
+    s->t->report.nodes++;
+  }
+  return GIE_OK;
+}
+
+/* ---- Layouts that values could have --------------------------------------------------------------- */
+
+static int rank_of(const struct selection *s, gie_id v) { return gie_value_get(s->g, v)->type.shape.rank; }
+
+static bool is_const(const struct selection *s, gie_id v)
+{
+  return v == GIE_NONE || gie_value_get(s->g, v)->kind == GIE_VALUE_CONST;
+}
+
+/* Adds a layout to those of a value; true if it is new and there was room. */
+static bool add_layout(struct selection *s, gie_id value, const struct gie_layout *l)
+{
+  struct tune_layouts *set = &s->layouts[value];
+  int rank = rank_of(s, value);
+  if (is_const(s, value) || (l->rank && l->rank != rank))
+    return false;
+  for (uint32_t i = 0; i < set->n; i++)
+    if (gie_layout_equal(&set->v[i], l, rank))
+      return false;
+  if (set->n == TUNE_MAX_LAYOUTS)
+    return false;
+  set->v[set->n++] = *l;
+  return true;
+}
+
+static void add_named(struct selection *s, const struct gie_node *n, const struct tune_raw *r)
+{
+  for (uint32_t i = 0; i < r->n_in; i++)
+    if (n->in[i] != GIE_NONE && !r->any[i])
+      add_layout(s, n->in[i], &r->in[i].form.layout);
+  for (uint32_t i = 0; i < n->n_out; i++)
+    if (!r->any[r->n_in + i])
+      add_layout(s, n->out[i], &r->out[i].form.layout);
+}
+
+/* The value whose layout the others of a variant that takes any follow: the first operand that is no constant. */
+static gie_id leader(const struct selection *s, const struct gie_node *n, const struct tune_raw *r)
+{
+  for (uint32_t i = 0; i < r->n_in; i++)
+    if (r->any[i] && !is_const(s, n->in[i]) && rank_of(s, n->in[i]) == rank_of(s, n->out[0]))
+      return n->in[i];
+  return n->n_out && r->any[r->n_in] ? n->out[0] : GIE_NONE;
+}
+
+static bool spread(struct selection *s, gie_id from, gie_id to)
+{
+  bool changed = false;
+  if (rank_of(s, from) == rank_of(s, to))
+    for (uint32_t i = 0; i < s->layouts[from].n; i++)
+      changed |= add_layout(s, to, &s->layouts[from].v[i]);
+  return changed;
+}
+
+static bool spread_node(struct selection *s, const struct gie_node *n, const struct tune_raw *r)
+{
+  gie_id lead = leader(s, n, r);
+  bool changed = false;
+  if (lead == GIE_NONE)
+    return false;
+  for (uint32_t i = 0; i < r->n_in + n->n_out; i++) {
+    gie_id v = i < r->n_in ? n->in[i] : n->out[i - r->n_in];
+    if (!r->any[i] || v == lead || is_const(s, v))
+      continue;
+    changed |= spread(s, lead, v);
+    changed |= spread(s, v, lead);
+  }
+  return changed;
+}
+
+static void find_layouts(struct selection *s)
+{
+  static const struct gie_layout plain;
+  for (gie_id v = 0; v < gie_graph_n_values(s->g); v++)
+    if (gie_value_get(s->g, v)->kind != GIE_VALUE_DEAD)
+      add_layout(s, v, &plain);
+  GIE_FOR_NODES(s->g, id)
+    for (size_t i = 0; i < s->nodes[id].n_raws; i++)
+      add_named(s, gie_node_get(s->g, id), &s->nodes[id].raws[i]);
+  bool changed = true;
+  for (int round = 0; changed && round < ROUNDS; round++) {
+    changed = false;
+    GIE_FOR_NODES(s->g, id)
+      for (size_t i = 0; i < s->nodes[id].n_raws; i++)
+        changed |= spread_node(s, gie_node_get(s->g, id), &s->nodes[id].raws[i]);
+  }
+}
+
+/* ---- Expanding ------------------------------------------------------------------------------------ */
+
+static gie_status add_alt(struct selection *s, struct tune_node *node, const struct tune_alt *alt)
+{
+  GIE_TRY(gie_grow(s->t->ctx, &node->alts, &node->cap_alts, node->n_alts + 1, sizeof *node->alts));
+  node->alts[node->n_alts++] = *alt;
+  return GIE_OK;
+}
+
+/* Ports of all of n's values: those of the variant with `layout` where it takes any, and for operands of
+ * steps that it leaves over the form of the result. */
+static struct tune_port *make_ports(struct selection *s, const struct gie_node *n, const struct tune_raw *r,
+                                    const struct gie_layout *layout)
+{
+  static const struct gie_layout plain;
+  struct tune_port *p = gie_arena_alloc(&s->mem, (size_t)n->n_in + n->n_out, sizeof *p);
+  int rank = rank_of(s, n->out[0]);
+  if (!p)
+    return NULL;
+  for (uint32_t i = 0; i < n->n_out; i++) {
+    p[n->n_in + i] = r->out[i];
+    if (r->any[r->n_in + i])
+      p[n->n_in + i].form.layout = rank_of(s, n->out[i]) == rank ? *layout : plain;
+  }
+  for (uint32_t i = 0; i < r->n_in; i++) {
+    p[i] = r->in[i];
+    if (r->any[i])
+      p[i].form.layout = !is_const(s, n->in[i]) && rank_of(s, n->in[i]) == rank ? *layout : plain;
+  }
+  for (uint32_t i = r->n_in; i < n->n_in; i++) {
+    p[i].form.dtype = gie_value_get(s->g, n->in[i])->type.dtype;
+    p[i].form.layout = !is_const(s, n->in[i]) && rank_of(s, n->in[i]) == rank ? p[n->n_in].form.layout : plain;
+    p[i].pitch = true;
+  }
+  return p;
+}
+
+static void take_forms(const struct tune_port *ports, uint32_t n, struct tune_form *forms)
+{
+  for (uint32_t i = 0; i < n; i++)
+    forms[i] = ports[i].form;
+}
+
+/* Sets for the steps from `first` on; *out stays NULL when some step has no candidate. */
+static gie_status left_over(struct selection *s, const struct gie_node *n, uint32_t first,
+                            const struct tune_port *ports, uint32_t **out)
+{
+  uint32_t *sets = gie_arena_alloc(&s->mem, n->n_steps - first, sizeof *sets);
+  *out = NULL;
+  if (!sets)
+    return GIE_E_MEMORY;
+  for (uint32_t i = first; i < n->n_steps; i++) {
+    int32_t operand = n->steps[i].operand;
+    if (tuner_step(s->t, s->g, n, i, &ports[n->n_in].form, operand >= 0 ? &ports[operand].form : NULL,
+                   &sets[i - first]) != GIE_OK)
+      return GIE_OK;
+    if (s->t->sets[sets[i - first]].n == 0)
+      return GIE_OK;
+  }
+  *out = sets;
+  return GIE_OK;
+}
+
+static gie_status expand_one(struct selection *s, struct tune_node *node, const struct gie_node *n,
+                             const struct tune_raw *r, const struct gie_layout *layout)
+{
+  struct tune_problem problem;
+  struct tune_alt alt = {.kind = ALT_KERNEL, .n_steps = r->n_steps, .n_rest = n->n_steps - r->n_steps};
+  struct tune_port *ports = make_ports(s, n, r, layout);
+  struct tune_form *forms = gie_arena_alloc(&s->mem, (size_t)n->n_in + n->n_out, sizeof *forms);
+  if (!ports || !forms)
+    return GIE_E_MEMORY;
+  if (alt.n_rest && n->n_out != 1)
+    return GIE_OK;
+  GIE_TRY(left_over(s, n, r->n_steps, ports, &alt.rest));
+  if (alt.n_rest && !alt.rest)
+    return GIE_OK;
+  take_forms(ports, n->n_in + n->n_out, forms);
+  GIE_TRY(tune_problem_make(s->g, n, r->n_steps, forms, forms + n->n_in, &problem));
+  GIE_TRY(tuner_cand(s->t, &problem, r->kernel, r->config, r->label, r->estimate, &alt.cand));
+  alt.in = ports;
+  alt.out = ports + n->n_in;
+  return add_alt(s, node, &alt);
+}
+
+static gie_status expand_raw(struct selection *s, struct tune_node *node, const struct gie_node *n,
+                             const struct tune_raw *r)
+{
+  static const struct gie_layout plain;
+  gie_id lead = leader(s, n, r);
+  uint32_t n_layouts = lead == GIE_NONE ? 1 : s->layouts[lead].n;
+  for (uint32_t i = 0; i < n_layouts; i++)
+    GIE_TRY(expand_one(s, node, n, r, lead == GIE_NONE ? &plain : &s->layouts[lead].v[i]));
+  return GIE_OK;
+}
+
+/* Ports of a node that does nothing: every value whose rank fits has that layout. */
+static struct tune_port *idle_ports(struct selection *s, const struct gie_node *n, const struct gie_layout *layout)
+{
+  struct tune_port *p = gie_arena_alloc(&s->mem, (size_t)n->n_in + n->n_out, sizeof *p);
+  int rank = rank_of(s, n->out[0]);
+  for (uint32_t i = 0; p && i < n->n_in + n->n_out; i++) {
+    gie_id v = i < n->n_in ? n->in[i] : n->out[i - n->n_in];
+    if (v == GIE_NONE)
+      continue;
+    p[i].form = tune_plain_form(gie_value_get(s->g, v));
+    if (layout && !is_const(s, v) && rank_of(s, v) == rank)
+      p[i].form.layout = *layout;
+    p[i].pitch = true;
+  }
+  return p;
+}
+
+static gie_status add_idle(struct selection *s, struct tune_node *node, const struct gie_node *n,
+                           enum tune_alt_kind kind, const struct gie_layout *layout)
+{
+  struct tune_alt alt = {.kind = kind, .cand = TUNE_NONE};
+  struct tune_port *p = idle_ports(s, n, layout);
+  if (!p)
+    return GIE_E_MEMORY;
+  if (kind == ALT_FREE) /* shares bytes only with what is dense */
+    p[0].pitch = p[n->n_in].pitch = false;
+  alt.in = p;
+  alt.out = p + n->n_in;
+  return add_alt(s, node, &alt);
+}
+
+/* Offsets that the layout can begin a range at. */
+static bool layout_allows(const struct gie_layout *l, const struct gie_view *v, int64_t whole)
+{
+  if (l->block <= 1 || l->block_axis != v->axis)
+    return true;
+  return v->offset % l->block == 0 && (v->extent % l->block == 0 || v->offset + v->extent == whole);
+}
+
+/* The values that a node leaves in place when its views are kept: a concat's operands are ranges of its
+ * result, a split's and slice's results ranges of their operand. GIE_NONE when that is not how they are. */
+static gie_id view_group(const struct selection *s, const struct gie_node *n)
+{
+  bool concat = strcmp(n->op->name, "concat") == 0;
+  gie_id base = concat ? n->out[0] : n->in[0];
+  const gie_id *parts = concat ? n->in : n->out;
+  uint32_t n_parts = concat ? n->n_operands : n->n_out;
+  if (n->n_steps || (!concat && strcmp(n->op->name, "split") != 0 && strcmp(n->op->name, "slice") != 0))
+    return GIE_NONE;
+  if (is_const(s, base) || gie_value_get(s->g, base)->view.base != GIE_NONE)
+    return GIE_NONE;
+  for (uint32_t i = 0; i < n_parts; i++)
+    if (parts[i] == GIE_NONE || gie_value_get(s->g, parts[i])->view.base != base)
+      return GIE_NONE;
+  return base;
+}
+
+static gie_status add_views(struct selection *s, struct tune_node *node, const struct gie_node *n)
+{
+  bool concat = strcmp(n->op->name, "concat") == 0;
+  gie_id base = view_group(s, n);
+  const gie_id *parts = concat ? n->in : n->out;
+  uint32_t n_parts = concat ? n->n_operands : n->n_out;
+  if (base == GIE_NONE)
+    return GIE_OK;
+  node->view_of = base;
+  for (uint32_t i = 0; i < s->layouts[base].n; i++) {
+    const struct gie_layout *l = &s->layouts[base].v[i];
+    bool fits = true;
+    for (uint32_t k = 0; k < n_parts; k++) {
+      const struct gie_view *v = &gie_value_get(s->g, parts[k])->view;
+      fits &= layout_allows(l, v, gie_value_get(s->g, base)->type.shape.dim[v->axis].b);
+    }
+    if (fits)
+      GIE_TRY(add_idle(s, node, n, ALT_VIEW, l));
+  }
+  return GIE_OK;
+}
+
+static bool renames(const struct gie_node *n)
+{
+  return n->n_steps == 0 && n->n_out == 1 && run_op_may_be_free(n->op->name) && strcmp(n->op->name, "concat") != 0 &&
+         strcmp(n->op->name, "split") != 0 && strcmp(n->op->name, "slice") != 0;
+}
+
+static gie_status expand_node(struct selection *s, gie_id id)
+{
+  struct tune_node *node = &s->nodes[id];
+  const struct gie_node *n = gie_node_get(s->g, id);
+  node->view_of = GIE_NONE;
+  GIE_TRY(add_views(s, node, n));
+  if (renames(n) && !is_const(s, n->in[0]) && gie_value_get(s->g, n->in[0])->view.base == GIE_NONE)
+    GIE_TRY(add_idle(s, node, n, ALT_FREE, NULL));
+  for (size_t i = 0; i < node->n_raws; i++)
+    GIE_TRY(expand_raw(s, node, n, &node->raws[i]));
+  return GIE_OK;
+}
+
+gie_status select_expand(struct selection *s)
+{
+  char label[128];
+  find_layouts(s);
+  GIE_FOR_NODES(s->g, id) {
+    if (!s->nodes[id].open)
+      continue;
+    GIE_TRY(expand_node(s, id));
+    if (s->nodes[id].n_alts == 0)
+      return gie_fail(s->t->ctx, GIE_E_UNSUPPORTED, "%s: no kernel on %s takes it (%s); load a module with one",
+                      ir_node_label(gie_node_get(s->g, id), label, sizeof label), s->t->device.ops->kind,
+                      s->nodes[id].refusals);
+  }
+  for (gie_id v = 0; v < gie_graph_n_values(s->g); v++)
+    s->has_view[v] = gie_value_get(s->g, v)->kind != GIE_VALUE_DEAD && select_group(s, v) != GIE_NONE;
+  return GIE_OK;
+}

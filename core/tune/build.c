@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From a network to a plan: clean-up passes, then for every profile a selection on each structure of the graph,
+ * of which the cheapest is lowered into the plan. */
+#include "core/module/registry.h"
+#include "core/plan/plan.h"
+#include "core/tune/select.h"
+#include <math.h>
+
+/* ---- The tuner --------------------------------------------------------------------------------------- */
+
+/* Peaks are measurements too: kept with the others, so that a second build sees the same. */
+#define PEAKS(X)                                                                                     \
+  X(bytes_per_s) X(cache_bytes_per_s) X(cache_bytes) X(f32_flop_per_s) X(f16_flop_per_s)             \
+  X(tf32_flop_per_s) X(i8_op_per_s) X(launch_s)
+
+static struct tune_entry peak_entry(const struct tuner *t, const char *name)
+{
+  return (struct tune_entry){.problem = name,
+                             .kernel = "peak",
+                             .device = t->device_key,
+                             .version = t->device.info.version,
+                             .text = ""};
+}
+
+static bool peaks_from_cache(struct tuner *t)
+{
+  struct tune_entry e;
+  bool all = true;
+#define FIND_PEAK(name)                                      \
+  {                                                          \
+    struct tune_entry key = peak_entry(t, "peak " #name);    \
+    if (tune_cache_find(t->cache, &key, &e, NULL))           \
+      t->peaks.name = e.seconds;                             \
+    else                                                     \
+      all = false;                                           \
+  }
+  PEAKS(FIND_PEAK)
+#undef FIND_PEAK
+  return all;
+}
+
+static gie_status peaks_to_cache(struct tuner *t)
+{
+#define PUT_PEAK(name)                                    \
+  {                                                       \
+    struct tune_entry e = peak_entry(t, "peak " #name);   \
+    e.seconds = t->peaks.name;                            \
+    GIE_TRY(tune_cache_put(t->cache, &e));                \
+  }
+  PEAKS(PUT_PEAK)
+#undef PUT_PEAK
+  return GIE_OK;
+}
+
+static gie_status find_peaks(struct tuner *t)
+{
+  const struct gie_device *d = t->device.ops;
+  if (t->cache && peaks_from_cache(t))
+    return GIE_OK;
+  t->peaks = (struct gie_peaks){.struct_size = sizeof t->peaks};
+  if (t->no_timing || !d->peaks || d->peaks(t->device.dev, &t->peaks) != GIE_OK || t->peaks.bytes_per_s <= 0) {
+    tune_default_peaks(&t->device.info, &t->peaks);
+    return GIE_OK;
+  }
+  return t->cache ? peaks_to_cache(t) : GIE_OK;
+}
+
+static gie_status open_cache(struct tuner *t)
+{
+  const char *path = t->o->cache ? t->o->cache : tune_cache_default_path(t->ctx, &t->mem);
+  if (path && !*path)
+    path = NULL;
+  return tune_cache_open(t->ctx, path, t->o->cache_read_only, &t->cache);
+}
+
+gie_status tuner_open(struct gie_context *ctx, const struct gie_build_options *o, struct tuner *t)
+{
+  memset(t, 0, sizeof *t);
+  t->ctx = ctx;
+  t->o = o;
+  t->no_timing = o->budget < 0;
+  t->deadline = o->budget > 0 ? run_now() + o->budget : 0;
+  t->report.struct_size = sizeof t->report;
+  t->progress.struct_size = sizeof t->progress;
+  gie_arena_init(&t->mem, ctx);
+  gie_map_init(&t->cand_index, ctx);
+  gie_map_init(&t->set_index, ctx);
+  gie_status st = run_device_open(ctx, o->device, o->threads, &t->device);
+  if (st == GIE_OK) {
+    run_weights_init(&t->weights, &t->device);
+    snprintf(t->device_key, sizeof t->device_key, "%s|%.96s|threads=%u", t->device.ops->kind, t->device.info.name,
+             (unsigned)t->device.threads);
+    st = run_binder_init(&t->binder, &t->device, &t->weights, o->backends);
+  }
+  if (st == GIE_OK)
+    st = open_cache(t);
+  if (st == GIE_OK)
+    st = find_peaks(t);
+  if (st != GIE_OK)
+    tuner_close(t);
+  return st;
+}
+
+void tuner_close(struct tuner *t)
+{
+  worker_stop(t->worker);
+  tune_cache_free(t->cache);
+  for (size_t i = 0; i < t->n_cands; i++)
+    tune_problem_free(&t->cands[i].problem, t->ctx);
+  gie_free(t->ctx, t->cands);
+  gie_free(t->ctx, t->sets);
+  run_binder_free(&t->binder);
+  run_weights_free(&t->weights);
+  if (t->device.ops)
+    run_device_close(&t->device);
+  gie_map_free(&t->cand_index);
+  gie_map_free(&t->set_index);
+  gie_arena_free(&t->mem);
+}
+
+/* ---- The table of candidates ------------------------------------------------------------------------- */
+
+static void put_forms(struct gie_buf *b, const struct selection *s, const gie_id *values, uint32_t n,
+                      const struct tune_port *ports)
+{
+  char text[64];
+  for (uint32_t i = 0; i < n; i++) {
+    const struct gie_value *v = gie_value_get(s->g, values[i]);
+    if (!v || v->kind == GIE_VALUE_CONST)
+      continue;
+    gie_layout_text(&ports[i].form.layout, v->type.shape.rank, text, sizeof text);
+    gie_buf_printf(b, "%s%s%s%s%s", b->len && b->data[b->len - 1] != '\t' ? " " : "",
+                   gie_dtype_name(ports[i].form.dtype), *text ? ":" : "", text, ports[i].pitch ? "" : "!");
+  }
+}
+
+static const char *state_of(const struct tune_node *node, size_t i)
+{
+  return node->choice == i ? "chosen" : node->alts[i].pruned ? "pruned" : "possible";
+}
+
+static void put_alt(struct gie_buf *b, const struct selection *s, const struct gie_node *n, size_t i)
+{
+  static const char *const SOURCES[] = {"estimated", "cached", "timed", "random"};
+  static const char *const KINDS[] = {"", "free", "view"};
+  const struct tune_node *node = &s->nodes[n->id];
+  const struct tune_alt *a = &node->alts[i];
+  const struct tune_cand *c = a->kind == ALT_KERNEL ? &s->t->cands[a->cand] : NULL;
+  char seconds[GIE_NUMBER_MAX];
+  gie_buf_printf(b, "%s\t%s\t%llx\t", c && c->bad ? "bad" : state_of(node, i), c ? c->kernel->name : KINDS[a->kind],
+                 c ? (unsigned long long)c->config : 0ull);
+  if (c)
+    gie_buf_escape(b, c->label, strlen(c->label));
+  gie_buf_printf(b, "\t%u/%u\t", (unsigned)(a->kind == ALT_KERNEL ? a->n_steps : n->n_steps), (unsigned)n->n_steps);
+  put_forms(b, s, n->in, n->n_in, a->in);
+  gie_buf_puts(b, "\t");
+  put_forms(b, s, n->out, n->n_out, a->out);
+  gie_buf_printf(b, "\t%s\t%s\t", isfinite(a->cost) ? gie_double_text(a->cost, seconds) : "-",
+                 c ? SOURCES[c->source] : "-");
+  if (c && c->bad)
+    gie_buf_escape(b, c->bad, strlen(c->bad));
+  gie_buf_puts(b, "\n");
+}
+
+/* doc/plan.md names the columns. */
+static void put_table(struct gie_buf *b, const struct selection *s, uint32_t profile, const char *structure)
+{
+  char cost[GIE_NUMBER_MAX], bound[GIE_NUMBER_MAX];
+  gie_buf_printf(b, "profile\t%u\t%s\t%s\t%s\n", (unsigned)profile, structure, gie_double_text(s->cost, cost),
+                 gie_double_text(s->lower_bound, bound));
+  GIE_FOR_NODES(s->g, id) {
+    const struct gie_node *n = gie_node_get(s->g, id);
+    const struct tune_node *node = &s->nodes[id];
+    if (!node->open)
+      continue;
+    gie_buf_puts(b, "node\t");
+    gie_buf_escape(b, n->name, strlen(n->name));
+    gie_buf_printf(b, "\t%s\n", n->op->name);
+    for (size_t i = 0; i < node->n_alts; i++)
+      put_alt(b, s, n, i);
+    if (*node->refusals)
+      gie_buf_printf(b, "refused\t%s\n", node->refusals);
+  }
+}
+
+/* ---- Profiles ---------------------------------------------------------------------------------------- */
+
+struct outcome {
+  struct gie_graph *graph; /* lowered */
+  char *table;
+  const char *structure;
+  double cost, lower_bound;
+  bool exact, measured;
+};
+
+static void outcome_free(struct outcome *o, struct gie_context *ctx)
+{
+  gie_graph_free(o->graph);
+  gie_free(ctx, o->table);
+  memset(o, 0, sizeof *o);
+}
+
+static bool all_measured(const struct selection *s)
+{
+  GIE_FOR_NODES(s->g, id) {
+    const struct tune_node *node = &s->nodes[id];
+    if (node->open && node->alts[node->choice].kind == ALT_KERNEL &&
+        s->t->cands[node->alts[node->choice].cand].source == TUNE_ESTIMATED)
+      return false;
+  }
+  return true;
+}
+
+static gie_status choose(struct tuner *t, const struct gie_graph *g, uint32_t profile, struct outcome *out)
+{
+  struct selection s;
+  struct gie_buf table;
+  size_t len;
+  GIE_TRY(selection_init(&s, t, g));
+  gie_status st = select_ask(&s);
+  if (st == GIE_OK)
+    st = select_expand(&s);
+  if (st == GIE_OK)
+    st = select_measure(&s);
+  if (st == GIE_OK)
+    st = select_solve(&s);
+  if (st == GIE_OK)
+    st = select_lower(&s, &out->graph);
+  gie_buf_init(&table, t->ctx);
+  if (st == GIE_OK) {
+    put_table(&table, &s, profile, out->structure);
+    st = gie_buf_take(&table, &out->table, &len);
+    out->cost = s.cost;
+    out->lower_bound = s.lower_bound;
+    out->exact = s.exact;
+    out->measured = all_measured(&s);
+  }
+  gie_buf_free(&table);
+  selection_free(&s);
+  return st;
+}
+
+/* Structures that selection may choose from: passes on the graph with numbers as dims, after the clean-up. */
+static const char *const STRUCTURES[] = {""};
+
+static gie_status choose_structure(struct tuner *t, const struct gie_graph *g, uint32_t profile, struct outcome *best)
+{
+  const char *const *list = t->o->structures ? t->o->structures : STRUCTURES;
+  uint32_t n = t->o->structures ? t->o->n_structures : sizeof STRUCTURES / sizeof *STRUCTURES;
+  struct gie_pipeline_options po = {.struct_size = sizeof po, .device_flags = t->device.info.flags};
+  for (uint32_t i = 0; i < n; i++) {
+    struct outcome o = {.structure = list[i]};
+    struct gie_graph *copy;
+    GIE_TRY(gie_graph_clone(g, &copy));
+    gie_status st = gie_pipeline_run(copy, list[i], &po);
+    if (st == GIE_OK)
+      st = choose(t, copy, profile, &o);
+    gie_graph_free(copy);
+    if (st != GIE_OK)
+      return st;
+    bool better = !best->graph || o.cost < best->cost * (1 - 1e-9);
+    outcome_free(better ? best : &o, t->ctx);
+    if (better)
+      *best = o;
+  }
+  return GIE_OK;
+}
+
+static gie_status specialize(struct tuner *t, const struct gie_graph *g, const char *shapes, struct gie_graph **out)
+{
+  struct gie_type *types = gie_alloc(t->ctx, gie_graph_n_inputs(g) + 1, sizeof *types);
+  gie_status st = types ? gie_graph_parse_shapes(g, shapes, types) : GIE_E_MEMORY;
+  for (uint32_t i = 0; st == GIE_OK && i < gie_graph_n_inputs(g); i++)
+    if (!run_type_is_static(&types[i])) {
+      const struct gie_value *v = gie_value_get(g, gie_graph_input(g, i));
+      char text[256];
+      st = gie_fail(t->ctx, GIE_E_SHAPE, "input \"%s\" is %s; a plan needs numbers: give --shapes=%s:…", v->name,
+                    gie_shape_text(g, &types[i].shape, text, sizeof text), v->name);
+    }
+  if (st == GIE_OK)
+    st = run_specialize(g, types, out);
+  gie_free(t->ctx, types);
+  return st;
+}
+
+static gie_status add_profile(struct tuner *t, const char *shapes, struct gie_plan *plan, struct gie_buf *tables)
+{
+  struct gie_graph *g;
+  struct outcome best = {0};
+  uint32_t index = gie_plan_n_profiles(plan);
+  GIE_TRY(specialize(t, plan->base, shapes, &g));
+  gie_status st = choose_structure(t, g, index, &best);
+  gie_graph_free(g);
+  if (st == GIE_OK) {
+    gie_buf_puts(tables, best.table);
+    t->report.cost += best.cost;
+    t->report.lower_bound += best.lower_bound;
+    t->report.exact &= best.exact;
+    struct gie_plan_profile p = {.struct_size = sizeof p,
+                                 .device = t->device.ops->kind,
+                                 .device_name = t->device.info.name,
+                                 .device_version = t->device.info.version,
+                                 .threads = t->device.threads,
+                                 .measured = best.measured,
+                                 .seconds = best.cost,
+                                 .graph = best.graph};
+    best.graph = NULL;
+    st = plan_add_profile(plan, &p);
+  }
+  outcome_free(&best, t->ctx);
+  return st;
+}
+
+static gie_status fill_plan(struct tuner *t, struct gie_plan *plan)
+{
+  struct gie_buf tables;
+  uint32_t n = t->o->n_shapes ? t->o->n_shapes : 1;
+  gie_status st = GIE_OK;
+  gie_buf_init(&tables, t->ctx);
+  t->report.exact = true;
+  for (uint32_t i = 0; st == GIE_OK && i < n; i++)
+    st = add_profile(t, t->o->n_shapes ? t->o->shapes[i] : NULL, plan, &tables);
+  if (st == GIE_OK)
+    st = tables.status;
+  if (st == GIE_OK)
+    st = plan_set_candidates(plan, tables.data ? tables.data : "");
+  gie_buf_free(&tables);
+  return st;
+}
+
+/* What was measured is kept even when the build fails; that it cannot be kept is no failure. */
+static void keep_measurements(struct tuner *t, gie_status st)
+{
+  if (st == GIE_OK && t->report.timed && !t->o->random_costs && tune_cache_save(t->cache) != GIE_OK)
+    gie_log(t->ctx, GIE_LOG_WARN, "tune", "timings are not kept: %s", gie_error_text(t->ctx));
+}
+
+static gie_status build(struct tuner *t, const struct gie_graph *g, struct gie_plan **out)
+{
+  struct gie_graph *base;
+  struct gie_plan *plan = NULL;
+  struct gie_pipeline_options po = {.struct_size = sizeof po, .device_flags = t->device.info.flags};
+  GIE_TRY(gie_graph_clone(g, &base));
+  gie_status st = gie_pipeline_run(base, t->o->pipeline, &po);
+  if (st == GIE_OK)
+    st = plan_new(t->ctx, base, &plan);
+  if (st != GIE_OK) {
+    gie_graph_free(base);
+    return st;
+  }
+  st = fill_plan(t, plan);
+  keep_measurements(t, st);
+  if (st != GIE_OK) {
+    gie_plan_free(plan);
+    return st;
+  }
+  *out = plan;
+  return GIE_OK;
+}
+
+gie_status gie_build(const struct gie_graph *g, const struct gie_build_options *options,
+                     struct gie_build_report *report, struct gie_plan **out)
+{
+  struct gie_build_options o = {.struct_size = sizeof o};
+  struct gie_context *ctx = gie_graph_context(g);
+  struct tuner t;
+  double start = run_now();
+  if (options)
+    memcpy(&o, options, options->struct_size < sizeof o ? options->struct_size : sizeof o);
+  o.struct_size = sizeof o;
+  GIE_TRY(tuner_open(ctx, &o, &t));
+  gie_status st = build(&t, g, out);
+  t.report.seconds = run_now() - start;
+  t.report.problems = (uint32_t)t.n_sets + t.report.nodes;
+  if (report) {
+    size_t size = report->struct_size < sizeof t.report ? report->struct_size : sizeof t.report;
+    memcpy(report, &t.report, size);
+    report->struct_size = size;
+  }
+  tuner_close(&t);
+  return st;
+}

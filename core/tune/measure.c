@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What each alternative costs. Estimates prune, then every candidate that is left gets a figure from the
+ * timing cache or from a race. Candidates of one node race together, whatever their forms: they stand for
+ * the same work, so what disturbs one disturbs all. */
+#include "core/tune/select.h"
+#include <math.h>
+
+#define PRUNE 4.0       /* estimates are trusted to this factor */
+#define NOISE 0.02      /* times closer than this are called equal, or than the spread if that is more */
+#define MAX_FIELD 128   /* candidates in one race */
+
+/* ---- Pruning -------------------------------------------------------------------------------------- */
+
+static double set_estimate(const struct tuner *t, uint32_t set)
+{
+  double best = INFINITY;
+  for (uint32_t i = 0; i < t->sets[set].n; i++)
+    best = fmin(best, t->cands[t->sets[set].cands[i]].estimate);
+  return best;
+}
+
+static double alt_estimate(const struct tuner *t, const struct tune_alt *a)
+{
+  double sum = a->kind == ALT_KERNEL ? t->cands[a->cand].estimate : 0;
+  for (uint32_t i = 0; i < a->n_rest; i++)
+    sum += set_estimate(t, a->rest[i]);
+  return sum;
+}
+
+static void want_set(struct tuner *t, uint32_t set)
+{
+  double best = set_estimate(t, set);
+  for (uint32_t i = 0; i < t->sets[set].n; i++) {
+    struct tune_cand *c = &t->cands[t->sets[set].cands[i]];
+    c->wanted |= t->o->exhaustive || c->estimate <= PRUNE * best;
+  }
+}
+
+/* Marks what is worth a measurement. An alternative that costs nothing does not count as the one to beat: its
+ * cost lies in the conversions around it. */
+static void prune(struct selection *s, struct tune_node *node)
+{
+  struct tuner *t = s->t;
+  double best = INFINITY;
+  for (size_t i = 0; i < node->n_alts; i++)
+    if (node->alts[i].kind == ALT_KERNEL)
+      best = fmin(best, alt_estimate(t, &node->alts[i]));
+  for (size_t i = 0; i < node->n_alts; i++) {
+    struct tune_alt *a = &node->alts[i];
+    if (a->kind != ALT_KERNEL)
+      continue;
+    a->pruned = !t->o->exhaustive && alt_estimate(t, a) > PRUNE * best;
+    t->report.pruned += a->pruned;
+    if (a->pruned)
+      continue;
+    t->cands[a->cand].wanted = true;
+    for (uint32_t k = 0; k < a->n_rest; k++)
+      want_set(t, a->rest[k]);
+  }
+}
+
+/* ---- Figures -------------------------------------------------------------------------------------- */
+
+static struct tune_entry entry_of(const struct tuner *t, const struct tune_cand *c)
+{
+  return (struct tune_entry){.problem = c->problem.key,
+                             .kernel = c->kernel->name,
+                             .config = c->config,
+                             .device = t->device_key,
+                             .version = c->version,
+                             .text = ""};
+}
+
+static gie_status take_verdict(struct tuner *t, struct tune_cand *c, enum probe_verdict v, double seconds,
+                               double spread, double error, const char *text)
+{
+  c->error = error;
+  if (v == PROBE_OK) {
+    c->seconds = seconds;
+    c->spread = spread;
+    return GIE_OK;
+  }
+  char *why = gie_arena_alloc(&t->mem, strlen(text) + 32, 1);
+  if (!why)
+    return GIE_E_MEMORY;
+  sprintf(why, "%s%s%s", probe_verdict_word(v), *text ? ": " : "", text);
+  c->bad = why;
+  t->report.bad++;
+  return GIE_OK;
+}
+
+/* A reproducible cost that has nothing to do with the candidate's speed. */
+static double random_seconds(const struct tuner *t, const struct tune_cand *c)
+{
+  uint64_t h = 1469598103934665603u ^ t->o->random_costs;
+  for (const char *s = c->problem.key; *s; s++)
+    h = (h ^ (unsigned char)*s) * 1099511628211u;
+  for (const char *s = c->kernel->name; *s; s++)
+    h = (h ^ (unsigned char)*s) * 1099511628211u;
+  h = (h ^ c->config) * 1099511628211u;
+  h ^= h >> 29;
+  return 1e-6 * (1 + (double)(h % 1000));
+}
+
+static bool from_cache(struct tuner *t, struct tune_cand *c, gie_status *st)
+{
+  struct tune_entry key = entry_of(t, c), e;
+  const char *why;
+  if (!t->cache || !tune_cache_find(t->cache, &key, &e, &why))
+    return false;
+  c->source = TUNE_CACHED;
+  t->report.cached++;
+  *st = take_verdict(t, c, e.verdict, e.seconds, e.spread, e.error, e.text);
+  return true;
+}
+
+/* ---- Races ---------------------------------------------------------------------------------------- */
+
+struct field {
+  uint32_t n, cands[MAX_FIELD];
+};
+
+/* Adds a candidate that needs a measurement and is not in the field yet. */
+static gie_status enter(struct tuner *t, struct field *f, uint32_t cand)
+{
+  struct tune_cand *c = &t->cands[cand];
+  gie_status st = GIE_OK;
+  if (!c->wanted || c->source != TUNE_ESTIMATED || c->bad || f->n == MAX_FIELD)
+    return GIE_OK;
+  for (uint32_t i = 0; i < f->n; i++)
+    if (f->cands[i] == cand)
+      return GIE_OK;
+  if (from_cache(t, c, &st))
+    return st;
+  f->cands[f->n++] = cand;
+  return GIE_OK;
+}
+
+static gie_status enter_set(struct tuner *t, struct field *f, uint32_t set)
+{
+  for (uint32_t i = 0; i < t->sets[set].n; i++)
+    GIE_TRY(enter(t, f, t->sets[set].cands[i]));
+  return GIE_OK;
+}
+
+static bool may_time(struct tuner *t)
+{
+  if (t->no_timing)
+    return false;
+  if (t->deadline > 0 && run_now() > t->deadline) {
+    t->report.out_of_budget = true;
+    return false;
+  }
+  return true;
+}
+
+static gie_status start_worker(struct tuner *t)
+{
+  struct worker_options o = {.quiet = true,
+                             .modules = GIE_OPTION(t->o, modules),
+                             .module_dir = GIE_OPTION(t->o, module_dir)};
+  return t->worker ? GIE_OK : worker_start(t->ctx, &o, &t->worker);
+}
+
+static gie_status record(struct tuner *t, struct tune_cand *c, const struct tune_candidate *r)
+{
+  struct tune_entry e = entry_of(t, c);
+  c->source = t->o->random_costs ? TUNE_RANDOM : TUNE_TIMED;
+  e.verdict = r->verdict;
+  e.seconds = r->seconds;
+  e.spread = r->spread;
+  e.error = r->error;
+  e.text = r->text;
+  t->report.timed++;
+  if (t->o->random_costs)
+    return take_verdict(t, c, r->verdict, random_seconds(t, c), 0, r->error, r->text);
+  if (t->cache)
+    GIE_TRY(tune_cache_put(t->cache, &e));
+  return take_verdict(t, c, r->verdict, r->seconds, r->spread, r->error, r->text);
+}
+
+static gie_status race(struct tuner *t, const struct field *f)
+{
+  struct tune_candidate *c = gie_alloc(t->ctx, f->n, sizeof *c);
+  struct tune_race_options o = {.threads = t->device.threads, .check_only = t->o->random_costs != 0};
+  gie_status st = c ? start_worker(t) : GIE_E_MEMORY;
+  for (uint32_t i = 0; st == GIE_OK && i < f->n; i++) {
+    const struct tune_cand *from = &t->cands[f->cands[i]];
+    c[i].problem = &from->problem;
+    c[i].kernel = from->kernel;
+    c[i].config = from->config;
+  }
+  if (st == GIE_OK)
+    st = tune_race(t->worker, c, f->n, &o);
+  for (uint32_t i = 0; st == GIE_OK && i < f->n; i++)
+    st = record(t, &t->cands[f->cands[i]], &c[i]);
+  gie_free(t->ctx, c);
+  return st;
+}
+
+static void report_progress(struct tuner *t, const char *node, const struct field *f)
+{
+  t->progress.done++;
+  if (!t->o->progress)
+    return;
+  double best = INFINITY;
+  t->progress.node = node;
+  t->progress.kernel = "";
+  for (uint32_t i = 0; i < f->n; i++) {
+    const struct tune_cand *c = &t->cands[f->cands[i]];
+    if (!c->bad && c->seconds < best) {
+      best = c->seconds;
+      t->progress.kernel = c->kernel->name;
+    }
+  }
+  t->progress.seconds = isfinite(best) ? best : 0;
+  t->o->progress(t->o->progress_user, &t->progress);
+}
+
+static gie_status run_field(struct tuner *t, const char *node, const struct field *f)
+{
+  gie_status st = f->n && may_time(t) ? race(t, f) : GIE_OK;
+  report_progress(t, node, f);
+  return st;
+}
+
+static gie_status measure_node(struct selection *s, gie_id id)
+{
+  struct tune_node *node = &s->nodes[id];
+  struct field f = {0};
+  for (size_t i = 0; i < node->n_alts; i++) {
+    const struct tune_alt *a = &node->alts[i];
+    if (a->kind != ALT_KERNEL || a->pruned)
+      continue;
+    GIE_TRY(enter(s->t, &f, a->cand));
+    for (uint32_t k = 0; k < a->n_rest; k++)
+      GIE_TRY(enter_set(s->t, &f, a->rest[k]));
+  }
+  return run_field(s->t, gie_node_get(s->g, id)->name, &f);
+}
+
+/* ---- What was not measured -------------------------------------------------------------------------- */
+
+static int by_value(const void *a, const void *b)
+{
+  double x = *(const double *)a, y = *(const double *)b;
+  return x < y ? -1 : x > y;
+}
+
+/* How far off the estimates of the measured candidates of a kernel are, in the middle; 1 without any. */
+static double calibration(const struct tuner *t, const struct gie_kernel *k, double *ratios)
+{
+  size_t n = 0;
+  for (size_t i = 0; i < t->n_cands; i++) {
+    const struct tune_cand *c = &t->cands[i];
+    if (c->source != TUNE_ESTIMATED && !c->bad && (!k || c->kernel == k))
+      ratios[n++] = c->seconds / c->estimate;
+  }
+  qsort(ratios, n, sizeof *ratios, by_value);
+  return n ? ratios[n / 2] : 0;
+}
+
+/* Brings estimates to the level of the measurements, so that the two can be compared. */
+static gie_status calibrate(struct tuner *t)
+{
+  double *ratios = gie_alloc(t->ctx, t->n_cands, sizeof *ratios);
+  if (!ratios)
+    return GIE_E_MEMORY;
+  double all = calibration(t, NULL, ratios);
+  for (size_t i = 0; i < t->binder.rules.n; i++) {
+    const struct gie_kernel *k = t->binder.rules.order[i];
+    double own = calibration(t, k, ratios), factor = own > 0 ? own : all > 0 ? all : 1;
+    for (size_t j = 0; j < t->n_cands; j++)
+      if (t->cands[j].kernel == k && t->cands[j].source == TUNE_ESTIMATED)
+        t->cands[j].seconds = t->cands[j].estimate * factor;
+  }
+  gie_free(t->ctx, ratios);
+  return GIE_OK;
+}
+
+/* The best of each set; within the noise the first. A measured one goes before one that is not. */
+static void decide_sets(struct tuner *t)
+{
+  for (size_t i = 0; i < t->n_sets; i++) {
+    struct tune_set *set = &t->sets[i];
+    set->best = TUNE_NONE;
+    for (uint32_t k = 0; k < set->n; k++) {
+      const struct tune_cand *c = &t->cands[set->cands[k]];
+      const struct tune_cand *best = set->best == TUNE_NONE ? NULL : &t->cands[set->best];
+      if (!c->bad && (!best || c->seconds < best->seconds * (1 - fmax(NOISE, fmax(c->spread, best->spread)))))
+        set->best = set->cands[k];
+    }
+  }
+}
+
+static double alt_cost(const struct tuner *t, const struct tune_alt *a)
+{
+  double sum = 0;
+  if (a->kind == ALT_KERNEL)
+    sum = t->cands[a->cand].bad ? INFINITY : t->cands[a->cand].seconds;
+  for (uint32_t i = 0; i < a->n_rest; i++)
+    sum += tuner_set_seconds(t, a->rest[i]);
+  return sum;
+}
+
+static bool same_ports(const struct gie_node *n, const struct tune_alt *a, const struct tune_alt *b)
+{
+  for (uint32_t i = 0; i < n->n_in + n->n_out; i++) {
+    const struct tune_port *p = i < n->n_in ? &a->in[i] : &a->out[i - n->n_in];
+    const struct tune_port *q = i < n->n_in ? &b->in[i] : &b->out[i - n->n_in];
+    if (memcmp(&p->form.layout, &q->form.layout, sizeof p->form.layout) != 0 || p->form.dtype != q->form.dtype ||
+        p->pitch < q->pitch || p->align > q->align)
+      return false;
+  }
+  return true;
+}
+
+static double alt_noise(const struct tuner *t, const struct tune_alt *a)
+{
+  return a->kind == ALT_KERNEL ? fmax(NOISE, t->cands[a->cand].spread) : 0;
+}
+
+/* Prices the alternatives and drops those that another one with the same ports beats. Of two within the noise
+ * of each other the first stays, so that noise does not change the plan. */
+static void price(struct selection *s, gie_id id)
+{
+  const struct tuner *t = s->t;
+  struct tune_node *node = &s->nodes[id];
+  const struct gie_node *n = gie_node_get(s->g, id);
+  for (size_t i = 0; i < node->n_alts; i++)
+    node->alts[i].cost = alt_cost(t, &node->alts[i]);
+  for (size_t i = 0; i < node->n_alts; i++)
+    for (size_t k = 0; k < node->n_alts && !node->alts[i].pruned; k++) {
+      const struct tune_alt *a = &node->alts[i], *b = &node->alts[k];
+      if (i == k || b->pruned || a->kind != ALT_KERNEL || b->kind != ALT_KERNEL || !same_ports(n, b, a))
+        continue;
+      double noise = t->o->random_costs || t->no_timing ? 0 : fmax(alt_noise(t, a), alt_noise(t, b));
+      if (b->cost < a->cost * (1 - noise) || (k < i && b->cost <= a->cost * (1 + noise)))
+        node->alts[i].pruned = true;
+    }
+}
+
+/* ---- Conversions ------------------------------------------------------------------------------------ */
+
+/* Every form that some alternative left writes value v in, and every one that some reader wants. */
+static gie_status measure_value(struct selection *s, gie_id value, struct field *f)
+{
+  const struct gie_value *v = gie_value_get(s->g, value);
+  struct tune_form from[16], to[16];
+  uint32_t n_from = 0, n_to = 0, set;
+  int rank = v->type.shape.rank;
+  select_forms(s, value, from, &n_from, to, &n_to, 16);
+  for (uint32_t i = 0; i < n_from; i++)
+    for (uint32_t k = 0; k < n_to; k++) {
+      if (tune_form_equal(&from[i], &to[k], rank) && !s->has_view[value])
+        continue;
+      GIE_TRY(tuner_conversion(s->t, &v->type, &from[i], &to[k], &set));
+      want_set(s->t, set);
+      GIE_TRY(enter_set(s->t, f, set));
+    }
+  return GIE_OK;
+}
+
+static gie_status measure_conversions(struct selection *s)
+{
+  for (gie_id v = 0; v < gie_graph_n_values(s->g); v++) {
+    struct field f = {0};
+    if (!select_is_chosen(s, v))
+      continue;
+    GIE_TRY(measure_value(s, v, &f));
+    if (f.n)
+      GIE_TRY(run_field(s->t, gie_value_get(s->g, v)->name, &f));
+  }
+  return GIE_OK;
+}
+
+gie_status select_measure(struct selection *s)
+{
+  struct tuner *t = s->t;
+  uint32_t n = 0;
+  GIE_FOR_NODES(s->g, id)
+    if (s->nodes[id].open) {
+      prune(s, &s->nodes[id]);
+      n++;
+    }
+  t->progress.total += n;
+  GIE_FOR_NODES(s->g, id)
+    if (s->nodes[id].open)
+      GIE_TRY(measure_node(s, id));
+  GIE_TRY(calibrate(t));
+  decide_sets(t);
+  GIE_FOR_NODES(s->g, id)
+    if (s->nodes[id].open)
+      price(s, id);
+  GIE_TRY(measure_conversions(s));
+  GIE_TRY(calibrate(t));
+  decide_sets(t);
+  GIE_FOR_NODES(s->g, id)
+    for (size_t i = 0; s->nodes[id].open && i < s->nodes[id].n_alts; i++)
+      s->nodes[id].alts[i].cost = alt_cost(t, &s->nodes[id].alts[i]);
+  return GIE_OK;
+}

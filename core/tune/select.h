@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From a graph with numbers as dims to a choice for every node: the parts of selection that only core/tune
+ * sees. The order of work:
+ *
+ *   select_ask       every node asks every kernel, for every cut of its epilogue      (alts.c)
+ *   select_expand    variants become alternatives with a form for each value          (alts.c)
+ *   select_measure   estimates prune, the rest comes from the cache or a race         (measure.c)
+ *   select_solve     PBQP over the alternatives, then a search in true cost           (solve.c)
+ *   select_lower     the choice is written into a copy of the graph                   (lower.c) */
+#ifndef GIE_CORE_TUNE_SELECT_H
+#define GIE_CORE_TUNE_SELECT_H
+
+#include "core/tune/tune.h"
+#include <gie/plan.h>
+
+#define TUNE_NONE UINT32_MAX
+#define TUNE_MAX_LAYOUTS 4 /* of one value, plain included */
+
+/* ---- Candidates --------------------------------------------------------------------------------- */
+
+enum tune_source { TUNE_ESTIMATED, TUNE_CACHED, TUNE_TIMED, TUNE_RANDOM };
+
+struct tune_cand {
+  struct tune_problem problem;
+  const struct gie_kernel *kernel;
+  const char *version; /* for the cache */
+  uint64_t config;
+  const char *label;
+  double estimate, seconds, spread, error;
+  enum tune_source source;
+  bool wanted;     /* some alternative that is not pruned needs it */
+  const char *bad; /* why it must not be used; NULL: fine */
+};
+
+/* Candidates for one problem whose forms are all given (conversions, left-over steps): the best is used. */
+struct tune_set {
+  uint32_t n, *cands;
+  uint32_t best; /* candidate; TUNE_NONE until measured, or when none is usable */
+};
+
+/* What a kernel may be asked with, shared by all profiles of a build. */
+struct tuner {
+  struct gie_context *ctx;
+  struct gie_arena mem;
+  const struct gie_build_options *o;
+  struct run_device device;
+  struct run_weights weights;
+  struct run_binder binder; /* its rules say which kernels there are and in which order */
+  struct gie_peaks peaks;
+  char device_key[256];
+  struct tune_cache *cache;
+  struct worker *worker; /* started when the first race needs it */
+  double deadline;       /* of timing, on the clock of run_now(); 0: none */
+  bool no_timing;
+  struct tune_cand *cands;
+  size_t n_cands, cap_cands;
+  struct gie_map cand_index; /* "key\tkernel\tconfig" */
+  struct tune_set *sets;
+  size_t n_sets, cap_sets;
+  struct gie_map set_index; /* problem key */
+  struct gie_build_report report;
+  struct gie_build_progress progress;
+};
+gie_status tuner_open(struct gie_context *ctx, const struct gie_build_options *o, struct tuner *t);
+void tuner_close(struct tuner *t);
+
+/* ---- Alternatives ------------------------------------------------------------------------------- */
+
+struct tune_port {
+  struct tune_form form;
+  bool pitch; /* may be a range of something larger */
+  uint16_t align;
+};
+
+enum tune_alt_kind {
+  ALT_KERNEL,
+  ALT_FREE, /* reshape and the like on plain values: the result is the operand's bytes */
+  ALT_VIEW  /* concat, split, slice with their views kept: nothing to do */
+};
+
+struct tune_alt {
+  enum tune_alt_kind kind;
+  uint32_t cand;    /* ALT_KERNEL */
+  uint32_t n_steps; /* that the candidate fuses */
+  uint32_t n_rest;  /* sets, one per step that is left over */
+  uint32_t *rest;
+  const struct tune_port *in, *out; /* by operand (all of node->in) and result */
+  double cost;
+  bool pruned;
+};
+
+/* A variant as a kernel stated it. */
+struct tune_raw {
+  const struct gie_kernel *kernel;
+  uint32_t n_steps, n_in;
+  uint64_t config;
+  const char *label;
+  double estimate;
+  const struct tune_port *in, *out;
+  const bool *any; /* n_in operands, then the results: takes every layout */
+};
+
+struct tune_node {
+  bool open; /* has alternatives: alive, dims known */
+  struct tune_raw *raws;
+  size_t n_raws, cap_raws;
+  struct tune_alt *alts;
+  size_t n_alts, cap_alts;
+  gie_id view_of; /* with an ALT_VIEW: the value whose storage its ranges are in */
+  const char *refusals;
+  uint32_t choice;
+};
+
+struct tune_layouts {
+  uint32_t n;
+  struct gie_layout v[TUNE_MAX_LAYOUTS];
+};
+
+struct selection {
+  struct tuner *t;
+  const struct gie_graph *g;
+  struct gie_arena mem;
+  bool *is_live, *is_tail;
+  struct tune_node *nodes;      /* by node */
+  struct tune_layouts *layouts; /* by value */
+  bool *has_view;               /* by value: it has a group */
+  double cost, lower_bound;
+  bool exact;
+};
+gie_status selection_init(struct selection *s, struct tuner *t, const struct gie_graph *g);
+void selection_free(struct selection *s);
+
+gie_status select_ask(struct selection *s);
+gie_status select_expand(struct selection *s);
+gie_status select_measure(struct selection *s);
+gie_status select_solve(struct selection *s);
+gie_status select_lower(struct selection *s, struct gie_graph **out);
+
+/* ---- Shared by the parts -------------------------------------------------------------------------- */
+
+/* Candidate for kernel and config on that problem, made if new; the problem is copied or freed. */
+gie_status tuner_cand(struct tuner *t, struct tune_problem *p, const struct gie_kernel *k, uint64_t config,
+                      const char *label, double estimate, uint32_t *out);
+/* Set of all candidates that take node n of g, epilogue cut to n_steps, in exactly these forms. */
+gie_status tuner_set(struct tuner *t, const struct gie_graph *g, const struct gie_node *n,
+                     const struct tune_form *in, const struct tune_form *out, uint32_t *set);
+/* Set of the candidates that turn a value of that type from one form into another (equal forms: a copy). */
+gie_status tuner_conversion(struct tuner *t, const struct gie_type *type, const struct tune_form *from,
+                            const struct tune_form *to, uint32_t *set);
+/* The step of n as a node of its own on a value of that form; `operand_form` of its operand, if any. */
+gie_status tuner_step(struct tuner *t, const struct gie_graph *g, const struct gie_node *n, uint32_t step,
+                      const struct tune_form *form, const struct tune_form *operand_form, uint32_t *set);
+double tuner_set_seconds(const struct tuner *t, uint32_t set);
+
+bool tune_form_equal(const struct tune_form *a, const struct tune_form *b, int rank);
+/* What a value has when nobody chooses: plain, of its dtype. */
+struct tune_form tune_plain_form(const struct gie_value *v);
+/* True for values whose form is open: no constant, dims known, made or read by a node with alternatives. */
+bool select_is_chosen(const struct selection *s, gie_id value);
+/* Distinct forms that alternatives left write the value in, and that readers, graph outputs and the storage
+ * that it may be a range of want; at most `max` each. */
+void select_forms(const struct selection *s, gie_id value, struct tune_form *from, uint32_t *n_from,
+                  struct tune_form *to, uint32_t *n_to, uint32_t max);
+/* The node whose ALT_VIEW would make the value a range of another: the concat that reads it, or the split or
+ * slice that makes it. GIE_NONE: none. */
+gie_id select_group(const struct selection *s, gie_id value);
+
+/* Where a value is under the present choice, and what has to be made of it. */
+struct tune_home {
+  struct tune_port from;  /* as its producer writes it */
+  bool in_place;          /* written straight into its range of a base */
+  bool copied;            /* into its range by a conversion of its own, to `range` */
+  struct tune_form range; /* of the base, with in_place or copied */
+  uint32_t n_forms;       /* further forms that readers need, each made once; equal to from: a dense copy */
+  struct tune_form forms[8];
+};
+void select_home(const struct selection *s, gie_id value, struct tune_home *out);
+/* Seconds of the present choice, every conversion once. */
+double select_true_cost(struct selection *s);
+/* Whether a reader with that port can take the value from where it is. */
+bool select_reads_home(const struct tune_home *h, const struct tune_port *port, int rank);
+
+#endif

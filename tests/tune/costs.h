@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A device whose kernels exist in a table only: what each takes and what it costs. Selection asks nothing else of a
+ * kernel when it may not time, so every decision can be asserted without one being run. */
+#ifndef GIE_TESTS_TUNE_COSTS_H
+#define GIE_TESTS_TUNE_COSTS_H
+
+#include "core/tune/select.h"
+#include "tests/run/mock.h"
+
+struct cost_row {
+  const char *name, *op;
+  const char *in, *out; /* layout of operands and of the result of rank 4; NULL: any */
+  double ms;
+  uint32_t steps; /* of the epilogue that it fuses */
+  bool pitch;     /* takes and makes ranges */
+  enum gie_dtype dtype;
+};
+
+/* A context with the device `cpu` and one kernel per row. */
+struct gie_context *costs_context(const struct cost_row *rows, uint32_t n);
+/* Builds from estimates alone, without passes; frees what it needs. */
+struct gie_plan *costs_build(struct gie_context *c, const char *text, const struct gie_build_options *more,
+                             struct gie_build_report *report);
+/* "conv:fast reorder:turn relu:-": op and kernel of every node of the lowered graph, in order. */
+const char *costs_decisions(const struct gie_plan *plan, char *buf, size_t size);
+
+#endif
