@@ -10,10 +10,13 @@
 #include <unistd.h>
 
 static const struct tool_verb verbs[] = {
+    {"build", tool_build, "tune a network for this machine and save the plan"},
     {"check", tool_check, "list what in a network would not build"},
+    {"explain", tool_explain, "show why each node of a plan got its kernel"},
     {"inspect", tool_inspect, "show a network's inputs, outputs, nodes and memory"},
     {"opt", tool_opt, "rewrite a network's graph and save it as text or a picture"},
     {"plugin", tool_plugin, "list the loaded modules, or begin a new one from a template"},
+    {"retune", tool_retune, "build a plan again for this machine"},
     {"run", tool_run, "run a network on tensors or images"},
 };
 

@@ -1,8 +1,10 @@
 # The command. Everything but main() is in a library of its own, which the tests link with.
 noinst_LTLIBRARIES += tools/libtools.la
 tools_libtools_la_SOURCES = \
+  tools/build.c tools/build.h \
   tools/check.c \
   tools/compare.c \
+  tools/explain.c \
   tools/feed.c tools/feed.h \
   tools/image.c tools/image.h \
   tools/inspect.c \
@@ -19,6 +21,7 @@ tools_libtools_la_SOURCES = \
   tools/proto.c \
   tools/report.c tools/report.h \
   tools/resize.c \
+  tools/retune.c \
   tools/run.c \
   tools/table.c \
   tools/tensor.h tools/tensor_io.c \

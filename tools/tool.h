@@ -36,10 +36,13 @@ struct tool_verb {
 };
 const struct tool_verb *tool_verb_at(unsigned i); /* NULL past the end */
 
+int tool_build(struct tool *t, int argc, char **argv);
 int tool_check(struct tool *t, int argc, char **argv);
+int tool_explain(struct tool *t, int argc, char **argv);
 int tool_inspect(struct tool *t, int argc, char **argv);
 int tool_opt(struct tool *t, int argc, char **argv);
 int tool_plugin(struct tool *t, int argc, char **argv);
+int tool_retune(struct tool *t, int argc, char **argv);
 int tool_run(struct tool *t, int argc, char **argv);
 
 /* ---- One run of the command */

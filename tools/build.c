@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gie build: tunes a network for the device at hand and saves the plan. */
+#include "tools/build.h"
+#include <math.h>
+
+static const char what[] =
+    "Optimizes a network, times the kernels that could run each node on this machine, chooses kernel, layout and\n"
+    "epilogue of all nodes together, and saves the result as a plan, which `gie run` and `gie bench` execute.\n"
+    "Measurements are kept in the timing cache: what was measured once is not measured again.";
+static const char examples[] =
+    "  gie build model.onnx -o model.plan\n"
+    "  gie build model.onnx --batch=1,8 -o model.plan            # two profiles\n"
+    "  gie build model.onnx --shapes=data:1x3x224x224 -o model.plan\n"
+    "  gie build model.onnx --build-budget=10 -o model.plan      # at most ten seconds of timing\n"
+    "  gie build model.onnx --timingCacheFile=ours.txt --cache-read-only -o model.plan\n";
+
+int build_check(struct tool *t, const struct build_flags *f)
+{
+  if (!f->out)
+    return tool_fail(t, GIE_E_USAGE, "nowhere to save the plan; give -o PLAN");
+  if (f->budget < 0)
+    return tool_fail(t, GIE_E_USAGE, "--build-budget cannot be negative; --estimate times nothing");
+  if (f->shapes.n && f->batches.n)
+    return tool_fail(t, GIE_E_USAGE, "give --shapes or --batch, not both");
+  return TOOL_GO_ON;
+}
+
+/* ---- Profiles */
+
+static gie_status add_text(struct tool *t, struct tool_list *list, const char *text)
+{
+  const char **v = gie_arena_alloc(&t->arena, (size_t)list->n + 2, sizeof *v);
+  if (!v)
+    return gie_fail(t->ctx, GIE_E_MEMORY, "out of memory");
+  if (list->n)
+    memcpy(v, list->v, list->n * sizeof *v);
+  v[list->n++] = text;
+  list->v = v;
+  return GIE_OK;
+}
+
+/* "data:8x3x224x224,…" with the first dim of every input that leaves it open set to n. */
+static gie_status batch_shapes(struct tool *t, const struct gie_graph *g, int64_t n, const char **out)
+{
+  struct gie_buf b;
+  gie_status st = GIE_OK;
+  gie_buf_init(&b, t->ctx);
+  for (uint32_t i = 0; st == GIE_OK && i < gie_graph_n_inputs(g); i++) {
+    const struct gie_value *v = gie_value_get(g, gie_graph_input(g, i));
+    const struct gie_shape *s = &v->type.shape;
+    if (s->rank < 1 || gie_dim_is_num(s->dim[0]))
+      continue;
+    gie_buf_printf(&b, "%s%s:%lld", b.len ? "," : "", v->name, (long long)n);
+    for (int k = 1; k < s->rank && st == GIE_OK; k++) {
+      if (!gie_dim_is_num(s->dim[k]))
+        st = gie_fail(t->ctx, GIE_E_SHAPE, "input \"%s\" is %s; --batch sets the first dim only: give --shapes", v->name,
+                      tool_type(t, g, &v->type));
+      gie_buf_printf(&b, "x%lld", (long long)s->dim[k].b);
+    }
+  }
+  if (st == GIE_OK && b.len == 0)
+    st = gie_fail(t->ctx, GIE_E_SHAPE, "no input leaves its first dim open, so --batch has nothing to set");
+  if (st == GIE_OK && !(*out = gie_arena_strdup(&t->arena, b.data)))
+    st = GIE_E_MEMORY;
+  gie_buf_free(&b);
+  return st;
+}
+
+static gie_status batch_profiles(struct tool *t, const struct gie_graph *g, const char *list, struct tool_list *out)
+{
+  for (const char *s = list; *s;) {
+    const char *end = s + strcspn(s, ","), *next;
+    int64_t n;
+    const char *text;
+    if (!gie_parse_int(s, end, &n, &next) || next != end || n < 1)
+      return gie_fail(t->ctx, GIE_E_USAGE, "--batch=%s: give numbers of at least 1, separated by commas", list);
+    GIE_TRY(batch_shapes(t, g, n, &text));
+    GIE_TRY(add_text(t, out, text));
+    s = end + (*end == ',');
+  }
+  return GIE_OK;
+}
+
+/* ---- Building */
+
+struct watch {
+  struct tool *t;
+  struct tool_progress bar;
+};
+
+static void show(void *user, const struct gie_build_progress *p)
+{
+  struct watch *w = user;
+  tool_progress_step(&w->bar, p->done, p->total < p->done ? p->done : p->total,
+                     p->seconds > 0 ? tool_format(w->t, "%s %s %.3f ms", tool_safe(w->t, p->node), p->kernel,
+                                                  1e3 * p->seconds)
+                                    : tool_safe(w->t, p->node));
+}
+
+static void say(struct tool *t, const struct build_flags *f, const struct gie_plan *plan,
+                const struct gie_build_report *r)
+{
+  struct json j;
+  double gap = r->lower_bound > 0 ? 100 * (r->cost / r->lower_bound - 1) : 0;
+  if (f->json) {
+    json_begin(&j);
+    json_text(&j, "plan", f->out);
+    json_int(&j, "profiles", gie_plan_n_profiles(plan));
+    json_int(&j, "nodes", r->nodes);
+    json_int(&j, "candidates", r->candidates);
+    json_int(&j, "pruned", r->pruned);
+    json_int(&j, "cached", r->cached);
+    json_int(&j, "timed", r->timed);
+    json_int(&j, "bad", r->bad);
+    json_real(&j, "cost_ms", 1e3 * r->cost);
+    json_real(&j, "lower_bound_ms", 1e3 * r->lower_bound);
+    json_bool(&j, "out_of_budget", r->out_of_budget);
+    json_real(&j, "seconds", r->seconds);
+    json_end(&j);
+    return;
+  }
+  tool_note(t, "%s: %u profile%s, %u nodes; %u candidates: %u pruned, %u from the cache, %u timed%s", f->out,
+            (unsigned)gie_plan_n_profiles(plan), gie_plan_n_profiles(plan) == 1 ? "" : "s", (unsigned)r->nodes,
+            (unsigned)r->candidates, (unsigned)r->pruned, (unsigned)r->cached, (unsigned)r->timed,
+            r->bad ? tool_format(t, ", %u of them bad (gie explain says why)", (unsigned)r->bad) : "");
+  tool_note(t, "expected %.3f ms, at most %.1f %% above the least possible; built in %.1f s%s", 1e3 * r->cost, gap,
+            r->seconds, r->out_of_budget ? "; the budget ended before all was timed" : "");
+}
+
+gie_status build_and_save(struct tool *t, const struct build_flags *f, const struct gie_graph *g, const char *file,
+                          const struct tool_list *shapes)
+{
+  struct watch w = {.t = t};
+  struct gie_build_report report = {.struct_size = sizeof report};
+  struct tool_list profiles = shapes ? *shapes : f->shapes;
+  struct gie_plan *plan;
+  gie_status st = GIE_OK;
+  for (uint32_t i = 0; !shapes && st == GIE_OK && i < f->batches.n; i++)
+    st = batch_profiles(t, g, f->batches.v[i], &profiles);
+  struct gie_build_options o = {.struct_size = sizeof o,
+                                .device = f->device,
+                                .backends = f->backend,
+                                .threads = t->threads,
+                                .modules = t->modules.v,
+                                .pipeline = f->passes,
+                                .shapes = profiles.v,
+                                .n_shapes = profiles.n,
+                                .cache = f->cache,
+                                .cache_read_only = f->cache_read_only,
+                                .budget = f->estimate ? -1 : f->budget,
+                                .exhaustive = f->exhaustive,
+                                .progress = show,
+                                .progress_user = &w};
+  tool_progress_begin(t, &w.bar);
+  if (st == GIE_OK)
+    st = gie_build(g, &o, &report, &plan);
+  tool_progress_end(&w.bar);
+  if (st != GIE_OK)
+    return gie_error_prefix(t->ctx, st, "%s", file);
+  st = gie_plan_save(plan, f->out);
+  if (st == GIE_OK)
+    say(t, f, plan, &report);
+  gie_plan_free(plan);
+  return st;
+}
+
+int tool_build(struct tool *t, int argc, char **argv)
+{
+  struct build_flags f = {0};
+  const char *onnx = NULL;
+  const struct tool_option options[] = {BUILD_OPTIONS(&f),
+                                        {"onnx", 0, TOOL_TEXT, &onnx, "MODEL", "the network, instead of the argument"},
+                                        {"passes", 0, TOOL_TEXT, &f.passes, "LIST", "clean-up passes, as in gie opt"},
+                                        {NULL, 0, TOOL_FLAG, NULL, NULL, NULL}};
+  const struct tool_command cmd = {"MODEL -o PLAN [OPTION]...", what, examples, options, 0, 1};
+  struct tool_list args;
+  struct gie_graph *g;
+  int exit_code = tool_parse(t, &cmd, argc, argv, &args);
+  if (exit_code != TOOL_GO_ON)
+    return exit_code;
+  if (args.n + (onnx != NULL) != 1)
+    return tool_fail(t, GIE_E_USAGE, "give one network; usage: gie build %s", cmd.usage);
+  if ((exit_code = build_check(t, &f)) != TOOL_GO_ON || (exit_code = tool_open(t)) != TOOL_GO_ON)
+    return exit_code;
+  const char *file = args.n ? args.v[0] : onnx;
+  gie_status st = gie_graph_load(t->ctx, file, NULL, &g);
+  if (st != GIE_OK)
+    return tool_error(t, st);
+  st = build_and_save(t, &f, g, file, NULL);
+  gie_graph_free(g);
+  return st == GIE_OK ? 0 : tool_error(t, st);
+}

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gie explain: why each node of a plan got its kernel, from the table of candidates that the plan keeps. */
+#include "tools/tool.h"
+#include <gie/plan.h>
+
+static const char what[] =
+    "Shows how a plan came about: for every node (or those named) the candidates with what they cost, which one was\n"
+    "chosen, and why others were not possible. A cost is that of the node alone; conversions between layouts are\n"
+    "part of the choice, so the cheapest candidate of a node need not be the best for the network.\n"
+    "Layouts that end in ! are taken dense only, not as a range of something larger.";
+static const char examples[] = "  gie explain model.plan\n"
+                               "  gie explain model.plan conv1 conv2\n"
+                               "  gie explain model.plan --all          # pruned candidates and refusals too\n";
+
+#define FIELDS 10
+
+/* Cuts a line of the table into its fields; missing ones are "". */
+static void cut(char *line, const char *field[FIELDS])
+{
+  for (int i = 0; i < FIELDS; i++) {
+    field[i] = line;
+    line += strcspn(line, "\t");
+    if (*line)
+      *line++ = 0;
+  }
+}
+
+static double number(const char *s)
+{
+  double v = 0;
+  const char *next;
+  return gie_parse_double(s, s + strlen(s), &v, &next) ? v : -1;
+}
+
+struct explain {
+  struct tool *t;
+  bool all;
+  struct tool_list names;
+  bool *seen; /* by name: a node has it */
+  struct tool_table tab;
+  bool open, wanted; /* a table has begun; the node at hand is shown */
+};
+
+static void end_table(struct explain *e)
+{
+  if (e->open)
+    tool_table_end(&e->tab, 2);
+  e->open = false;
+}
+
+static bool is_named(struct explain *e, const char *name)
+{
+  bool found = e->names.n == 0;
+  for (uint32_t i = 0; i < e->names.n; i++)
+    if (strcmp(e->names.v[i], name) == 0)
+      found = e->seen[i] = true;
+  return found;
+}
+
+static void show_profile(struct explain *e, const char *field[FIELDS])
+{
+  end_table(e);
+  printf("profile %s: %.3f ms expected, no choice is below %.3f ms%s%s\n", field[1], 1e3 * number(field[3]),
+         1e3 * number(field[4]), *field[2] ? "; structure: " : "", field[2]);
+}
+
+static void show_node(struct explain *e, const char *field[FIELDS])
+{
+  static const char *const heads[] = {"", "kernel", "what", "steps", "operands", "results", "ms", "", "why not"};
+  end_table(e);
+  e->wanted = is_named(e, field[1]);
+  if (!e->wanted)
+    return;
+  printf("\n%s (%s)\n", tool_safe(e->t, field[1]), field[2]);
+  tool_table_begin(e->t, &e->tab, "llllllrll", heads);
+  e->open = true;
+}
+
+static void show_candidate(struct explain *e, const char *field[FIELDS])
+{
+  bool chosen = strcmp(field[0], "chosen") == 0;
+  if (!e->wanted || (!e->all && strcmp(field[0], "pruned") == 0))
+    return;
+  double seconds = number(field[7]);
+  tool_cell(&e->tab, "%s", chosen ? "*" : "");
+  tool_cell(&e->tab, "%s", field[1]);
+  tool_cell(&e->tab, "%s", field[3]);
+  tool_cell(&e->tab, "%s", field[4]);
+  tool_cell(&e->tab, "%s", field[5]);
+  tool_cell(&e->tab, "%s", field[6]);
+  tool_cell(&e->tab, "%s", seconds < 0 ? "-" : tool_format(e->t, "%.4f", 1e3 * seconds));
+  tool_cell(&e->tab, "%s", field[8]);
+  tool_cell(&e->tab, "%s%s", strcmp(field[0], "pruned") == 0 ? "pruned " : "", field[9]);
+}
+
+static void show_line(struct explain *e, char *line)
+{
+  const char *field[FIELDS];
+  cut(line, field);
+  if (strcmp(field[0], "profile") == 0) {
+    show_profile(e, field);
+  } else if (strcmp(field[0], "node") == 0) {
+    show_node(e, field);
+  } else if (strcmp(field[0], "refused") == 0) {
+    end_table(e);
+    if (e->wanted && e->all)
+      printf("  refused: %s\n", tool_safe(e->t, field[1]));
+  } else if (*field[0]) {
+    show_candidate(e, field);
+  }
+}
+
+static int explain(struct explain *e, const struct gie_plan *plan)
+{
+  char *text = gie_arena_strdup(&e->t->arena, gie_plan_candidates(plan));
+  e->seen = gie_arena_alloc(&e->t->arena, (size_t)e->names.n + 1, sizeof *e->seen);
+  if (!text || !e->seen)
+    return tool_fail(e->t, GIE_E_MEMORY, "out of memory");
+  for (char *line = text, *next; line && *line; line = next) {
+    next = strchr(line, '\n');
+    if (next)
+      *next++ = 0;
+    show_line(e, line);
+  }
+  end_table(e);
+  for (uint32_t i = 0; i < e->names.n; i++)
+    if (!e->seen[i])
+      return tool_fail(e->t, GIE_E_USAGE, "no node \"%s\" had a choice; without names all are listed", e->names.v[i]);
+  return 0;
+}
+
+int tool_explain(struct tool *t, int argc, char **argv)
+{
+  struct explain e = {.t = t};
+  const struct tool_option options[] = {
+      {"all", 'a', TOOL_FLAG, &e.all, NULL, "what was pruned by its estimate and what kernels refused, too"},
+      {NULL, 0, TOOL_FLAG, NULL, NULL, NULL}};
+  const struct tool_command cmd = {"PLAN [NODE]...", what, examples, options, 1, 1000};
+  struct tool_list args;
+  struct gie_plan *plan;
+  int exit_code = tool_parse(t, &cmd, argc, argv, &args);
+  if (exit_code != TOOL_GO_ON)
+    return exit_code;
+  if ((exit_code = tool_open(t)) != TOOL_GO_ON)
+    return exit_code;
+  gie_status st = gie_plan_load(t->ctx, args.v[0], &plan);
+  if (st != GIE_OK)
+    return tool_error(t, st);
+  e.names = (struct tool_list){args.v + 1, args.n - 1};
+  exit_code = explain(&e, plan);
+  gie_plan_free(plan);
+  return exit_code;
+}
