@@ -338,7 +338,7 @@ int main(void)
   Suite *suite = suite_create("graph");
   TCase *tc = tcase_create("graph");
   tcase_add_checked_fixture(tc, setup, teardown);
-  tcase_set_timeout(tc, 60);
+  tcase_set_timeout(tc, 300);
   tcase_add_test(tc, uses_follow_edits);
   tcase_add_test(tc, replace_keeps_output_names);
   tcase_add_test(tc, names_are_unique_and_checked);
