@@ -151,7 +151,7 @@ static gie_status load(struct weights_in *w, struct entry *e)
   struct gie_blob *b;
   struct gie_sha256 sha;
   unsigned char hash[32];
-  GIE_TRY(gie_blob_new(w->ctx, (size_t)e->size, &b));
+  GIE_TRY(gie_blob_new_raw(w->ctx, (size_t)e->size, &b));
   gie_status s = gie_file_pread(w->ctx, w->fd, w->path, gie_blob_data(b), (size_t)e->size, e->offset);
   if (s == GIE_OK) {
     gie_sha256_init(&sha);

@@ -142,7 +142,8 @@ static gie_id conv(gie_id x)
   struct gie_blob *blob;
   gie_id w, id;
   struct gie_type type = {GIE_F32, {4, {gie_dim_num(4), gie_dim_num(3), gie_dim_num(1), gie_dim_num(1)}}};
-  ck_assert_int_eq(gie_blob_new(ctx, 48, &blob), GIE_OK);
+  ck_assert_int_eq(gie_blob_new_raw(ctx, 48, &blob), GIE_OK);
+  memset(gie_blob_data(blob), 0, gie_blob_size(blob));
   struct gie_const data = {blob, 0, 48};
   ck_assert_int_eq(gie_graph_add_const(g, NULL, &type, &data, &w), GIE_OK);
   gie_blob_unref(blob);
