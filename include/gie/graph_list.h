@@ -143,3 +143,5 @@ GIE_FN(struct gie_dim, dim_sub, (struct gie_dim x, struct gie_dim y), (x, y))
 GIE_FN(struct gie_dim, dim_mul, (struct gie_dim x, struct gie_dim y), (x, y))
 /* Exact division only: unknown unless y is a number that divides a and b. */
 GIE_FN(struct gie_dim, dim_div, (struct gie_dim x, struct gie_dim y), (x, y))
+/* See blob_new(); not zeroed, for bytes that are all filled at once (read from a file). */
+GIE_FN(gie_status, blob_new_raw, (struct gie_context * ctx, size_t size, struct gie_blob **out), (ctx, size, out))

@@ -142,7 +142,8 @@ static gie_id conv(gie_id x)
   struct gie_blob *blob;
   gie_id w, id;
   struct gie_type type = {GIE_F32, {4, {gie_dim_num(4), gie_dim_num(3), gie_dim_num(1), gie_dim_num(1)}}};
-  ck_assert_int_eq(gie_blob_new(ctx, 48, &blob), GIE_OK);
+  ck_assert_int_eq(gie_blob_new_raw(ctx, 48, &blob), GIE_OK);
+  memset(gie_blob_data(blob), 0, gie_blob_size(blob));
   struct gie_const data = {blob, 0, 48};
   ck_assert_int_eq(gie_graph_add_const(g, NULL, &type, &data, &w), GIE_OK);
   gie_blob_unref(blob);
@@ -338,7 +339,7 @@ int main(void)
   Suite *suite = suite_create("graph");
   TCase *tc = tcase_create("graph");
   tcase_add_checked_fixture(tc, setup, teardown);
-  tcase_set_timeout(tc, 60);
+  tcase_set_timeout(tc, 300);
   tcase_add_test(tc, uses_follow_edits);
   tcase_add_test(tc, replace_keeps_output_names);
   tcase_add_test(tc, names_are_unique_and_checked);
