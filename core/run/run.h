@@ -272,7 +272,7 @@ struct run_step {
   uint32_t workspace; /* buffer or RUN_NONE */
   void **in, **out;   /* addresses of the present run */
   void *scratch;
-  double seconds;
+  double start, seconds; /* of the last run, start from its beginning */
 };
 
 struct run_spec {
@@ -335,6 +335,11 @@ struct run_input {
   struct run_memory_block block;
   bool set;
 };
+struct run_watch {
+  gie_status (*fn)(void *user, const struct gie_watched *w); /* NULL: nobody looks */
+  void *user;
+  struct run_memory_block block; /* host copy of the result at hand */
+};
 struct run_output {
   struct gie_tensor t;
   struct run_memory_block block; /* host copy, when the result is not where it can be shown */
@@ -358,6 +363,9 @@ struct gie_exec {
   uint64_t tail_bytes, tail_peak; /* memory that the tail holds now, held at most in the last run */
   uint64_t generation, runs;      /* generation changes when an address does */
   bool profile, ran;
+  double began; /* the last run, by run_now() */
+  struct gie_run_times times;
+  struct run_watch watch;
 };
 
 /* Makes the specialization for these input types the present one; the first time it is built. */
@@ -366,7 +374,9 @@ gie_status run_use_spec(struct gie_exec *x, const struct gie_type *types);
 void *run_address(const struct gie_exec *x, const struct run_spec *s, gie_id value);
 /* Sets the addresses of all steps, when any changed since the last time. */
 gie_status run_link(struct gie_exec *x, struct run_spec *s);
-/* Runs the static steps: inputs that need another layout or memory first. */
+/* Brings the inputs where they need another layout or memory. */
+gie_status run_stage(struct gie_exec *x, struct run_spec *s);
+/* Hands the static steps to the device. */
 gie_status run_static(struct gie_exec *x, struct run_spec *s);
 
 /* A value that is not of the tail as a plain host tensor: where it is, or copied to *block. `mine`: where it
@@ -388,5 +398,8 @@ void run_tail_reset(struct gie_exec *x);
 
 /* Where a time measurement starts (profile.c). */
 double run_now(void);
+/* Shows a result to who watches. */
+gie_status run_show(struct gie_exec *x, const struct run_spec *s, const struct run_step *step, gie_id value,
+                    const struct gie_tensor *t);
 
 #endif
