@@ -1,4 +1,5 @@
 libgie_internal_la_SOURCES += passes/passes.def passes/util.h \
+  passes/eliminate_common_subexpression.c \
   passes/eliminate_deadend.c \
   passes/eliminate_duplicate_initializer.c \
   passes/eliminate_identity.c \
