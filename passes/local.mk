@@ -3,6 +3,7 @@ libgie_internal_la_SOURCES += passes/passes.def passes/util.h \
   passes/eliminate_deadend.c \
   passes/eliminate_duplicate_initializer.c \
   passes/eliminate_identity.c \
+  passes/eliminate_if_with_const_cond.c \
   passes/eliminate_nop_cast.c \
   passes/eliminate_nop_concat.c \
   passes/eliminate_nop_dropout.c \
