@@ -14,6 +14,7 @@ libgie_internal_la_SOURCES += passes/passes.def passes/util.h \
   passes/eliminate_nop_slice.c \
   passes/eliminate_nop_split.c \
   passes/eliminate_nop_transpose.c \
+  passes/eliminate_shape_op.c \
   passes/eliminate_unused_initializer.c \
   passes/fold_constants.c \
   passes/fuse_add_bias_into_conv.c \
