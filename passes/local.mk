@@ -19,5 +19,6 @@ libgie_internal_la_SOURCES += passes/passes.def passes/util.h \
   passes/fold_constants.c \
   passes/fuse_add_bias_into_conv.c \
   passes/fuse_bn_into_conv.c \
+  passes/fuse_consecutive_concats.c \
   passes/fuse_epilogue.c \
   passes/upcast_f16.c
