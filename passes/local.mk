@@ -22,5 +22,6 @@ libgie_internal_la_SOURCES += passes/passes.def passes/util.h \
   passes/fuse_consecutive_concats.c \
   passes/fuse_consecutive_slices.c \
   passes/fuse_consecutive_squeezes.c \
+  passes/fuse_consecutive_unsqueezes.c \
   passes/fuse_epilogue.c \
   passes/upcast_f16.c
