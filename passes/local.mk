@@ -1,4 +1,4 @@
-libgie_internal_la_SOURCES += passes/passes.def passes/util.h \
+libgie_internal_la_SOURCES += passes/passes.def passes/perm.h passes/util.h \
   passes/eliminate_common_subexpression.c \
   passes/eliminate_deadend.c \
   passes/eliminate_duplicate_initializer.c \
@@ -22,6 +22,7 @@ libgie_internal_la_SOURCES += passes/passes.def passes/util.h \
   passes/fuse_consecutive_concats.c \
   passes/fuse_consecutive_slices.c \
   passes/fuse_consecutive_squeezes.c \
+  passes/fuse_consecutive_transposes.c \
   passes/fuse_consecutive_unsqueezes.c \
   passes/fuse_epilogue.c \
   passes/upcast_f16.c
