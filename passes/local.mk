@@ -21,6 +21,7 @@ libgie_internal_la_SOURCES += passes/passes.def passes/perm.h passes/util.h \
   passes/fuse_bn_into_conv.c \
   passes/fuse_consecutive_concats.c \
   passes/fuse_consecutive_reduce_unsqueeze.c \
+  passes/fuse_consecutive_reshapes.c \
   passes/fuse_consecutive_slices.c \
   passes/fuse_consecutive_squeezes.c \
   passes/fuse_consecutive_transposes.c \
