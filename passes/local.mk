@@ -1,4 +1,4 @@
-libgie_internal_la_SOURCES += passes/passes.def passes/perm.h passes/util.h \
+libgie_internal_la_SOURCES += passes/passes.def passes/pads.h passes/perm.h passes/util.h \
   passes/eliminate_common_subexpression.c \
   passes/eliminate_deadend.c \
   passes/eliminate_duplicate_initializer.c \
@@ -27,4 +27,5 @@ libgie_internal_la_SOURCES += passes/passes.def passes/perm.h passes/util.h \
   passes/fuse_consecutive_transposes.c \
   passes/fuse_consecutive_unsqueezes.c \
   passes/fuse_epilogue.c \
+  passes/fuse_pad_into_conv.c \
   passes/upcast_f16.c
