@@ -30,4 +30,5 @@ libgie_internal_la_SOURCES += passes/passes.def passes/pads.h passes/perm.h pass
   passes/fuse_matmul_add_bias_into_gemm.c \
   passes/fuse_pad_into_conv.c \
   passes/fuse_pad_into_pool.c \
+  passes/fuse_transpose_into_gemm.c \
   passes/upcast_f16.c
