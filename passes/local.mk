@@ -14,6 +14,7 @@ libgie_internal_la_SOURCES += passes/passes.def passes/pads.h passes/perm.h pass
   passes/eliminate_nop_slice.c \
   passes/eliminate_nop_split.c \
   passes/eliminate_nop_transpose.c \
+  passes/eliminate_nop_with_unit.c \
   passes/eliminate_shape_op.c \
   passes/eliminate_unused_initializer.c \
   passes/fold_constants.c \
