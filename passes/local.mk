@@ -10,6 +10,7 @@ libgie_internal_la_SOURCES += passes/passes.def passes/pads.h passes/perm.h pass
   passes/eliminate_nop_expand.c \
   passes/eliminate_nop_flatten.c \
   passes/eliminate_nop_pad.c \
+  passes/eliminate_nop_pool.c \
   passes/eliminate_nop_reshape.c \
   passes/eliminate_nop_slice.c \
   passes/eliminate_nop_split.c \
