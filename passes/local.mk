@@ -33,4 +33,5 @@ libgie_internal_la_SOURCES += passes/passes.def passes/pads.h passes/perm.h pass
   passes/fuse_pad_into_conv.c \
   passes/fuse_pad_into_pool.c \
   passes/fuse_transpose_into_gemm.c \
+  passes/reduce_strength.c \
   passes/upcast_f16.c
