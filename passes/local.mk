@@ -34,4 +34,5 @@ libgie_internal_la_SOURCES += passes/passes.def passes/pads.h passes/perm.h pass
   passes/fuse_pad_into_pool.c \
   passes/fuse_transpose_into_gemm.c \
   passes/reduce_strength.c \
+  passes/sink_transpose.c \
   passes/upcast_f16.c
