@@ -260,6 +260,7 @@ static gie_status side_open(struct side *s)
       .device_kind = s->k->device,
       .device = &s->info,
       .library = s->library,
+      .threads = 1,
   };
   return GIE_OK;
 }
