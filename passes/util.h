@@ -143,4 +143,135 @@ static inline gie_status pass_const(struct gie_graph *g, const struct gie_type *
   return s;
 }
 
+/* ---- Patterns */
+
+static inline bool pass_is_op(const struct gie_node *n, const char *op)
+{
+  return strcmp(n->op->name, op) == 0;
+}
+
+/* The node of that op, without epilogue, whose first result is `value`; else NULL. */
+static inline const struct gie_node *pass_producer(const struct gie_graph *g, gie_id value, const char *op)
+{
+  const struct gie_value *v = gie_value_get(g, value);
+  const struct gie_node *n = v ? gie_node_get(g, v->producer) : NULL;
+  return n && v->out_index == 0 && n->n_steps == 0 && pass_is_op(n, op) && pass_is_plain(v) ? n : NULL;
+}
+
+/* The same, and the value is read once and is no graph output: the node may go with its reader. */
+static inline const struct gie_node *pass_private_producer(const struct gie_graph *g, gie_id value,
+                                                           const char *op)
+{
+  const struct gie_node *n = pass_producer(g, value, op);
+  const struct gie_value *v = n ? gie_value_get(g, value) : NULL;
+  return n && v->n_uses == 1 && v->n_outputs == 0 ? n : NULL;
+}
+
+/* The one element of a constant of floats. */
+static inline bool pass_scalar(const struct gie_graph *g, gie_id value, double *out)
+{
+  const struct gie_value *v = gie_value_get(g, value);
+  uint32_t n;
+  return v && v->kind == GIE_VALUE_CONST && pass_is_plain(v) && gie_value_floats(g, value, out, 1, &n) &&
+         n == 1;
+}
+
+/* Elements of an integer operand, when it is there and they are known. */
+static inline bool pass_ints(const struct gie_graph *g, const struct gie_node *n, uint32_t slot, int64_t *out,
+                             uint32_t max, uint32_t *count)
+{
+  return slot < n->n_operands && n->in[slot] != GIE_NONE && gie_value_ints(g, n->in[slot], out, max, count);
+}
+
+static inline bool pass_has_operand(const struct gie_node *n, uint32_t slot)
+{
+  return slot < n->n_operands && n->in[slot] != GIE_NONE;
+}
+
+/* A list operand of axes as a set of bits; false when they are not known or outside the rank. */
+static inline bool pass_axes(const struct gie_graph *g, const struct gie_node *n, uint32_t slot, int rank,
+                             uint32_t *set)
+{
+  int64_t axes[GIE_MAX_RANK];
+  uint32_t count;
+  *set = 0;
+  if (rank < 0 || rank > GIE_MAX_RANK || !pass_ints(g, n, slot, axes, GIE_MAX_RANK, &count))
+    return false;
+  for (uint32_t i = 0; i < count; i++) {
+    int64_t axis = axes[i] + (axes[i] < 0 ? rank : 0);
+    if (axis < 0 || axis >= rank)
+      return false;
+    *set |= 1u << axis;
+  }
+  return true;
+}
+
+/* ---- Rewriting */
+
+/* `by` takes the place of result 0 of the node, its name too, and the node goes. */
+static inline gie_status pass_supplant(struct gie_graph *g, gie_id node, gie_id by)
+{
+  const struct gie_value *old = gie_value_get(g, gie_node_get(g, node)->out[0]);
+  bool output = old->n_outputs > 0;
+  GIE_TRY(gie_value_replace(g, old->id, by));
+  GIE_TRY(gie_node_remove(g, node));
+  return output ? GIE_OK : gie_value_rename(g, by, old->name);
+}
+
+/* Removes the node that makes `value` when nothing reads it, and then those that only it read; what
+ * lies deeper than a pattern is left to eliminate_deadend. */
+#define PASS_PRUNE 64
+static inline gie_status pass_prune(struct gie_graph *g, gie_id value)
+{
+  gie_id todo[PASS_PRUNE] = {value};
+  for (uint32_t n_todo = 1; n_todo > 0;) {
+    const struct gie_value *v = gie_value_get(g, todo[--n_todo]);
+    const struct gie_node *n = v && v->kind == GIE_VALUE_RESULT ? gie_node_get(g, v->producer) : NULL;
+    if (!n || (n->op->flags & GIE_OP_IMPURE) || !pass_is_unused(g, n) || n->n_in > PASS_PRUNE - n_todo)
+      continue;
+    for (uint32_t i = 0; i < n->n_in; i++)
+      todo[n_todo++] = n->in[i];
+    GIE_TRY(gie_node_remove(g, n->id));
+  }
+  return GIE_OK;
+}
+
+/* A node with one result before `before`, called `name`. */
+static inline gie_status pass_node(struct gie_graph *g, const char *op, const char *name, const gie_id *in,
+                                   uint32_t n_in, const struct gie_attr *attrs, uint32_t n_attrs,
+                                   gie_id before, gie_id *result)
+{
+  struct gie_node_spec spec = GIE_NODE_SPEC(op);
+  gie_id node;
+  spec.name = name;
+  spec.in = in;
+  spec.n_in = n_in;
+  spec.attrs = attrs;
+  spec.n_attrs = n_attrs;
+  spec.before = before;
+  GIE_TRY(gie_node_add(g, &spec, &node));
+  *result = gie_node_get(g, node)->out[0];
+  return GIE_OK;
+}
+
+/* A list of i64. */
+static inline gie_status pass_const_ints(struct gie_graph *g, const int64_t *v, uint32_t n, gie_id *out)
+{
+  struct gie_type type = {GIE_I64, {1, {gie_dim_num(n)}}};
+  struct gie_blob *blob;
+  GIE_TRY(gie_blob_new(gie_graph_context(g), n * sizeof *v, &blob));
+  if (n)
+    memcpy(gie_blob_data(blob), v, n * sizeof *v);
+  return pass_const(g, &type, blob, out);
+}
+
+/* Operand `slot` becomes `value`, whether it was there or not; those between are left out. */
+static inline gie_status pass_set_operand(struct gie_graph *g, const struct gie_node *n, uint32_t slot,
+                                          gie_id value)
+{
+  while (n->n_operands <= slot)
+    GIE_TRY(gie_node_add_operand(g, n->id, n->n_operands == slot ? value : GIE_NONE));
+  return gie_node_set_input(g, n->id, slot, value);
+}
+
 #endif

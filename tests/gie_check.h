@@ -7,6 +7,7 @@
 #include "core/base/base.h"
 #include <check.h>
 #include <gie/gie.h>
+#include <time.h>
 
 /* GIE_TESTS_MAIN("name", test_a, test_b): runs them, each in its own process unless CK_FORK=no. */
 #define GIE_TESTS_MAIN(name, ...)                                           \
@@ -33,6 +34,14 @@
                   gie_status_name(ck_want), gie_error_text(ctx));                                \
   } while (0)
 #define ck_gie_ok(ctx, expr) ck_gie(ctx, expr, GIE_OK)
+
+/* Processor time of this process, for bounds on time: other processes cannot make a test fail. */
+static inline double check_seconds(void)
+{
+  struct timespec t;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
 
 /* A context without modules whose log goes nowhere. */
 static inline void check_no_log(void *user, enum gie_log_level level, const char *module, const char *text)

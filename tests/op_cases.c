@@ -299,6 +299,7 @@ struct run {
   const void **in_data;
   void **pointers;
   void *instance, *workspace;
+  void *packed[GIE_MAX_IO];
 };
 
 static gie_status make_buffers(struct run *r, const struct gie_variant *v, const struct op_form *form)
@@ -344,6 +345,31 @@ static gie_status move_buffers(struct run *r, enum gie_copy kind)
   return r->d->ops->sync(r->d->dev, NULL);
 }
 
+/* Constants that the kernel wants in a form of its own, packed as the engine does it. */
+static gie_status pack(struct run *r, const struct gie_problem *p, const struct gie_variant *v)
+{
+  struct gie_pack packs[GIE_MAX_IO];
+  memset(packs, 0, sizeof packs);
+  uint32_t n = r->k->pack_desc ? r->k->pack_desc(r->k, p, v, packs, GIE_MAX_IO) : 0;
+  for (uint32_t i = 0; i < n; i++) {
+    uint32_t j = packs[i].operand;
+    if (j >= p->n_in || !p->in_data[j])
+      return gie_fail(r->ctx, GIE_E_NO, "packs operand %u, which is no constant", (unsigned)j);
+    void *host = gie_alloc(r->ctx, packs[i].bytes, 1);
+    gie_status st = host ? r->k->pack(r->k, p, v, &packs[i], p->in_data[j], host) : GIE_E_MEMORY;
+    if (st == GIE_OK)
+      st = r->d->ops->alloc(r->d->dev, packs[i].bytes, &r->packed[i]);
+    if (st == GIE_OK)
+      st = r->d->ops->copy(r->d->dev, r->packed[i], host, packs[i].bytes, GIE_COPY_TO_DEVICE, NULL);
+    if (st == GIE_OK)
+      st = r->d->ops->sync(r->d->dev, NULL);
+    gie_free(r->ctx, host);
+    GIE_TRY(st);
+    r->pointers[j] = r->packed[i];
+  }
+  return GIE_OK;
+}
+
 static gie_status launch(struct run *r, const struct gie_variant *v)
 {
   struct gie_problem p = {.struct_size = sizeof p,
@@ -357,7 +383,8 @@ static gie_status launch(struct run *r, const struct gie_variant *v)
                           .in_data = r->in_data,
                           .math = GIE_MATH_STRICT,
                           .device_kind = r->k->device,
-                          .device = &r->d->info};
+                          .device = &r->d->info,
+                          .threads = r->d->threads};
   char why[256] = "";
   if (!r->k->supports(r->k, &p, why, sizeof why))
     return gie_fail(r->ctx, GIE_E_UNSUPPORTED, "%s: %s", r->k->name, why);
@@ -365,6 +392,7 @@ static gie_status launch(struct run *r, const struct gie_variant *v)
   p.out = r->descs + r->n->n_in;
   size_t bytes = r->k->workspace ? r->k->workspace(r->k, &p, v) : 0;
   GIE_TRY(r->d->ops->alloc(r->d->dev, bytes ? bytes : 1, &r->workspace));
+  GIE_TRY(pack(r, &p, v));
   GIE_TRY(r->k->create(r->k, &p, v, &r->instance));
   struct gie_launch l = {.struct_size = sizeof l,
                          .in = r->pointers,
@@ -415,6 +443,8 @@ gie_status op_run(const struct op_device *d, const struct gie_graph *g, const st
     gie_free(ctx, r.b[i].host);
     d->ops->free(d->dev, r.b[i].device);
   }
+  for (unsigned i = 0; i < GIE_MAX_IO; i++)
+    d->ops->free(d->dev, r.packed[i]);
   gie_free(ctx, r.b);
   gie_free(ctx, r.descs);
   gie_free(ctx, r.plain);

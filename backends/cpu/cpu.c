@@ -265,7 +265,8 @@ static gie_status kernel_create(const struct gie_kernel *k, const struct gie_pro
    .workspace = kernel_workspace,            \
    .create = kernel_create,                  \
    .destroy = kernel_destroy,                \
-   .run = kernel_run},
+   .run = kernel_run,                        \
+   .flags = GIE_KERNEL_REFERENCE},
 static const struct gie_kernel KERNELS[] = {
 #include "backends/cpu/kernels.def"
 };

@@ -74,6 +74,15 @@ static bool int_less(int64_t x, int64_t y, bool big) { return big ? U(x) < U(y) 
 
 static double clamp01(double x) { return x < 0 ? 0 : x > 1 ? 1 : x; }
 
+static double gelu(double x, bool approximate)
+{
+  if (x == -INFINITY)
+    return 0;
+  if (approximate)
+    return x / 2 * (1 + tanh(sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+  return x / 2 * (1 + erf(x / M_SQRT2));
+}
+
 static bool identity_any(struct cpu_row *a, const struct cpu_row *b, int n, const struct cpu_scalar *s)
 {
   (void)a, (void)b, (void)n, (void)s;
@@ -86,6 +95,10 @@ FLOAT_FN(leaky_relu, x < 0 ? s->alpha * x : x)
 FLOAT_FN(sigmoid, 1 / (1 + exp(-x)))
 FLOAT_FN(hard_sigmoid, clamp01(s->alpha *x + s->beta))
 FLOAT_FN(hard_swish, x *clamp01(x / 6 + 0.5))
+/* -inf goes to its limit 0 instead of -inf * 0. */
+FLOAT_FN(silu, x == -INFINITY ? 0 : x / (1 + exp(-x)))
+FLOAT_FN(mish, x == -INFINITY ? 0 : x *tanh(fmax(x, 0) + log1p(exp(-fabs(x)))))
+FLOAT_FN(gelu, gelu(x, s->alpha != 0))
 FLOAT_FN(tanh, tanh(x))
 FLOAT_FN(elu, x < 0 ? s->alpha * expm1(x) : x)
 FLOAT_FN(softplus, isnan(x) ? x : fmax(x, 0) + log1p(exp(-fabs(x)))) /* = log(exp(x) + 1) */
@@ -201,6 +214,9 @@ static const struct cpu_function FUNCTIONS[] = {
     {"sigmoid", sigmoid_f, NULL, NULL, NULL},
     {"hard_sigmoid", hard_sigmoid_f, NULL, "alpha", "beta"},
     {"hard_swish", hard_swish_f, NULL, NULL, NULL},
+    {"silu", silu_f, NULL, NULL, NULL},
+    {"mish", mish_f, NULL, NULL, NULL},
+    {"gelu", gelu_f, NULL, "tanh", NULL},
     {"tanh", tanh_f, NULL, NULL, NULL},
     {"elu", elu_f, NULL, "alpha", NULL},
     {"softplus", softplus_f, NULL, NULL, NULL},

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Normalizations, softmax and dropout. Formulas: ONNX BatchNormalization, InstanceNormalization, LRN,
+/* Normalizations, softmax and dropout. Formulas: ONNX BatchNormalization, InstanceNormalization, LayerNormalization, LRN,
  * Softmax, LogSoftmax, Dropout (inference). Sums are kept in double. */
 #include "backends/cpu/cpu.h"
 
@@ -106,6 +106,107 @@ static gie_status instance_norm_run(const struct cpu_call *c)
   struct instance_norm v = {cpu_in(c, 0), cpu_in(c, 1), cpu_in(c, 2),
                             gie_node_float(c->self->node, "epsilon")};
   return cpu_for(c, v.x.dim[0] * v.x.dim[1], 1, instance_norm_body, &v);
+}
+
+/* ---- layer_norm: the same over all axes from `axis` on; scale and bias broadcast to x */
+
+struct layer_norm {
+  struct cpu_tensor x, scale, bias;
+  int axis;
+  bool has_bias;
+  double epsilon;
+};
+
+/* Index of group `item`: the axes before v->axis counted up, 0 on the others. */
+static void layer_norm_at(const struct layer_norm *v, int64_t item, int64_t *idx)
+{
+  memset(idx, 0, GIE_MAX_RANK * sizeof *idx);
+  for (int i = v->axis; i-- > 0; item /= v->x.dim[i])
+    idx[i] = item % v->x.dim[i];
+}
+
+static void layer_norm_sums(const struct layer_norm *v, const struct cpu_box *box, double *mean, double *var)
+{
+  int64_t idx[GIE_MAX_RANK], count = 0;
+  struct cpu_row x;
+  *mean = *var = 0;
+  for (int64_t r = 0; r < box->rows; r++) {
+    int n = cpu_box_at(box, r, idx);
+    cpu_read_row(&v->x, idx, box->axis, n, &x);
+    for (int k = 0; k < n; k++)
+      *mean += x.f[k];
+    count += n;
+  }
+  *mean /= (double)count;
+  for (int64_t r = 0; r < box->rows; r++) {
+    int n = cpu_box_at(box, r, idx);
+    cpu_read_row(&v->x, idx, box->axis, n, &x);
+    for (int k = 0; k < n; k++)
+      *var += (x.f[k] - *mean) * (x.f[k] - *mean);
+  }
+  *var /= (double)count;
+}
+
+static gie_status layer_norm_body(const struct cpu_call *c, const void *arg, int64_t item, int slot)
+{
+  const struct layer_norm *v = arg;
+  int64_t idx[GIE_MAX_RANK];
+  struct cpu_row x, scale, bias;
+  double mean, var;
+  (void)slot;
+  layer_norm_at(v, item, idx);
+  struct cpu_box box = cpu_box(&v->x, (1u << v->axis) - 1, idx);
+  layer_norm_sums(v, &box, &mean, &var);
+  double deviation = sqrt(var + v->epsilon), statistics[2] = {mean, 1 / deviation};
+  for (uint32_t i = 1; i < 3; i++)
+    if (cpu_has_out(c, i)) {
+      struct cpu_tensor out = cpu_out(c, i);
+      x.dtype = GIE_F64;
+      x.f[0] = statistics[i - 1];
+      layer_norm_at(v, item, idx);
+      cpu_write_row(&out, idx, -1, 1, &x);
+    }
+  for (int64_t r = 0; r < box.rows; r++) {
+    int n = cpu_box_at(&box, r, idx);
+    cpu_read_row(&v->x, idx, box.axis, n, &x);
+    cpu_read_row(&v->scale, idx, box.axis, n, &scale);
+    if (v->has_bias)
+      cpu_read_row(&v->bias, idx, box.axis, n, &bias);
+    for (int k = 0; k < n; k++)
+      x.f[k] = scale.f[k] * (x.f[k] - mean) / deviation + (v->has_bias ? bias.f[k] : 0);
+    GIE_TRY(cpu_emit(c, idx, box.axis, n, &x));
+  }
+  return GIE_OK;
+}
+
+static gie_status layer_norm_run(const struct cpu_call *c)
+{
+  struct cpu_tensor x = cpu_in(c, 0), scale = cpu_in(c, 1), bias;
+  struct layer_norm v = {.x = x,
+                         .scale = cpu_broadcast(&scale, x.rank, x.dim),
+                         .axis = (int)gie_node_int(c->self->node, "axis"),
+                         .has_bias = cpu_has_in(c, 2),
+                         .epsilon = gie_node_float(c->self->node, "epsilon")};
+  int64_t groups = 1;
+  v.axis += v.axis < 0 ? x.rank : 0;
+  if (v.has_bias) {
+    bias = cpu_in(c, 2);
+    v.bias = cpu_broadcast(&bias, x.rank, x.dim);
+  }
+  for (int i = 0; i < v.axis; i++)
+    groups *= x.dim[i];
+  return cpu_for(c, groups, 1, layer_norm_body, &v);
+}
+
+static bool layer_norm_check(const struct gie_problem *p, char *why, size_t size)
+{
+  int64_t axis = gie_node_int(p->node, "axis");
+  if (axis < -p->in[0].rank || axis >= p->in[0].rank)
+    return cpu_refuse(why, size, "axis %lld is outside rank %d", (long long)axis, p->in[0].rank);
+  for (uint32_t i = 1; i < p->node->n_operands; i++)
+    if (p->in[i].dtype != GIE_DTYPE_NONE && !cpu_is_float(p->in[i].dtype))
+      return cpu_refuse(why, size, "operand %u is no float", i);
+  return true;
 }
 
 /* ---- lrn: x / (bias + alpha/size * sum of x^2 over the window of channels)^beta, the window being
@@ -261,6 +362,7 @@ static gie_status dropout_run(const struct cpu_call *c)
 
 const struct cpu_op cpu_op_batch_norm = {batch_norm_run, channels_check, NULL, true};
 const struct cpu_op cpu_op_instance_norm = {instance_norm_run, channels_check, NULL, true};
+const struct cpu_op cpu_op_layer_norm = {layer_norm_run, layer_norm_check, NULL, true};
 const struct cpu_op cpu_op_lrn = {lrn_run, lrn_check, NULL, true};
 const struct cpu_op cpu_op_softmax = {softmax_run, softmax_check, NULL, true};
 const struct cpu_op cpu_op_dropout = {dropout_run, NULL, NULL, true};

@@ -2,6 +2,8 @@
 /* The context: error text, log, memory and the config table. */
 #include "core/base/base.h"
 #include <gie/gie.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 /* ---- Status codes */
 
@@ -164,6 +166,16 @@ static void log_stderr(void *user, enum gie_log_level level, const char *module,
 /* ---- Memory */
 
 #define ALLOC_ALIGN 64
+#define ALLOC_HUGE ((size_t)8 << 20)
+
+/* Asks for huge pages in a large block: filling a fresh gigabyte is else mostly page faults. Only whole huge
+ * pages inside the block become one, so it takes no more memory. */
+static void advise_huge(void *p, size_t bytes)
+{
+  size_t page = (size_t)sysconf(_SC_PAGESIZE), skip = (page - (uintptr_t)p % page) % page;
+  /* A kernel without them says no. */
+  (void)madvise((char *)p + skip, (bytes - skip) / page * page, MADV_HUGEPAGE);
+}
 
 static void *alloc_bytes(struct gie_context *ctx, size_t n, size_t size, bool zero)
 {
@@ -177,6 +189,8 @@ static void *alloc_bytes(struct gie_context *ctx, size_t n, size_t size, bool ze
                   __atomic_fetch_sub(&ctx->fail_alloc_after, 1, __ATOMIC_RELAXED) == 1;
   if (injected || posix_memalign(&p, ALLOC_ALIGN, bytes ? bytes : 1) != 0)
     return gie_fail(ctx, GIE_E_MEMORY, "out of memory (%zu bytes wanted)", bytes), NULL;
+  if (bytes >= ALLOC_HUGE)
+    advise_huge(p, bytes);
   if (zero)
     memset(p, 0, bytes);
   return p;

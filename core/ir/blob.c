@@ -11,16 +11,15 @@ struct gie_blob {
   void *data;
 };
 
-static gie_status blob_new(struct gie_context *ctx, size_t size, bool zero, struct gie_blob **out)
+/* Takes over the bytes, also on failure; NULL when there was no memory for them. */
+static gie_status new_of(struct gie_context *ctx, void *data, size_t size, struct gie_blob **out)
 {
-  struct gie_blob *b = gie_alloc(ctx, 1, sizeof *b);
-  if (!b)
-    return GIE_E_MEMORY;
-  b->data = zero ? gie_alloc(ctx, size, 1) : gie_alloc_raw(ctx, size, 1);
-  if (!b->data) {
-    gie_free(ctx, b);
+  struct gie_blob *b = data ? gie_alloc(ctx, 1, sizeof *b) : NULL;
+  if (!b) {
+    gie_free(ctx, data);
     return GIE_E_MEMORY;
   }
+  b->data = data;
   b->ctx = ctx;
   b->size = size;
   atomic_init(&b->refs, 1);
@@ -30,12 +29,12 @@ static gie_status blob_new(struct gie_context *ctx, size_t size, bool zero, stru
 
 gie_status gie_blob_new(struct gie_context *ctx, size_t size, struct gie_blob **out)
 {
-  return blob_new(ctx, size, true, out);
+  return new_of(ctx, gie_alloc(ctx, size, 1), size, out);
 }
 
-gie_status ir_blob_new_raw(struct gie_context *ctx, size_t size, struct gie_blob **out)
+gie_status gie_blob_new_raw(struct gie_context *ctx, size_t size, struct gie_blob **out)
 {
-  return blob_new(ctx, size, false, out);
+  return new_of(ctx, gie_alloc_raw(ctx, size, 1), size, out);
 }
 
 struct gie_blob *gie_blob_ref(struct gie_blob *b)

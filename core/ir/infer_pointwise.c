@@ -216,6 +216,27 @@ gie_status ir_shape_channel_norm(struct gie_infer *x)
   return ir_shape_same(x);
 }
 
+/* scale and bias broadcast to x; the statistics have dims of 1 where x was summed up. */
+gie_status ir_shape_layer_norm(struct gie_infer *x)
+{
+  int axis = 0, rank = ir_rank(x, 0);
+  GIE_TRY(check_epsilon(x));
+  if (rank >= 0)
+    GIE_TRY(ir_axis(x, gie_node_int(x->node, "axis"), rank, &axis));
+  for (uint32_t i = 1; i < x->n_in; i++) {
+    enum gie_dtype t = x->in[0].dtype;
+    GIE_TRY(ir_same_dtype(x, &t, x->in[i].dtype, i == 1 ? "scale" : "bias"));
+    if (ir_has(x, i) && rank >= 0 && ir_rank(x, i) >= 0)
+      GIE_TRY(ir_broadcast_to(x, &x->in[0].shape, &x->in[i].shape, i == 1 ? "scale" : "bias"));
+  }
+  for (uint32_t i = 1; i < x->n_out; i++) {
+    x->out[i] = (struct gie_type){GIE_F32, x->in[0].shape};
+    for (int k = axis; k < rank; k++)
+      x->out[i].shape.dim[k] = gie_dim_num(1);
+  }
+  return ir_shape_same(x);
+}
+
 gie_status ir_shape_lrn(struct gie_infer *x)
 {
   int64_t size = gie_node_int(x->node, "size");

@@ -134,8 +134,6 @@ gie_status ir_clone_at_depth(const struct gie_graph *g, uint32_t depth, struct g
 bool ir_is_text_path(const char *path);
 gie_status ir_read_file(struct gie_context *ctx, const char *path, struct gie_graph **out);
 gie_status ir_write_file(const struct gie_graph *g, const char *path);
-/* gie_blob_new() without zeroing, for bytes that are read at once (blob.c). */
-gie_status ir_blob_new_raw(struct gie_context *ctx, size_t size, struct gie_blob **out);
 /* "node 17 \"conv1\" (conv)" for messages. */
 const char *ir_node_label(const struct gie_node *n, char *buf, size_t size);
 

@@ -96,22 +96,26 @@ void weights_close(struct weights_in *w);
 gie_status weights_get(struct weights_in *w, const unsigned char hash[32], size_t size,
                        struct gie_blob **out);
 
-/* Constants to be saved; the bytes belong to the graph. */
+/* Constants to be saved; the bytes belong to the graph, or are copied from another weights file. */
 struct weights_out {
   struct gie_context *ctx;
   struct weights_item {
     unsigned char hash[32];
-    const void *data;
+    const void *data; /* NULL: at `offset` of `from` */
     size_t size;
+    uint64_t offset;
   } * items;
   size_t n, cap;
+  const struct weights_in *from; /* must stay open */
 };
 gie_status weights_add(struct weights_out *w, const unsigned char hash[32], const void *data, size_t size);
 /* Sorts and drops doubles; puts header and table into b; *size is that of the whole. */
 gie_status weights_head(struct weights_out *w, struct gie_buf *b, uint64_t *size);
 /* Writes what follows the table. */
 gie_status weights_body(const struct weights_out *w, struct gie_save *save);
-/* Both. */
+/* Sorts w and makes `both` of it and what else is in `old`. */
+gie_status weights_join(struct weights_out *w, const struct weights_in *old, struct weights_out *both);
+/* Writes everything into a begun save, in the file's order. */
 gie_status weights_write(struct weights_out *w, struct gie_save *save);
 void weights_out_free(struct weights_out *w);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Graphs in files: FILE.gie with FILE.weights beside it, and FILE.dot. */
 #include "core/ir/text.h"
+#include <unistd.h>
 
 static bool has_suffix(const char *path, const char *suffix)
 {
@@ -38,29 +39,40 @@ static gie_status write_text(struct gie_context *ctx, const char *path, const ch
   return s;
 }
 
-/* Both files are written in full before either takes its name, so that a full
- * disk leaves the old pair as it was. */
-static gie_status write_pair(struct gie_context *ctx, const char *path, const char *text, size_t size,
-                             struct weights_out *out)
+/* ---- Text and weights
+ *
+ * Two files cannot be renamed at once. So the weights file first gets what the older text needs as well, then
+ * the text changes, then the weights file gets what the newer one needs and no more: whenever the process is
+ * killed or the disk is full, there is a text that has its weights. */
+
+struct pair {
+  struct gie_context *ctx;
+  const char *path, *text;
+  size_t size;
+  char *beside;
+  struct weights_out *out;
+  struct weights_in *old; /* NULL: there is no older pair, or it is unreadable already */
+};
+
+static gie_status save_weights(struct pair *p, struct weights_out *out, struct gie_save *save)
+{
+  GIE_TRY(gie_save_begin(p->ctx, p->beside, save));
+  gie_status s = weights_write(out, save);
+  if (s != GIE_OK)
+    gie_save_abort(save);
+  return s;
+}
+
+/* Both files are complete on the disk before either takes its name. */
+static gie_status save_both(struct pair *p, struct weights_out *out)
 {
   struct gie_save weights, main;
-  char *beside = weights_path(ctx, path);
-  if (!beside)
-    return GIE_E_MEMORY;
-  gie_status s = gie_save_begin(ctx, beside, &weights);
-  gie_free(ctx, beside);
-  GIE_TRY(s);
-  s = gie_save_begin(ctx, path, &main);
-  if (s != GIE_OK) {
-    gie_save_abort(&weights);
-    return s;
-  }
-  s = weights_write(out, &weights);
+  GIE_TRY(save_weights(p, out, &weights));
+  gie_status s = gie_save_begin(p->ctx, p->path, &main);
   if (s == GIE_OK)
-    s = gie_save_write(&main, text, size);
+    s = gie_save_write(&main, p->text, p->size);
   if (s != GIE_OK) {
     gie_save_abort(&weights);
-    gie_save_abort(&main);
     return s;
   }
   s = gie_save_commit(&weights);
@@ -70,11 +82,51 @@ static gie_status write_pair(struct gie_context *ctx, const char *path, const ch
   return s;
 }
 
+/* The pair is saved already: that it stays larger than it must is no failure. */
+static void trim_weights(struct pair *p)
+{
+  struct gie_save weights;
+  gie_status s = save_weights(p, p->out, &weights);
+  if (s == GIE_OK)
+    s = gie_save_commit(&weights);
+  if (s != GIE_OK)
+    gie_log(p->ctx, GIE_LOG_WARN, "text", "%s: still has the constants of the text before: %s", p->beside,
+            gie_error_text(p->ctx));
+}
+
+static gie_status save_over(struct pair *p)
+{
+  struct weights_out both;
+  gie_status s = weights_join(p->out, p->old, &both);
+  bool more = s == GIE_OK && both.n > p->out->n;
+  if (s == GIE_OK)
+    s = save_both(p, &both);
+  if (s == GIE_OK && more)
+    trim_weights(p);
+  weights_out_free(&both);
+  return s;
+}
+
+static gie_status write_pair(struct gie_context *ctx, const char *path, const char *text, size_t size,
+                             struct weights_out *out)
+{
+  struct pair p = {.ctx = ctx, .path = path, .text = text, .size = size, .out = out};
+  p.beside = weights_path(ctx, path);
+  if (!p.beside)
+    return GIE_E_MEMORY;
+  if (access(path, F_OK) != 0 || access(p.beside, F_OK) != 0 || weights_open(ctx, p.beside, &p.old) != GIE_OK)
+    p.old = NULL;
+  gie_status s = p.old ? save_over(&p) : save_both(&p, out);
+  weights_close(p.old);
+  gie_free(ctx, p.beside);
+  return s;
+}
+
 gie_status ir_write_file(const struct gie_graph *g, const char *path)
 {
   struct gie_context *ctx = gie_graph_context(g);
   struct gie_buf b;
-  struct weights_out out = {ctx, NULL, 0, 0};
+  struct weights_out out = {.ctx = ctx};
   gie_status s;
   if (has_suffix(path, ".dot")) {
     char *dot;

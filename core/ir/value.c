@@ -233,7 +233,6 @@ bool gie_value_next_use(const struct gie_graph *g, gie_id value, struct gie_use 
   return true;
 }
 
-/* Output names are the caller's: they stay with the output when its value is replaced. */
 static gie_status swap_names(struct gie_graph *g, struct ir_value *a, struct ir_value *b)
 {
   const char *name = a->pub.name;
@@ -250,8 +249,8 @@ gie_status gie_value_replace(struct gie_graph *g, gie_id from, gie_id to)
   GIE_TRY(live(g, to, &t));
   if (from == to)
     return GIE_OK;
-  if (f->pub.n_outputs && !t->pub.n_outputs && t->pub.kind == GIE_VALUE_RESULT &&
-      f->pub.kind == GIE_VALUE_RESULT)
+  /* `to` means what `from` meant: the name says so from here on, unless it is an output's own */
+  if (!t->pub.n_outputs && t->pub.kind == GIE_VALUE_RESULT && f->pub.kind == GIE_VALUE_RESULT)
     GIE_TRY(swap_names(g, f, t));
   for (struct ir_use *u = f->first_use; u; u = u->next)
     ((gie_id *)g->nodes[u->node]->pub.in)[u->slot] = to;

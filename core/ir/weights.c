@@ -228,7 +228,7 @@ static gie_status load(struct weights_in *w, struct entry *e)
   if (e->size > SIZE_MAX)
     return gie_fail(w->ctx, GIE_E_LIMIT, "%s: a weight is larger than the address space", w->path);
   GIE_TRY(check_padding(w, e));
-  GIE_TRY(ir_blob_new_raw(w->ctx, (size_t)e->size, &b));
+  GIE_TRY(gie_blob_new_raw(w->ctx, (size_t)e->size, &b));
   gie_status s = read_bytes(w, e, gie_blob_data(b), hash);
   if (s == GIE_OK && memcmp(hash, e->hash, 32) != 0)
     s = gie_fail(w->ctx, GIE_E_DATA, "%s: the bytes of a weight do not have its hash; the file is damaged",
@@ -280,9 +280,8 @@ gie_status weights_add(struct weights_out *w, const unsigned char hash[32], cons
 {
   GIE_TRY(gie_grow(w->ctx, &w->items, &w->cap, w->n + 1, sizeof *w->items));
   struct weights_item *it = &w->items[w->n++];
+  *it = (struct weights_item){.data = data, .size = size};
   memcpy(it->hash, hash, 32);
-  it->data = data;
-  it->size = size;
   return GIE_OK;
 }
 
@@ -300,6 +299,43 @@ static void sort_unique(struct weights_out *w)
     if (n == 0 || by_hash(&w->items[n - 1], &w->items[i]) != 0)
       w->items[n++] = w->items[i];
   w->n = n;
+}
+
+gie_status weights_join(struct weights_out *w, const struct weights_in *old, struct weights_out *both)
+{
+  size_t i = 0, k = 0;
+  sort_unique(w);
+  *both = (struct weights_out){.ctx = w->ctx, .from = old};
+  GIE_TRY(gie_grow(w->ctx, &both->items, &both->cap, w->n + old->n, sizeof *both->items));
+  while (i < w->n || k < old->n) {
+    int order = i == w->n ? 1 : k == old->n ? -1 : memcmp(w->items[i].hash, old->entries[k].hash, 32);
+    struct weights_item *it = &both->items[both->n++];
+    if (order > 0) {
+      *it = (struct weights_item){.size = (size_t)old->entries[k].size, .offset = old->entries[k].offset};
+      memcpy(it->hash, old->entries[k++].hash, 32);
+      continue;
+    }
+    *it = w->items[i++];
+    k += order == 0;
+  }
+  return GIE_OK;
+}
+
+/* The bytes of an item that is in another file. */
+static gie_status copy_payload(const struct weights_in *from, const struct weights_item *it,
+                               struct gie_save *save)
+{
+  size_t chunk = it->size < CHUNK ? it->size : CHUNK;
+  unsigned char *buf = gie_alloc_raw(from->ctx, chunk, 1);
+  gie_status s = buf ? GIE_OK : GIE_E_MEMORY;
+  for (size_t at = 0; s == GIE_OK && at < it->size; at += chunk) {
+    chunk = it->size - at < CHUNK ? it->size - at : CHUNK;
+    s = gie_file_pread(from->ctx, from->fd, from->path, buf, chunk, it->offset + at);
+    if (s == GIE_OK)
+      s = gie_save_write(save, buf, chunk);
+  }
+  gie_free(from->ctx, buf);
+  return s;
 }
 
 static gie_status write_padding(struct gie_save *save, uint64_t *at)
@@ -335,7 +371,8 @@ gie_status weights_body(const struct weights_out *w, struct gie_save *save)
   uint64_t at = HEADER + (uint64_t)w->n * ENTRY;
   for (size_t i = 0; i < w->n; i++) {
     GIE_TRY(write_padding(save, &at));
-    GIE_TRY(gie_save_write(save, w->items[i].data, w->items[i].size));
+    GIE_TRY(w->items[i].data ? gie_save_write(save, w->items[i].data, w->items[i].size)
+                             : copy_payload(w->from, &w->items[i], save));
     at += w->items[i].size;
   }
   return GIE_OK;

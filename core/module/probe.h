@@ -64,8 +64,15 @@ gie_status probe_run(const struct gie_graph *g, const struct probe_request *rq, 
 
 /* ---- Tensors of any dtype and layout, element by element (probe_data.c) */
 
-/* Values of request->seed as described above; `first`: the dtype of the first operand. */
-void probe_fill(const struct gie_desc *d, void *data, uint64_t seed, enum gie_dtype first);
+/* Values for operand i, described by in[i]: as above, but what the op takes roots, logarithms or quotients of is
+ * kept away from 0 and below, and indices of a gather stay inside. */
+void probe_fill_operand(const struct gie_node *n, uint32_t i, const struct gie_desc *in, void *data,
+                        uint64_t seed);
+/* Zeroes the elements and pad lanes of a tensor, nothing between them. */
+void probe_clear(const struct gie_desc *d, void *data);
+/* True when nothing but the tensor at `offset` of the `bytes` bytes has a bit that is not set. The tensor itself
+ * is overwritten. */
+bool probe_gaps_unset(const struct gie_desc *d, void *data, size_t bytes, size_t offset);
 /* Copies logical elements between two descriptors of equal dims, converting the dtype. */
 void probe_convert(const struct gie_desc *from, const void *src, const struct gie_desc *to, void *dst);
 /* True when the pad lanes of a blocked axis are zero. */

@@ -71,36 +71,102 @@ static bool next_index(const struct gie_desc *d, int64_t *idx)
   return false;
 }
 
+static void convert_element(enum gie_dtype from, const void *src, int64_t a, enum gie_dtype to, void *dst,
+                            int64_t b)
+{
+  if (is_float(to)) {
+    set_float(dst, to, b, is_float(from) ? get_float(src, from, a) : (double)get_int(src, from, a));
+    return;
+  }
+  double f = is_float(from) ? get_float(src, from, a) : 0;
+  set_int(dst, to, b, !is_float(from) ? get_int(src, from, a) : fabs(f) < 9e18 ? (int64_t)f : 0);
+}
+
+/* Elements with a constant stride on both sides. */
+static void convert_row(enum gie_dtype from, const void *src, int64_t a, int64_t a_step, enum gie_dtype to,
+                        void *dst, int64_t b, int64_t b_step, int64_t n)
+{
+  size_t size = gie_dtype_size(from);
+  if (from != to)
+    for (int64_t i = 0; i < n; i++)
+      convert_element(from, src, a + i * a_step, to, dst, b + i * b_step);
+  else if (a_step == 1 && b_step == 1)
+    memcpy((char *)dst + b * (int64_t)size, (const char *)src + a * (int64_t)size, (size_t)n * size);
+  else if (size == 4)
+    for (int64_t i = 0; i < n; i++)
+      memcpy((char *)dst + (b + i * b_step) * 4, (const char *)src + (a + i * a_step) * 4, 4);
+  else
+    for (int64_t i = 0; i < n; i++)
+      memcpy((char *)dst + (b + i * b_step) * (int64_t)size,
+             (const char *)src + (a + i * a_step) * (int64_t)size, size);
+}
+
+static bool blocked_at(const struct gie_desc *d, int axis)
+{
+  return d->layout.block > 1 && d->layout.block_axis == axis;
+}
+
+/* Row by row along the last axis, where its elements have a stride. */
 void probe_convert(const struct gie_desc *from, const void *src, const struct gie_desc *to, void *dst)
 {
   int64_t idx[GIE_MAX_RANK] = {0};
+  int last = from->rank - 1;
+  struct gie_desc rows = *from;
   if (gie_desc_count(from) == 0)
     return;
+  bool by_row = last >= 0 && !blocked_at(from, last) && !blocked_at(to, last);
+  if (by_row)
+    rows.dim[last] = 1;
   do {
     int64_t a = gie_desc_offset(from, idx), b = gie_desc_offset(to, idx);
-    if (from->dtype == to->dtype) {
-      size_t n = gie_dtype_size(from->dtype);
-      memcpy((char *)dst + b * (int64_t)n, (const char *)src + a * (int64_t)n, n);
-    } else if (is_float(to->dtype)) {
-      double v = is_float(from->dtype) ? get_float(src, from->dtype, a)
-                                       : (double)get_int(src, from->dtype, a);
-      set_float(dst, to->dtype, b, v);
-    } else {
-      double f = is_float(from->dtype) ? get_float(src, from->dtype, a) : 0;
-      int64_t v = !is_float(from->dtype) ? get_int(src, from->dtype, a) : fabs(f) < 9e18 ? (int64_t)f : 0;
-      set_int(dst, to->dtype, b, v);
-    }
-  } while (next_index(from, idx));
+    if (by_row)
+      convert_row(from->dtype, src, a, from->stride[last], to->dtype, dst, b, to->stride[last],
+                  from->dim[last]);
+    else
+      convert_row(from->dtype, src, a, 1, to->dtype, dst, b, 1, 1);
+  } while (next_index(&rows, idx));
+}
+
+/* The same with the blocked axis rounded up. */
+static struct gie_desc with_pads(const struct gie_desc *d)
+{
+  struct gie_desc padded = *d;
+  int axis = d->layout.block_axis;
+  if (d->layout.block > 1)
+    padded.dim[axis] = (d->dim[axis] + d->layout.block - 1) / d->layout.block * d->layout.block;
+  return padded;
+}
+
+static void set_elements(const struct gie_desc *d, void *data, int byte)
+{
+  struct gie_desc padded = with_pads(d);
+  int64_t idx[GIE_MAX_RANK] = {0}, size = (int64_t)gie_dtype_size(d->dtype);
+  if (gie_desc_count(d) == 0)
+    return;
+  do
+    memset((char *)data + gie_desc_offset(d, idx) * size, byte, (size_t)size);
+  while (next_index(&padded, idx));
+}
+
+void probe_clear(const struct gie_desc *d, void *data) { set_elements(d, data, 0); }
+
+bool probe_gaps_unset(const struct gie_desc *d, void *data, size_t bytes, size_t offset)
+{
+  const unsigned char *p = data;
+  set_elements(d, (char *)data + offset, 0xff);
+  for (size_t i = 0; i < bytes; i++)
+    if (p[i] != 0xff)
+      return false;
+  return true;
 }
 
 bool probe_pads_zero(const struct gie_desc *d, const void *data)
 {
-  struct gie_desc padded = *d;
+  struct gie_desc padded = with_pads(d);
   int64_t idx[GIE_MAX_RANK] = {0};
   int axis = d->layout.block_axis;
-  if (d->layout.block <= 1 || gie_desc_count(d) == 0)
+  if (d->layout.block <= 1 || gie_desc_count(d) == 0 || padded.dim[axis] == d->dim[axis])
     return true;
-  padded.dim[axis] = (d->dim[axis] + d->layout.block - 1) / d->layout.block * d->layout.block;
   do {
     if (idx[axis] < d->dim[axis])
       continue;
@@ -121,7 +187,7 @@ static uint64_t next_random(uint64_t *state)
   return z ^ (z >> 31);
 }
 
-void probe_fill(const struct gie_desc *d, void *data, uint64_t seed, enum gie_dtype first)
+static void fill(const struct gie_desc *d, void *data, uint64_t seed, enum gie_dtype first)
 {
   int64_t n = gie_desc_count(d);
   char cls = gie_dtype_class(d->dtype);
@@ -134,6 +200,45 @@ void probe_fill(const struct gie_desc *d, void *data, uint64_t seed, enum gie_dt
     else
       set_int(data, d->dtype, i, cls == 'u' ? (int64_t)(r % 9) : (int64_t)(r % 17) - 8);
   }
+}
+
+/* Operands whose roots, logarithms or quotients are taken. */
+static const struct {
+  const char *op;
+  uint32_t operand;
+} POSITIVE[] = {{"batch_norm", 4}, {"sqrt", 0}, {"log", 0}, {"pow", 0}, {"div", 1}};
+
+static void make_positive(const struct gie_desc *d, void *data)
+{
+  int64_t n = gie_desc_count(d);
+  for (int64_t i = 0; i < n; i++) {
+    if (is_float(d->dtype))
+      set_float(data, d->dtype, i, fabs(get_float(data, d->dtype, i)) + 0.125);
+    else
+      set_int(data, d->dtype, i, llabs(get_int(data, d->dtype, i)) + 1);
+  }
+}
+
+static void fill_indices(const struct gie_desc *d, void *data, uint64_t seed, int64_t extent)
+{
+  int64_t n = gie_desc_count(d);
+  for (int64_t i = 0; i < n; i++)
+    set_int(data, d->dtype, i, extent > 0 ? (int64_t)(next_random(&seed) % (uint64_t)extent) : 0);
+}
+
+void probe_fill_operand(const struct gie_node *n, uint32_t i, const struct gie_desc *in, void *data,
+                        uint64_t seed)
+{
+  if (i == 1 && strcmp(n->op->name, "gather") == 0) {
+    int64_t axis = gie_node_int(n, "axis");
+    axis += axis < 0 ? in[0].rank : 0;
+    fill_indices(&in[1], data, seed, axis >= 0 && axis < in[0].rank ? in[0].dim[axis] : 0);
+    return;
+  }
+  fill(&in[i], data, seed, in[0].dtype);
+  for (size_t j = 0; j < sizeof POSITIVE / sizeof *POSITIVE; j++)
+    if (POSITIVE[j].operand == i && strcmp(POSITIVE[j].op, n->op->name) == 0)
+      make_positive(&in[i], data);
 }
 
 /* ---- Comparison */

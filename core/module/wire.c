@@ -85,7 +85,7 @@ gie_status wire_receive(struct gie_context *ctx, int fd, double until, enum wire
 {
   struct wire_frame f;
   GIE_TRY(receive_all(ctx, fd, until, &f, sizeof f));
-  if (f.magic != MAGIC || f.type < WIRE_HELLO || f.type > WIRE_REPLY || f.size > WIRE_MAX)
+  if (f.magic != MAGIC || f.type < WIRE_HELLO || f.type > WIRE_PROGRESS || f.size > WIRE_MAX)
     return gie_fail(ctx, GIE_E_DATA, "what arrived is no frame of the probe worker's protocol");
   char *p = gie_alloc_raw(ctx, (size_t)f.size + 1, 1);
   if (!p)
@@ -104,9 +104,7 @@ gie_status wire_receive(struct gie_context *ctx, int fd, double until, enum wire
 
 /* ---- Lines */
 
-/* Takes the line at *at: key and value as strings. False at the empty line, which is taken, and at
- * the end. */
-static bool next_line(char **at, char *end, const char **key, const char **value)
+bool wire_next_line(char **at, char *end, const char **key, const char **value)
 {
   char *line = *at, *stop = memchr(line, '\n', (size_t)(end - line));
   if (!stop)
@@ -123,7 +121,7 @@ static bool next_line(char **at, char *end, const char **key, const char **value
   return true;
 }
 
-static uint64_t to_u64(const char *s)
+uint64_t wire_u64(const char *s)
 {
   uint64_t v = 0;
   for (; *s >= '0' && *s <= '9'; s++)
@@ -131,7 +129,7 @@ static uint64_t to_u64(const char *s)
   return v;
 }
 
-static double to_double(const char *s)
+double wire_double(const char *s)
 {
   double v = 0;
   const char *next;
@@ -140,19 +138,18 @@ static double to_double(const char *s)
   return gie_parse_double(s, s + strlen(s), &v, &next) ? v : 0;
 }
 
-static void put_u64(struct gie_buf *b, const char *key, uint64_t v)
+void wire_put_u64(struct gie_buf *b, const char *key, uint64_t v)
 {
   gie_buf_printf(b, "%s %llu\n", key, (unsigned long long)v);
 }
 
-static void put_double(struct gie_buf *b, const char *key, double v)
+void wire_put_double(struct gie_buf *b, const char *key, double v)
 {
   char text[GIE_NUMBER_MAX];
   gie_buf_printf(b, "%s %s\n", key, gie_double_text(v, text));
 }
 
-/* A value is one line. */
-static void put_line(struct gie_buf *b, const char *key, const char *s)
+void wire_put_line(struct gie_buf *b, const char *key, const char *s)
 {
   gie_buf_printf(b, "%s ", key);
   for (; *s; s++)
@@ -168,16 +165,16 @@ gie_status wire_put_request(struct gie_buf *b, const struct wire_request *rq)
   if (strchr(p->kernel, '\n') || (rq->weights && strchr(rq->weights, '\n')))
     return gie_fail(b->ctx, GIE_E_USAGE,
                     "a kernel's name or weights path with a line break cannot be sent to the worker");
-  put_line(b, "kernel", p->kernel);
+  wire_put_line(b, "kernel", p->kernel);
   if (!p->any_config)
-    put_u64(b, "config", p->config);
-  put_u64(b, "seed", p->seed);
-  put_u64(b, "limit", p->max_workspace);
-  put_double(b, "tolerance", p->tolerance);
-  put_u64(b, "repeat", p->repeat);
+    wire_put_u64(b, "config", p->config);
+  wire_put_u64(b, "seed", p->seed);
+  wire_put_u64(b, "limit", p->max_workspace);
+  wire_put_double(b, "tolerance", p->tolerance);
+  wire_put_u64(b, "repeat", p->repeat);
   if (rq->weights)
     gie_buf_printf(b, "weights %s\n", rq->weights);
-  put_u64(b, "graph", rq->n_text);
+  wire_put_u64(b, "graph", rq->n_text);
   for (uint32_t i = 0; i < p->n_inputs; i++)
     gie_buf_printf(b, "input %u %zu\n", p->inputs[i].index, p->inputs[i].size);
   gie_buf_puts(b, "\n");
@@ -201,7 +198,8 @@ static gie_status put_input(struct gie_arena *arena, struct probe_input **v, siz
     *v = grown;
     *cap = more;
   }
-  (*v)[(*n)++] = (struct probe_input){(uint32_t)to_u64(value), NULL, space ? (size_t)to_u64(space + 1) : 0};
+  (*v)[(*n)++] = (struct probe_input){(uint32_t)wire_u64(value), NULL,
+                                      space ? (size_t)wire_u64(space + 1) : 0};
   return GIE_OK;
 }
 
@@ -213,24 +211,24 @@ gie_status wire_get_request(struct gie_context *ctx, struct gie_arena *arena, ch
   char *at = payload, *end = payload + size;
   const char *key, *value;
   size_t cap = 0;
-  while (next_line(&at, end, &key, &value)) {
+  while (wire_next_line(&at, end, &key, &value)) {
     if (strcmp(key, "kernel") == 0)
       rq.probe.kernel = value;
     else if (strcmp(key, "config") == 0) {
       rq.probe.any_config = false;
-      rq.probe.config = to_u64(value);
+      rq.probe.config = wire_u64(value);
     } else if (strcmp(key, "seed") == 0)
-      rq.probe.seed = to_u64(value);
+      rq.probe.seed = wire_u64(value);
     else if (strcmp(key, "limit") == 0)
-      rq.probe.max_workspace = to_u64(value);
+      rq.probe.max_workspace = wire_u64(value);
     else if (strcmp(key, "tolerance") == 0)
-      rq.probe.tolerance = to_double(value);
+      rq.probe.tolerance = wire_double(value);
     else if (strcmp(key, "repeat") == 0)
-      rq.probe.repeat = (uint32_t)to_u64(value);
+      rq.probe.repeat = (uint32_t)wire_u64(value);
     else if (strcmp(key, "weights") == 0)
       rq.weights = value;
     else if (strcmp(key, "graph") == 0)
-      rq.n_text = (size_t)to_u64(value);
+      rq.n_text = (size_t)wire_u64(value);
     else if (strcmp(key, "input") == 0)
       GIE_TRY(put_input(arena, &inputs, &cap, &rq.probe.n_inputs, value));
     else
@@ -253,15 +251,25 @@ gie_status wire_get_request(struct gie_context *ctx, struct gie_arena *arena, ch
 
 /* ---- Result and failure */
 
+bool wire_verdict(const char *word, enum probe_verdict *out)
+{
+  for (int v = PROBE_OK; v <= PROBE_HUNG; v++)
+    if (strcmp(probe_verdict_word((enum probe_verdict)v), word) == 0) {
+      *out = (enum probe_verdict)v;
+      return true;
+    }
+  return false;
+}
+
 void wire_put_result(struct gie_buf *b, const struct probe_result *r)
 {
-  put_line(b, "verdict", probe_verdict_word(r->verdict));
-  put_u64(b, "compared", r->compared);
-  put_double(b, "error", r->error);
-  put_double(b, "seconds", r->seconds);
-  put_u64(b, "workspace", r->workspace);
-  put_line(b, "hash", r->hash);
-  put_line(b, "text", r->text);
+  wire_put_line(b, "verdict", probe_verdict_word(r->verdict));
+  wire_put_u64(b, "compared", r->compared);
+  wire_put_double(b, "error", r->error);
+  wire_put_double(b, "seconds", r->seconds);
+  wire_put_u64(b, "workspace", r->workspace);
+  wire_put_line(b, "hash", r->hash);
+  wire_put_line(b, "text", r->text);
 }
 
 gie_status wire_get_result(struct gie_context *ctx, char *payload, size_t size, struct probe_result *out)
@@ -269,35 +277,33 @@ gie_status wire_get_result(struct gie_context *ctx, char *payload, size_t size, 
   struct probe_result r = {0};
   char *at = payload, *end = payload + size;
   const char *key, *value;
-  int v = PROBE_HUNG + 1;
-  while (next_line(&at, end, &key, &value)) {
-    if (strcmp(key, "verdict") == 0) {
-      for (v = PROBE_OK; v <= PROBE_HUNG && strcmp(probe_verdict_word((enum probe_verdict)v), value) != 0;)
-        v++;
-    } else if (strcmp(key, "compared") == 0)
-      r.compared = to_u64(value) != 0;
+  bool has_verdict = false;
+  while (wire_next_line(&at, end, &key, &value)) {
+    if (strcmp(key, "verdict") == 0)
+      has_verdict = wire_verdict(value, &r.verdict);
+    else if (strcmp(key, "compared") == 0)
+      r.compared = wire_u64(value) != 0;
     else if (strcmp(key, "error") == 0)
-      r.error = to_double(value);
+      r.error = wire_double(value);
     else if (strcmp(key, "seconds") == 0)
-      r.seconds = to_double(value);
+      r.seconds = wire_double(value);
     else if (strcmp(key, "workspace") == 0)
-      r.workspace = to_u64(value);
+      r.workspace = wire_u64(value);
     else if (strcmp(key, "hash") == 0)
       snprintf(r.hash, sizeof r.hash, "%s", value);
     else if (strcmp(key, "text") == 0)
       snprintf(r.text, sizeof r.text, "%s", value);
   }
-  if (v > PROBE_HUNG)
+  if (!has_verdict)
     return gie_fail(ctx, GIE_E_DATA, "a reply of the probe worker has no verdict");
-  r.verdict = (enum probe_verdict)v;
   *out = r;
   return GIE_OK;
 }
 
 void wire_put_failure(struct gie_buf *b, gie_status status, const char *text)
 {
-  put_line(b, "status", gie_status_name(status));
-  put_line(b, "text", text);
+  wire_put_line(b, "status", gie_status_name(status));
+  wire_put_line(b, "text", text);
 }
 
 gie_status wire_get_failure(struct gie_context *ctx, char *payload, size_t size)
@@ -305,7 +311,7 @@ gie_status wire_get_failure(struct gie_context *ctx, char *payload, size_t size)
   char *at = payload, *end = payload + size;
   const char *key, *value, *text = "";
   gie_status status = GIE_E_INTERNAL;
-  while (next_line(&at, end, &key, &value)) {
+  while (wire_next_line(&at, end, &key, &value)) {
     if (strcmp(key, "text") == 0)
       text = value;
     else if (strcmp(key, "status") == 0)

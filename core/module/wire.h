@@ -20,6 +20,8 @@
  *            input INDEX BYTES contents of a graph input, in the order of these lines
  *   REPLY    worker → parent   verdict WORD   compared 0|1   error NUMBER   seconds NUMBER
  *                              workspace BYTES   hash HEX   text WHY
+ *   RACE     parent → worker   see core/tune/race_wire.c
+ *   PROGRESS worker → parent   any number before the REPLY to a RACE
  *
  * The parent sends the next request after the reply only. A worker whose parent is gone ends. */
 #ifndef GIE_CORE_MODULE_WIRE_H
@@ -30,7 +32,7 @@
 #define WIRE_FD 3
 #define WIRE_MAX ((uint64_t)4 << 30)
 
-enum wire_type { WIRE_HELLO = 1, WIRE_FAILURE, WIRE_REQUEST, WIRE_REPLY };
+enum wire_type { WIRE_HELLO = 1, WIRE_FAILURE, WIRE_REQUEST, WIRE_REPLY, WIRE_RACE, WIRE_PROGRESS };
 
 struct wire_frame {
   uint32_t magic, type;
@@ -48,6 +50,17 @@ gie_status wire_receive(struct gie_context *ctx, int fd, double until, enum wire
                         size_t *size);
 
 /* ---- Payloads */
+
+/* Takes the line at *at: key and value as strings. False at the empty line, which is taken, and at the end. */
+bool wire_next_line(char **at, char *end, const char **key, const char **value);
+uint64_t wire_u64(const char *s);
+double wire_double(const char *s);
+void wire_put_u64(struct gie_buf *b, const char *key, uint64_t v);
+void wire_put_double(struct gie_buf *b, const char *key, double v);
+/* Control characters become spaces. */
+void wire_put_line(struct gie_buf *b, const char *key, const char *s);
+/* False when there is no such verdict. */
+bool wire_verdict(const char *word, enum probe_verdict *out);
 
 /* A request as it goes over the wire: `text` points into the payload after decoding. */
 struct wire_request {

@@ -158,68 +158,110 @@ static gie_status start(struct worker *w)
 /* ---- Questions */
 
 /* After these verdicts the worker's memory and device are as good as new. */
-static bool harmless(enum probe_verdict v)
+bool worker_is_harmless(enum probe_verdict v)
 {
   return v == PROBE_OK || v == PROBE_REFUSED || v == PROBE_LIMIT || v == PROBE_WRONG;
 }
 
-static gie_status ask(struct worker *w, const struct gie_buf *request, struct probe_result *out)
+void worker_replace(struct worker *w)
 {
-  struct gie_context *ctx = w->ctx;
-  double until = wire_now() + w->deadline;
-  enum wire_type type = WIRE_FAILURE;
-  char *payload = NULL, how[128] = "";
-  size_t size = 0;
-  gie_status st = wire_send(ctx, w->fd, until, WIRE_REQUEST, request->data, request->len);
-  if (st == GIE_OK)
-    st = wire_receive(ctx, w->fd, until, &type, &payload, &size);
+  char how[128];
+  bury(w, how, sizeof how);
+}
+
+/* The worker did not do its part: says how it ended. Other failures end it too and are returned. */
+static gie_status lost(struct worker *w, gie_status st, enum worker_end *end, char how[128])
+{
   if (st == GIE_E_NO) {
-    bury(w, how, sizeof how);
-    *out = (struct probe_result){.verdict = PROBE_HUNG};
-    snprintf(out->text, sizeof out->text, "no answer in %g s", w->deadline);
+    bury(w, how, 128);
+    *end = WORKER_HUNG;
+    snprintf(how, 128, "no answer in %g s", w->deadline);
     return GIE_OK;
   }
   if (st == GIE_E_DEVICE) {
-    bury_ended(w, how, sizeof how);
-    *out = (struct probe_result){.verdict = PROBE_CRASHED};
-    snprintf(out->text, sizeof out->text, "%s", how);
+    bury_ended(w, how, 128);
+    *end = WORKER_CRASHED;
     return GIE_OK;
   }
-  if (st != GIE_OK) {
-    bury(w, how, sizeof how);
-    return st;
-  }
-  if (type == WIRE_FAILURE)
-    st = wire_get_failure(ctx, payload, size);
-  else if (type == WIRE_REPLY)
-    st = wire_get_result(ctx, payload, size, out);
-  else
-    st = gie_fail(ctx, GIE_E_DATA, "the probe worker does not answer the question");
-  gie_free(ctx, payload);
-  if (st == GIE_OK ? !harmless(out->verdict) : type != WIRE_FAILURE)
-    bury(w, how, sizeof how);
+  bury(w, how, 128);
   return st;
+}
+
+static gie_status take_frame(struct worker *w, enum wire_type type, char *payload, size_t size,
+                             worker_frame_fn *frame, void *user)
+{
+  if (type == WIRE_FAILURE) /* it could not do it, but it is well */
+    return wire_get_failure(w->ctx, payload, size);
+  gie_status st = type == WIRE_REPLY || type == WIRE_PROGRESS
+                      ? frame(user, type, payload, size)
+                      : gie_fail(w->ctx, GIE_E_DATA, "the probe worker does not answer the question");
+  if (st != GIE_OK)
+    worker_replace(w);
+  return st;
+}
+
+gie_status worker_talk(struct worker *w, enum wire_type type, const struct gie_buf *request,
+                       worker_frame_fn *frame, void *user, enum worker_end *end, char how[128])
+{
+  enum wire_type got = WIRE_PROGRESS;
+  *end = WORKER_ANSWERED;
+  how[0] = 0;
+  if (!w->pid)
+    GIE_TRY(start(w));
+  gie_status st = wire_send(w->ctx, w->fd, wire_now() + w->deadline, type, request->data, request->len);
+  if (st != GIE_OK)
+    return lost(w, st, end, how);
+  while (got == WIRE_PROGRESS) {
+    char *payload;
+    size_t size;
+    st = wire_receive(w->ctx, w->fd, wire_now() + w->deadline, &got, &payload, &size);
+    if (st != GIE_OK)
+      return lost(w, st, end, how);
+    st = take_frame(w, got, payload, size, frame, user);
+    gie_free(w->ctx, payload);
+    GIE_TRY(st);
+  }
+  return GIE_OK;
+}
+
+struct answer {
+  struct worker *w;
+  struct probe_result result;
+};
+
+static gie_status take_answer(void *user, enum wire_type type, char *payload, size_t size)
+{
+  struct answer *a = user;
+  return type == WIRE_REPLY ? wire_get_result(a->w->ctx, payload, size, &a->result) : GIE_OK;
 }
 
 gie_status worker_probe(struct worker *w, const char *text, size_t n_text, const char *weights,
                         const struct probe_request *rq, struct probe_result *out)
 {
   const struct wire_request wire = {*rq, text, weights, n_text};
-  struct probe_result result = {0};
+  struct answer a = {.w = w};
+  enum worker_end end = WORKER_ANSWERED;
   struct gie_buf b;
+  char how[128];
   gie_buf_init(&b, w->ctx);
   gie_status st = wire_put_request(&b, &wire);
-  if (st == GIE_OK && !w->pid)
-    st = start(w);
   if (st == GIE_OK)
-    st = ask(w, &b, &result);
+    st = worker_talk(w, WIRE_REQUEST, &b, take_answer, &a, &end, how);
   gie_buf_free(&b);
-  if (st == GIE_OK)
-    *out = result;
-  return st;
+  if (st != GIE_OK)
+    return st;
+  if (end != WORKER_ANSWERED) {
+    a.result = (struct probe_result){.verdict = end == WORKER_HUNG ? PROBE_HUNG : PROBE_CRASHED};
+    snprintf(a.result.text, sizeof a.result.text, "%s", how);
+  } else if (!worker_is_harmless(a.result.verdict)) {
+    worker_replace(w);
+  }
+  *out = a.result;
+  return GIE_OK;
 }
 
 uint32_t worker_starts(const struct worker *w) { return w->starts; }
+struct gie_context *worker_context(const struct worker *w) { return w->ctx; }
 
 /* ---- Life */
 

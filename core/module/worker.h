@@ -8,7 +8,7 @@
 #ifndef GIE_CORE_MODULE_WORKER_H
 #define GIE_CORE_MODULE_WORKER_H
 
-#include "core/module/probe.h"
+#include "core/module/wire.h"
 
 struct worker;
 
@@ -34,5 +34,22 @@ gie_status worker_probe(struct worker *w, const char *text, size_t n_text, const
                         const struct probe_request *rq, struct probe_result *out);
 /* How many times it was started. */
 uint32_t worker_starts(const struct worker *w);
+struct gie_context *worker_context(const struct worker *w);
+
+/* ---- Other conversations */
+
+/* How one ended: with a REPLY or FAILURE, with the worker's death, with its silence. */
+enum worker_end { WORKER_ANSWERED, WORKER_CRASHED, WORKER_HUNG };
+/* A frame that came back; the payload may be cut up. */
+typedef gie_status worker_frame_fn(void *user, enum wire_type type, char *payload, size_t size);
+/* Sends a frame and hands `frame` all that come back, up to and with the REPLY. The next one has to come
+ * within the deadline. A FAILURE is returned as the status that it has. A worker that died or was silent is buried;
+ * *how says what happened to it. A failure of `frame` ends the conversation and the worker. */
+gie_status worker_talk(struct worker *w, enum wire_type type, const struct gie_buf *request,
+                       worker_frame_fn *frame, void *user, enum worker_end *end, char how[128]);
+/* Whether the worker's memory and device are as good as new after that verdict. */
+bool worker_is_harmless(enum probe_verdict v);
+/* Ends a worker that may be damaged; the next question starts another. */
+void worker_replace(struct worker *w);
 
 #endif

@@ -309,10 +309,12 @@ static gie_status fetch_constants(struct run_spec *s, struct run_binder *b)
   for (uint32_t i = 0; i < s->n_static; i++) {
     const struct run_step *step = &s->steps[i];
     const struct gie_node *n = gie_node_get(s->graph, step->node);
-    for (uint32_t k = 0; !step->free && k < n->n_in; k++) {
+    for (uint32_t k = 0; k < n->n_in; k++) {
       if (n->in[k] == GIE_NONE || (step->bound.packed && step->bound.packed[k]))
         continue;
       struct run_value *root = &s->values[s->values[n->in[k]].root];
+      if (step->free && run_desc_is_plain(&root->desc)) /* who reads its results has the constant's bytes */
+        continue;
       const struct gie_value *v = gie_value_get(s->graph, root->root);
       uint32_t align = step->bound.align ? step->bound.align[k] : 0;
       bool is_aligned = root->weight && (align == 0 || (uintptr_t)root->weight->data % align == 0);

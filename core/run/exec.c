@@ -124,6 +124,7 @@ void gie_exec_free(struct gie_exec *x)
   run_engine_put(x->engine);
   if (x->source)
     x->source->free(x->source);
+  gie_free(ctx, x->watch.block.data);
   gie_free(ctx, x->inputs);
   gie_free(ctx, x->outputs);
   gie_graph_free(x->graph);
@@ -352,7 +353,6 @@ static gie_status choose_spec(struct gie_exec *x)
 
 static gie_status collect(struct gie_exec *x, struct run_spec *s)
 {
-  GIE_TRY(run_device_sync(x->device));
   for (uint32_t i = 0; i < x->n_outputs; i++) {
     gie_id id = gie_graph_output(s->graph, i);
     const struct gie_value *v = gie_value_get(s->graph, id);
@@ -370,14 +370,32 @@ static gie_status collect(struct gie_exec *x, struct run_spec *s)
   return GIE_OK;
 }
 
+/* The parts of a run with the clock read between them. */
+static gie_status run_parts(struct gie_exec *x, struct run_spec *s)
+{
+  struct gie_run_times t = {.struct_size = sizeof t};
+  x->began = run_now();
+  GIE_TRY(run_stage(x, s));
+  double staged = run_now();
+  GIE_TRY(run_static(x, s));
+  t.enqueue = run_now() - staged;
+  GIE_TRY(run_tail_nodes(x, s));
+  GIE_TRY(run_device_sync(x->device));
+  double computed = run_now();
+  GIE_TRY(collect(x, s));
+  t.upload = staged - x->began;
+  t.compute = computed - staged;
+  t.download = run_now() - computed;
+  x->times = t;
+  return GIE_OK;
+}
+
 gie_status gie_exec_run(struct gie_exec *x)
 {
   x->ran = false;
   GIE_TRY(choose_spec(x));
   GIE_TRY(run_link(x, x->current));
-  GIE_TRY(run_static(x, x->current));
-  GIE_TRY(run_tail_nodes(x, x->current));
-  GIE_TRY(collect(x, x->current));
+  GIE_TRY(run_parts(x, x->current));
   x->ran = true;
   return GIE_OK;
 }

@@ -44,6 +44,7 @@ gie_status run_problem_fill(struct run_problem *p, struct run_device *d, const s
       .math = GIE_MATH_STRICT,
       .device_kind = d->ops->kind,
       .device = &d->info,
+      .threads = d->threads,
   };
   run_problem_show(p, false);
   return GIE_OK;

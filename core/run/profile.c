@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a run cost: time by node, bytes by category. */
+/* What a run did: time by node and by part, bytes by category, energy, results as they come. */
 #include "core/run/run.h"
 #include <time.h>
 
@@ -17,9 +17,64 @@ bool gie_exec_profile(const struct gie_exec *x, uint32_t i, struct gie_node_prof
     return false;
   const struct run_step *step = &s->steps[i];
   const struct gie_node *n = gie_node_get(s->graph, step->node);
-  *out = (struct gie_node_profile){n->id, n->name, n->op->name, step->kernel, step->seconds};
+  int32_t stream = i < s->n_static ? (int32_t)s->schedule.at[i].stream : -1;
+  *out = (struct gie_node_profile){n->id,         n->name,     n->op->name, step->kernel,
+                                   step->seconds, step->start, stream};
   return true;
 }
+
+const struct gie_graph *gie_exec_graph(const struct gie_exec *x)
+{
+  return x->current ? x->current->graph : NULL;
+}
+
+gie_status gie_exec_times(const struct gie_exec *x, struct gie_run_times *out)
+{
+  struct gie_run_times t = x->times;
+  if (!x->ran)
+    return gie_fail(x->ctx, GIE_E_USAGE, "there are no times yet; run first");
+  t.struct_size = out->struct_size;
+  memcpy(out, &t, out->struct_size < sizeof t ? out->struct_size : sizeof t);
+  return GIE_OK;
+}
+
+/* ---- The device -------------------------------------------------------------------------------- */
+
+const char *gie_exec_device(const struct gie_exec *x, struct gie_device_info *out)
+{
+  struct gie_device_info info = x->device->info;
+  info.struct_size = out->struct_size;
+  memcpy(out, &info, out->struct_size < sizeof info ? out->struct_size : sizeof info);
+  return x->device->ops->kind;
+}
+
+uint32_t gie_exec_threads(const struct gie_exec *x) { return x->device->threads; }
+
+gie_status gie_exec_energy(struct gie_exec *x, double *joules)
+{
+  const struct run_device *d = x->device;
+  size_t needed = offsetof(struct gie_device, energy) + sizeof d->ops->energy;
+  if (!(d->info.flags & GIE_DEVICE_ENERGY) || d->ops->struct_size < needed || !d->ops->energy)
+    return gie_fail(x->ctx, GIE_E_UNSUPPORTED, "device %s does not count its energy", d->ops->kind);
+  return d->ops->energy(d->dev, joules);
+}
+
+/* ---- Results as they come ---------------------------------------------------------------------- */
+
+void gie_exec_watch(struct gie_exec *x, gie_status (*fn)(void *user, const struct gie_watched *w), void *user)
+{
+  x->watch.fn = fn;
+  x->watch.user = user;
+}
+
+gie_status run_show(struct gie_exec *x, const struct run_spec *s, const struct run_step *step, gie_id value,
+                    const struct gie_tensor *t)
+{
+  struct gie_watched w = {sizeof w, s->graph, step->node, value, step->kernel, t};
+  return x->watch.fn(x->watch.user, &w);
+}
+
+/* ---- Memory ------------------------------------------------------------------------------------ */
 
 gie_status gie_exec_memory(const struct gie_exec *x, struct gie_memory_report *out)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which kernels are tried and in which order: registration order, changed by the rules of
- * `backends` ("-onednn,+cpu") and by GIE_FORCE ("conv1:cpu.conv,relu2:cpu.relu"). */
+/* Which kernels are tried and in which order: registration order with references last, changed by the
+ * rules of `backends` ("-onednn,+cpu") and by GIE_FORCE ("conv1:cpu.conv,relu2:cpu.relu"). */
 #include "core/run/run.h"
 
 #define MAX_RULE 64
@@ -47,16 +47,18 @@ static int rule_of(struct rule_list *rules, const struct gie_kernel *k)
 
 static bool on_device(const struct gie_kernel *k, const char *kind) { return strcmp(k->device, kind) == 0; }
 
-/* Kernels whose last rule is `rule` (-1: none), in order of registration. */
+/* Kernels whose last rule is `rule` (-1: none), in order of registration, references last. */
 static gie_status add_kernels(struct run_rules *r, size_t *cap, struct gie_context *ctx, const char *kind,
                               struct rule_list *rules, int rule)
 {
   const struct gie_kernel *k;
-  for (uint32_t i = 0; (k = gie_kernel_at(ctx, i)); i++)
-    if (on_device(k, kind) && rule_of(rules, k) == rule) {
-      GIE_TRY(gie_grow(ctx, &r->order, cap, r->n + 1, sizeof *r->order));
-      r->order[r->n++] = k;
-    }
+  for (int reference = 0; reference < 2; reference++)
+    for (uint32_t i = 0; (k = gie_kernel_at(ctx, i)); i++)
+      if (on_device(k, kind) && rule_of(rules, k) == rule &&
+          (int)(k->flags & GIE_KERNEL_REFERENCE) == reference) {
+        GIE_TRY(gie_grow(ctx, &r->order, cap, r->n + 1, sizeof *r->order));
+        r->order[r->n++] = k;
+      }
   return GIE_OK;
 }
 

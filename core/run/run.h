@@ -300,7 +300,7 @@ struct run_step {
   uint32_t workspace; /* buffer or RUN_NONE */
   void **in, **out;   /* addresses of the present run */
   void *scratch;
-  double seconds;
+  double start, seconds; /* of the last run, start from its beginning */
 };
 
 struct run_spec {
@@ -378,6 +378,11 @@ struct run_input {
   struct run_memory_block block;
   bool set;
 };
+struct run_watch {
+  gie_status (*fn)(void *user, const struct gie_watched *w); /* NULL: nobody looks */
+  void *user;
+  struct run_memory_block block; /* host copy of the result at hand */
+};
 struct run_output {
   struct gie_tensor t;
   struct run_memory_block block; /* host copy, when the result is not where it can be shown */
@@ -402,6 +407,9 @@ struct gie_exec {
   uint64_t tail_bytes, tail_peak; /* memory that the tail holds now, held at most in the last run */
   uint64_t generation, runs;      /* generation changes when an address does */
   bool profile, ran;
+  double began; /* the last run, by run_now() */
+  struct gie_run_times times;
+  struct run_watch watch;
 };
 
 /* An executor. Takes ownership of graph and source (NULL: none), also on failure. `backends` as in
@@ -416,7 +424,9 @@ gie_status run_pad_inputs(struct gie_exec *x, const struct gie_type *types);
 void *run_address(const struct gie_exec *x, const struct run_spec *s, gie_id value);
 /* Sets the addresses of all steps, when any changed since the last time. */
 gie_status run_link(struct gie_exec *x, struct run_spec *s);
-/* Runs the static steps: inputs that need another layout or memory first. */
+/* Brings the inputs where they need another layout or memory. */
+gie_status run_stage(struct gie_exec *x, struct run_spec *s);
+/* Hands the static steps to the device. */
 gie_status run_static(struct gie_exec *x, struct run_spec *s);
 
 /* A value that is not of the tail as a plain host tensor: where it is, or copied to *block. `mine`: where it
@@ -438,5 +448,8 @@ void run_tail_reset(struct gie_exec *x);
 
 /* Where a time measurement starts (profile.c). */
 double run_now(void);
+/* Shows a result to who watches. */
+gie_status run_show(struct gie_exec *x, const struct run_spec *s, const struct run_step *step, gie_id value,
+                    const struct gie_tensor *t);
 
 #endif

@@ -127,6 +127,11 @@ static void *plain_address(const struct gie_exec *x, const struct run_spec *s, c
     return mine ? NULL : input_of(x, s, v->id)->t.data;
   if (v->kind == GIE_VALUE_CONST)
     return mine ? NULL : (void *)(uintptr_t)gie_value_bytes(s->graph, v->id, NULL);
+  const char *constant = gie_value_bytes(s->graph, at->root, NULL);
+  if (at->placed && constant && run_desc_is_plain(&at->desc) &&
+      run_desc_is_plain(
+          &s->values[at->root].desc)) /* a constant by another name: may have no bytes of its own */
+    return mine ? NULL : (void *)(uintptr_t)(constant + at->offset);
   bool stays = s->values[at->root].buffer != RUN_NONE;
   return x->device->host && run_desc_is_plain(&at->desc) && (stays || !mine) ? run_address(x, s, v->id) : NULL;
 }
@@ -176,17 +181,40 @@ static gie_status launch(struct gie_exec *x, const struct run_spec *s, struct ru
   return gie_error_prefix(x->ctx, st, "%s, kernel %s", ir_node_label(n, label, sizeof label), step->kernel);
 }
 
-gie_status run_static(struct gie_exec *x, struct run_spec *s)
+gie_status run_stage(struct gie_exec *x, struct run_spec *s)
 {
   for (uint32_t i = 0; i < x->n_inputs; i++)
     GIE_TRY(stage(x, s, i));
+  return GIE_OK;
+}
+
+/* Shows the results of a step that are read, those of free ones too: their elements are in place by now. */
+static gie_status show(struct gie_exec *x, const struct run_spec *s, const struct run_step *step)
+{
+  const struct gie_node *n = gie_node_get(s->graph, step->node);
+  GIE_TRY(run_device_sync(x->device));
+  for (uint32_t i = 0; i < n->n_out; i++) {
+    const struct gie_value *v = gie_value_get(s->graph, n->out[i]);
+    struct gie_tensor t;
+    if (!v->n_uses && !v->n_outputs)
+      continue;
+    GIE_TRY(run_static_value(x, s, v->id, false, &x->watch.block, &t));
+    GIE_TRY(run_show(x, s, step, v->id, &t));
+  }
+  return GIE_OK;
+}
+
+gie_status run_static(struct gie_exec *x, struct run_spec *s)
+{
   for (uint32_t i = 0; i < s->n_static; i++) {
     struct run_step *step = &s->steps[i];
-    double start = x->profile && !step->free ? run_now() : 0;
-    if (step->free)
-      continue;
-    GIE_TRY(launch(x, s, step));
-    step->seconds = x->profile ? run_now() - start : 0;
+    double start = x->profile ? run_now() : x->began;
+    if (!step->free)
+      GIE_TRY(launch(x, s, step));
+    step->seconds = x->profile && !step->free ? run_now() - start : 0;
+    step->start = start - x->began;
+    if (x->watch.fn)
+      GIE_TRY(show(x, s, step));
   }
   return GIE_OK;
 }

@@ -93,7 +93,7 @@ static gie_status run_one(struct gie_exec *x, struct run_spec *s, struct run_ste
   const struct gie_node *n = gie_node_get(s->graph, step->node);
   struct gie_tensor *in = gie_alloc(x->ctx, n->n_in, sizeof *in),
                     *out = gie_alloc(x->ctx, n->n_out, sizeof *out);
-  double from = x->profile ? run_now() : 0;
+  double from = x->profile ? run_now() : x->began;
   gie_status st = in && out ? operands(x, s, n, in) : GIE_E_MEMORY;
   if (st == GIE_OK)
     st = run_once_node(&x->once, s->graph, step->node, in, out);
@@ -102,6 +102,10 @@ static gie_status run_one(struct gie_exec *x, struct run_spec *s, struct run_ste
     run_tensor_bytes(x->ctx, &out[i], &bytes); /* cannot fail: it was allocated by it */
     own(x, n->out[i], &out[i], bytes);
   }
+  step->kernel = x->once.kernel;
+  for (uint32_t i = 0; x->watch.fn && st == GIE_OK && i < n->n_out; i++)
+    if (x->tail[n->out[i]].uses || x->tail[n->out[i]].output)
+      st = run_show(x, s, step, n->out[i], &out[i]);
   for (uint32_t i = 0; st == GIE_OK && i < n->n_out; i++)
     release(x, n->out[i]); /* nobody reads it */
   for (uint32_t i = 0; st == GIE_OK && i < n->n_in; i++)
@@ -109,7 +113,7 @@ static gie_status run_one(struct gie_exec *x, struct run_spec *s, struct run_ste
       x->tail[n->in[i]].uses--;
       release(x, n->in[i]);
     }
-  step->kernel = x->once.kernel;
+  step->start = from - x->began;
   step->seconds = x->profile ? run_now() - from : 0;
   gie_free(x->ctx, in);
   gie_free(x->ctx, out);

@@ -139,9 +139,44 @@ struct gie_node_profile {
   gie_id node;
   const char *name, *op, *kernel; /* kernel "view": nothing to do, the results are in place */
   double seconds;                 /* of the last run */
+  double start;                   /* seconds from the beginning of the last run */
+  int32_t stream;                 /* of the device; -1: on the host, as its shape was computed */
 };
 /* Row i in order of execution; false past the end. */
 GIE_API bool gie_exec_profile(const struct gie_exec *x, uint32_t i, struct gie_node_profile *out);
+/* What runs: every dim a number, ids as in the profile. NULL before shapes are known; valid until a run with
+ * other shapes. */
+GIE_API const struct gie_graph *gie_exec_graph(const struct gie_exec *x);
+
+/* Seconds that the parts of the last run took, profile or not. The caller sets struct_size. */
+struct gie_run_times {
+  size_t struct_size;
+  double upload;   /* inputs to the device, or into the layout that they are stored in */
+  double enqueue;  /* until all work was handed to the device; part of `compute` */
+  double compute;  /* until it was done */
+  double download; /* outputs to the host, or into plain layout */
+};
+GIE_API gie_status gie_exec_times(const struct gie_exec *x, struct gie_run_times *out);
+
+/* The device that it runs on: kind and what the device says of itself. */
+GIE_API const char *gie_exec_device(const struct gie_exec *x, struct gie_device_info *out);
+/* Threads that a launch may use. */
+GIE_API uint32_t gie_exec_threads(const struct gie_exec *x);
+/* Joules that the device has used since some fixed point. E_UNSUPPORTED: it does not count them. */
+GIE_API gie_status gie_exec_energy(struct gie_exec *x, double *joules);
+
+/* A result as soon as it is computed, before its memory is used again. */
+struct gie_watched {
+  size_t struct_size;
+  const struct gie_graph *graph; /* gie_exec_graph() */
+  gie_id node, value;
+  const char *kernel;
+  const struct gie_tensor *tensor; /* on the host in plain layout, until the call returns */
+};
+/* Calls `fn` for every result that is read while a run goes on, in order of execution; each step is waited
+ * for. What fn returns ends the run unless it is GIE_OK. NULL: no more. */
+GIE_API void gie_exec_watch(struct gie_exec *x, gie_status (*fn)(void *user, const struct gie_watched *w),
+                            void *user);
 
 /* Bytes at the peak of a run, by category. The caller sets struct_size; no more than that is written. */
 struct gie_memory_report {

@@ -61,8 +61,9 @@ GIE_FN(gie_status, value_set_view, (struct gie_graph * g, gie_id value, const st
 GIE_FN(gie_status, value_set_quant, (struct gie_graph * g, gie_id value, const struct gie_quant *quant), (g, value, quant))
 /* Removes a value without uses, outputs or live producer (inputs and constants). */
 GIE_FN(gie_status, value_remove, (struct gie_graph * g, gie_id value), (g, value))
-/* Makes every use of `from` (operand slots, graph outputs, view bases) a use of `to`. When `from`
- * was a graph output and `to` is a plain result, the two swap names so that output names stay. */
+/* Makes every use of `from` (operand slots, graph outputs, view bases) a use of `to`, which computes
+ * what `from` did. When both are results and `to` is no graph output, the two swap names: a name
+ * keeps its meaning from the network that was read to the one that runs, outputs included. */
 GIE_FN(gie_status, value_replace, (struct gie_graph * g, gie_id from, gie_id to), (g, from, to))
 /* Walks the uses in the order they were made: start with use->node == GIE_NONE; false at the end.
  * The use at hand must not be changed while walking; collect first, then edit. */
@@ -143,3 +144,5 @@ GIE_FN(struct gie_dim, dim_sub, (struct gie_dim x, struct gie_dim y), (x, y))
 GIE_FN(struct gie_dim, dim_mul, (struct gie_dim x, struct gie_dim y), (x, y))
 /* Exact division only: unknown unless y is a number that divides a and b. */
 GIE_FN(struct gie_dim, dim_div, (struct gie_dim x, struct gie_dim y), (x, y))
+/* See blob_new(); not zeroed, for bytes that are all filled at once (read from a file). */
+GIE_FN(gie_status, blob_new_raw, (struct gie_context * ctx, size_t size, struct gie_blob **out), (ctx, size, out))

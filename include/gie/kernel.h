@@ -101,6 +101,7 @@ struct gie_problem {
   const char *device_kind;
   const struct gie_device_info *device;
   void *library; /* handle of the kernel's library; NULL while no device is open */
+  uint32_t threads; /* budget of the launches to come, on a host device; 0: not known */
 };
 
 /* What a variant wants of one operand or result. */
@@ -160,6 +161,10 @@ struct gie_library {
   void (*close)(void *handle);
 };
 
+enum gie_kernel_flags {
+  GIE_KERNEL_REFERENCE = 1u << 0 /* made to be right, not fast: where nobody chose, others are tried first */
+};
+
 /* A kernel. Only name, device, ops, supports, create and run are required. Order of the members is
  * the order of a backend file. */
 struct gie_kernel {
@@ -193,6 +198,7 @@ struct gie_kernel {
   void (*destroy)(void *instance);
   /* Neither allocates nor synchronizes. */
   gie_status (*run)(void *instance, const struct gie_launch *l);
+  uint32_t flags;      /* enum gie_kernel_flags */
   const char *version; /* of the library behind the kernel, which timings depend on; NULL: the module's */
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Adding nodes and constants to the graph, with names that collide with nothing. */
 #include "plugins/onnx/onnx.h"
+#include <math.h>
 
 gie_status onnx_refuse(struct onnx_node *n, const char *fmt, ...)
 {
@@ -163,14 +164,16 @@ gie_status onnx_const_ints(struct onnx_node *n, const char *what, const int64_t 
   return add_const(n, what, &type, blob, out);
 }
 
-/* v as element i; integers are rounded towards zero and clamped. */
+/* v as element i; integers are rounded towards zero and clamped, NaN is 0 among them. */
 static void store_number(enum gie_dtype dtype, void *to, size_t i, double v)
 {
-  float f = (float)v;
-  int64_t s = v >= 0x1p63 ? INT64_MAX : v <= -0x1p63 ? INT64_MIN : (int64_t)v;
-  uint64_t u = v >= 0x1p64 ? UINT64_MAX : v <= 0 ? 0 : (uint64_t)v;
-  uint16_t h = dtype == GIE_F16 ? gie_f32_to_f16(f) : gie_f32_to_bf16(f);
   size_t size = gie_dtype_size(dtype);
+  unsigned cut = 64 - 8 * (unsigned)size;
+  float f = (float)v;
+  double top = (double)(INT64_MAX >> cut) + 1, n = isnan(v) ? 0 : v;
+  int64_t s = n >= top ? INT64_MAX >> cut : n <= -top ? -(INT64_MAX >> cut) - 1 : (int64_t)n;
+  uint64_t u = n >= 2 * top ? UINT64_MAX >> cut : n <= 0 ? 0 : (uint64_t)n;
+  uint16_t h = dtype == GIE_F16 ? gie_f32_to_f16(f) : gie_f32_to_bf16(f);
   char *p = (char *)to + i * size;
   switch (gie_dtype_class(dtype)) {
   case 'f':

@@ -101,6 +101,29 @@ gie_status onnx_lower_batch_norm(struct onnx_node *n)
   return onnx_result(n, "batch_norm", n->in, n->n_in, &attrs);
 }
 
+/* stash_type says in what the statistics are computed and stored: f32, which is the default, or bf16. */
+gie_status onnx_lower_layer_norm(struct onnx_node *n)
+{
+  struct onnx_attrs attrs = {.n = 0};
+  if (onnx_attr_int(n, "stash_type", ONNX_FLOAT) != ONNX_FLOAT)
+    return onnx_refuse(n, "statistics in another type than f32 are not supported");
+  GIE_TRY(onnx_plain_attrs(n, &attrs));
+  return onnx_result(n, "layer_norm", n->in, n->n_in, &attrs);
+}
+
+gie_status onnx_lower_gelu(struct onnx_node *n)
+{
+  struct onnx_attrs attrs = {.n = 0};
+  const char *approximate = onnx_attr_string(n, "approximate", "none");
+  if (!approximate)
+    return GIE_E_MEMORY;
+  if (strcmp(approximate, "tanh") == 0)
+    onnx_put_int(&attrs, "tanh", 1);
+  else if (strcmp(approximate, "none") != 0)
+    return gie_fail(n->ctx, GIE_E_ATTR, "approximate \"%.40s\" is neither none nor tanh", approximate);
+  return onnx_result(n, "gelu", n->in, n->n_in, &attrs);
+}
+
 /* Whether dropout is certainly off: is_test below opset 7, always from 7 to 11, an operand from 12. */
 static bool inference_form(struct onnx_node *n)
 {

@@ -299,6 +299,8 @@ gie_status onnx_lower_conv_transpose(struct onnx_node *n);
 gie_status onnx_lower_pool(struct onnx_node *n);
 gie_status onnx_lower_batch_norm(struct onnx_node *n);
 gie_status onnx_lower_dropout(struct onnx_node *n);
+gie_status onnx_lower_layer_norm(struct onnx_node *n);
+gie_status onnx_lower_gelu(struct onnx_node *n);
 gie_status onnx_lower_softmax(struct onnx_node *n);
 
 gie_status onnx_lower_reduce(struct onnx_node *n);

@@ -260,7 +260,7 @@ static void normalize_bools(unsigned char *p, size_t n)
 
 static gie_status make_blob(struct onnx_import *im, size_t bytes, struct gie_const *data)
 {
-  GIE_TRY(gie_blob_new(im->ctx, bytes, &data->blob));
+  GIE_TRY(gie_blob_new_raw(im->ctx, bytes, &data->blob));
   data->offset = 0;
   data->size = bytes;
   return GIE_OK;

@@ -13,6 +13,16 @@ START_TEST(test_alloc)
       ck_assert_uint_eq(p[i], 0);
     gie_free(ctx, p);
   }
+  /* Large enough for huge pages, and not whole ones: zeroed to the last byte. */
+  const size_t large = ((size_t)9 << 20) + 5;
+  unsigned char *q = gie_alloc(ctx, large, 1);
+  ck_assert_ptr_nonnull(q);
+  ck_assert(q[0] == 0 && memcmp(q, q + 1, large - 1) == 0);
+  gie_free(ctx, q);
+  q = gie_alloc_raw(ctx, large, 1);
+  ck_assert_ptr_nonnull(q);
+  memset(q, 255, large);
+  gie_free(ctx, q);
   static const size_t huge[][2] = {{SIZE_MAX, 2},
                                    {SIZE_MAX, 1},
                                    {(size_t)1 << 32, (size_t)1 << 32},

@@ -8,8 +8,10 @@ tests_ir_test_verify_SOURCES = tests/ir/test_verify.c
 tests_ir_test_verify_LDADD = libgie_rt_internal.la $(CHECK_LIBS)
 
 # The text form
-check_PROGRAMS += tests/ir/test_text
-TESTS += tests/ir/test_text
+check_PROGRAMS += tests/ir/test_text tests/ir/test_save
+TESTS += tests/ir/test_text tests/ir/test_save
+tests_ir_test_save_SOURCES = tests/ir/test_save.c
+tests_ir_test_save_LDADD = libgie_rt_internal.la $(CHECK_LIBS)
 tests_ir_test_text_SOURCES = tests/ir/test_text.c
 tests_ir_test_text_LDADD = libgie_rt_internal.la $(CHECK_LIBS)
 

@@ -83,6 +83,24 @@ START_TEST(replace_keeps_output_names)
 }
 END_TEST
 
+/* The name goes with what the value means, in the middle of a graph too; an output keeps its own. */
+START_TEST(replace_keeps_what_a_name_means)
+{
+  gie_id x = input("x");
+  gie_id a = add("relu", "a", x, GIE_NONE), b = add("tanh", "b", out(a), GIE_NONE),
+         c = add("abs", "c", out(b), GIE_NONE);
+  gie_id a_out = out(a), b_out = out(b), c_out = out(c);
+  ck_assert_int_eq(gie_graph_add_output(g, c_out), GIE_OK);
+  ck_assert_int_eq(gie_value_replace(g, b_out, a_out), GIE_OK);
+  ck_assert_str_eq(gie_value_get(g, a_out)->name, "b");
+  ck_assert_uint_eq(gie_value_find(g, "b"), a_out);
+  ck_assert_int_eq(gie_value_replace(g, a_out, c_out), GIE_OK);
+  ck_assert_str_eq(gie_value_get(g, c_out)->name, "c");
+  ck_assert_int_eq(gie_value_replace(g, c_out, x), GIE_OK);
+  ck_assert_str_eq(gie_value_get(g, x)->name, "x");
+}
+END_TEST
+
 START_TEST(names_are_unique_and_checked)
 {
   struct gie_type type = {GIE_F32, {0, {{0, 0, 0}}}};
@@ -142,7 +160,8 @@ static gie_id conv(gie_id x)
   struct gie_blob *blob;
   gie_id w, id;
   struct gie_type type = {GIE_F32, {4, {gie_dim_num(4), gie_dim_num(3), gie_dim_num(1), gie_dim_num(1)}}};
-  ck_assert_int_eq(gie_blob_new(ctx, 48, &blob), GIE_OK);
+  ck_assert_int_eq(gie_blob_new_raw(ctx, 48, &blob), GIE_OK);
+  memset(gie_blob_data(blob), 0, gie_blob_size(blob));
   struct gie_const data = {blob, 0, 48};
   ck_assert_int_eq(gie_graph_add_const(g, NULL, &type, &data, &w), GIE_OK);
   gie_blob_unref(blob);
@@ -338,9 +357,10 @@ int main(void)
   Suite *suite = suite_create("graph");
   TCase *tc = tcase_create("graph");
   tcase_add_checked_fixture(tc, setup, teardown);
-  tcase_set_timeout(tc, 60);
+  tcase_set_timeout(tc, 300);
   tcase_add_test(tc, uses_follow_edits);
   tcase_add_test(tc, replace_keeps_output_names);
+  tcase_add_test(tc, replace_keeps_what_a_name_means);
   tcase_add_test(tc, names_are_unique_and_checked);
   tcase_add_test(tc, sort_is_stable_and_names_cycles);
   tcase_add_test(tc, sorts_a_long_chain_backwards);

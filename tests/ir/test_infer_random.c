@@ -404,7 +404,7 @@ int main(void)
   TCase *c = tcase_create("infer_random");
   while (ir_builtin_op(n))
     n++;
-  tcase_set_timeout(c, 120);
+  tcase_set_timeout(c, 300);
   tcase_add_checked_fixture(c, setup, teardown);
   tcase_add_loop_test(c, random_nodes, 0, (int)n);
   suite_add_tcase(suite, c);

@@ -1,17 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Passes take time linear in the nodes: a graph of 100,000 nodes goes through each of them in well
- * under a second. The bound leaves room for slow machines and sanitizers; what is quadratic takes minutes. */
+ * under a second. The bound, on processor time, leaves room for slow machines and sanitizers; what is
+ * quadratic takes minutes. */
 #include "core/ir/ir.h"
 #include "core/pass/pass.h"
 #include "tests/gie_check.h"
-#include <time.h>
-
-static double seconds(void)
-{
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* Blocks of nodes that the passes work on: convolution, bias, normalization, activation, residual,
  * no-ops, shape arithmetic, constants that fold. */
@@ -49,7 +42,7 @@ START_TEST(test_default_pipeline)
 {
   static const int blocks[2] = {10000 / NODES_OF_BLOCK, 100000 / NODES_OF_BLOCK};
   struct gie_context *ctx;
-  double time[2][40];
+  double time[2][40], all = 0;
   struct gie_pass_stat stats[40];
   uint32_t n = 0;
   struct gie_pipeline_options options = {.struct_size = sizeof options,
@@ -59,18 +52,18 @@ START_TEST(test_default_pipeline)
   ck_assert_int_eq(gie_context_new(NULL, &ctx), GIE_OK);
   for (int k = 0; k < 2; k++) {
     struct gie_graph *g = make(ctx, blocks[k]);
-    double start = seconds();
+    double start = check_seconds();
     ck_gie_ok(ctx, gie_pipeline_run(g, NULL, &options));
-    printf("%d nodes: pipeline with verification %.2f s\n", blocks[k] * NODES_OF_BLOCK, seconds() - start);
+    all = check_seconds() - start;
+    printf("%d nodes: pipeline with verification %.2f s\n", blocks[k] * NODES_OF_BLOCK, all);
     ck_assert_uint_lt(gie_graph_count_nodes(g), (uint32_t)blocks[k] * 2);
     for (uint32_t i = 0; i < n; i++)
       time[k][i] = stats[i].seconds;
     gie_graph_free(g);
   }
-  for (uint32_t i = 0; i < n; i++) {
+  for (uint32_t i = 0; i < n; i++)
     printf("  %-32s %8.4f s %8.4f s\n", stats[i].pass, time[0][i], time[1][i]);
-    ck_assert_msg(time[1][i] < 20, "%s takes %.1f s", stats[i].pass, time[1][i]);
-  }
+  ck_assert_msg(all < 60, "%.1f s", all);
   gie_context_free(ctx);
 }
 END_TEST
@@ -100,9 +93,9 @@ START_TEST(test_wide)
   gie_buf_puts(&b, ")\n  output %y\n}\n");
   ck_gie_ok(ctx, gie_graph_parse(ctx, b.data, b.len, NULL, &g));
   gie_buf_free(&b);
-  double start = seconds();
+  double start = check_seconds();
   ck_gie_ok(ctx, gie_pipeline_run(g, NULL, &options));
-  double all = seconds() - start;
+  double all = check_seconds() - start;
   for (uint32_t i = 0; i < n; i++)
     printf("  %-32s %8.4f s\n", stats[i].pass, stats[i].seconds);
   ck_assert_msg(all < 60, "%.1f s", all);

@@ -59,6 +59,7 @@ static const struct {
     {"Dropout", "inference form"},
     {"Gemm", "opset 6: C broadcasts as ever since"},
     {"ImageScaler", "of ONNX 1.0 to 1.4: mul, add"},
+    {"LayerNormalization", "statistics in f32"},
     {"LogSoftmax", "below opset 13: flatten, log_softmax, reshape where the axis is not the last"},
     {"Resize",
      "opset 10 nearest needs constant scales; tf_half_pixel_for_nn with nearest_mode floor or round_prefer_floor"},

@@ -279,6 +279,24 @@ static void constant_of_shape(struct ob *b)
   ob_int(b, 5, 7);
 }
 static void hard_swish_13(struct ob *b) { one(b, 13, "2", "HardSwish", "x", "y"); }
+static void gelu_20(struct ob *b) { one(b, 20, "2", "Gelu", "x", "y"); }
+static void gelu_tanh(struct ob *b)
+{
+  one(b, 20, "2", "Gelu", "x", "y");
+  ob_attr_str(b, "approximate", "tanh");
+}
+static void mish_18(struct ob *b) { one(b, 18, "2", "Mish", "x", "y"); }
+static void layer_norm_17(struct ob *b)
+{
+  one(b, 17, "2,3", "LayerNormalization", "x x", "y mean");
+  ob_attr_int(b, "axis", 1);
+  ob_attr_float(b, "epsilon", 0.5f);
+}
+static void layer_norm_stash(struct ob *b)
+{
+  one(b, 17, "2,3", "LayerNormalization", "x x", "y");
+  ob_attr_int(b, "stash_type", 16);
+}
 static void unknown_attribute(struct ob *b)
 {
   one(b, 13, "2", "Relu", "x", "y");
@@ -331,6 +349,12 @@ START_TEST(test_pointwise)
        "const %fs : f32[2] = {0.5, 1.5}\nconst %t : bool[2] = {true, false}\n%s : ?[*] = \"ai.onnx::Constant\"()\nconstants of strings"},
       {"constant of shape", constant_of_shape, "%y : i32[2,3] = constant_of_shape(%dims) {value=i32[1]{7}}"},
       {"hard swish 13", hard_swish_13, "\"ai.onnx::HardSwish\"(%x)\nopset 13"},
+      {"gelu 20", gelu_20, "%y : f32[2] = gelu(%x)\n"},
+      {"gelu 20, tanh", gelu_tanh, "%y : f32[2] = gelu(%x) {tanh=1}"},
+      {"mish 18", mish_18, "%y : f32[2] = mish(%x)\n"},
+      {"layer norm 17", layer_norm_17,
+       "%y : f32[2,3], %mean : f32[2,1] = layer_norm(%x, %x) {axis=1, epsilon=0.5}"},
+      {"layer norm 17 with bf16 statistics", layer_norm_stash, "\"ai.onnx::LayerNormalization\"(%x, %x)\nstatistics"},
       {"unknown attribute", unknown_attribute, "\"ai.onnx::Relu\"(%x) {slope=1.0}\nattribute slope of Relu"},
       {"affine", affine, "{0.5}\n{2.0}\n= mul(%x, %y.scale)\n= add(%y.scaled, %y.shift)"},
       {"image scaler", image_scaler,

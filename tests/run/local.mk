@@ -1,5 +1,5 @@
 GIE_RUN_TESTS = tests/run/test_bind tests/run/test_exec tests/run/test_memory tests/run/test_random \
-  tests/run/test_storage
+  tests/run/test_storage tests/run/test_watch
 check_PROGRAMS += $(GIE_RUN_TESTS)
 TESTS += $(GIE_RUN_TESTS)
 
@@ -23,3 +23,7 @@ tests_run_test_random_LDADD = libgie_rt_internal.la $(CHECK_LIBS)
 tests_run_test_storage_SOURCES = tests/run/test_storage.c
 tests_run_test_storage_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
 tests_run_test_storage_LDADD = libgie_rt_internal.la $(CHECK_LIBS)
+
+tests_run_test_watch_SOURCES = tests/run/test_watch.c tests/run/mock.c tests/run/mock.h
+tests_run_test_watch_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
+tests_run_test_watch_LDADD = libgie_rt_internal.la $(CHECK_LIBS)

@@ -354,7 +354,7 @@ int main(void)
   Suite *suite = suite_create("memory");
   TCase *t = tcase_create("all");
   tcase_add_checked_fixture(t, setup, teardown);
-  tcase_set_timeout(t, 60);
+  tcase_set_timeout(t, 300);
   tcase_add_test(t, relation_is_reachability);
   tcase_add_test(t, waits_are_minimal);
   tcase_add_test(t, empty_schedule);

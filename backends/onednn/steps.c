@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Pointwise functions of oneDNN, and epilogue steps as post-ops. */
+#include "backends/onednn/onednn.h"
+
+/* ---- The functions that oneDNN computes as the ops say, for every number */
+
+static const struct od_function FUNCTIONS[] = {
+    /* op, algorithm, attributes, constants, clipped to [0,1] */
+    {"relu", dnnl_eltwise_relu, NULL, NULL, 0, 0, false},
+    {"leaky_relu", dnnl_eltwise_relu, "alpha", NULL, 0, 0, false},
+    {"clip", dnnl_eltwise_clip, "min", "max", 0, 0, false},
+    {"sigmoid", dnnl_eltwise_logistic, NULL, NULL, 0, 0, false},
+    {"hard_sigmoid", dnnl_eltwise_linear, "alpha", "beta", 0, 0, true},
+    {"hard_swish", dnnl_eltwise_hardswish, NULL, NULL, 1.0f / 6, 0.5f, false},
+    {"tanh", dnnl_eltwise_tanh, NULL, NULL, 0, 0, false},
+    {"elu", dnnl_eltwise_elu, "alpha", NULL, 0, 0, false},
+    {"softplus", dnnl_eltwise_soft_relu, NULL, NULL, 1, 0, false},
+    {"sqrt", dnnl_eltwise_sqrt, NULL, NULL, 0, 0, false},
+    {"exp", dnnl_eltwise_exp, NULL, NULL, 0, 0, false},
+    {"log", dnnl_eltwise_log, NULL, NULL, 0, 0, false},
+    {"neg", dnnl_eltwise_linear, NULL, NULL, -1, 0, false},
+    {"abs", dnnl_eltwise_abs, NULL, NULL, 0, 0, false},
+};
+
+static const struct {
+  const char *op;
+  dnnl_alg_kind_t alg;
+} BINARIES[] = {
+    {"add", dnnl_binary_add}, {"sub", dnnl_binary_sub}, {"mul", dnnl_binary_mul},
+    {"div", dnnl_binary_div}, {"sum", dnnl_binary_add},
+};
+
+const struct od_function *od_function_find(const char *op)
+{
+  for (size_t i = 0; i < sizeof FUNCTIONS / sizeof *FUNCTIONS; i++)
+    if (strcmp(FUNCTIONS[i].op, op) == 0)
+      return &FUNCTIONS[i];
+  return NULL;
+}
+
+dnnl_alg_kind_t od_binary_find(const char *op)
+{
+  for (size_t i = 0; i < sizeof BINARIES / sizeof *BINARIES; i++)
+    if (strcmp(BINARIES[i].op, op) == 0)
+      return BINARIES[i].alg;
+  return dnnl_alg_kind_undef;
+}
+
+float od_alpha(const struct od_function *f, const struct gie_op *op, const struct gie_attrs *attrs)
+{
+  return f->alpha ? (float)gie_attrs_float(attrs, op, f->alpha) : f->a;
+}
+
+float od_beta(const struct od_function *f, const struct gie_op *op, const struct gie_attrs *attrs)
+{
+  return f->beta ? (float)gie_attrs_float(attrs, op, f->beta) : f->b;
+}
+
+/* ---- Post-ops */
+
+dnnl_status_t od_append_function(struct od_build *b, const struct od_function *f, const struct gie_op *op,
+                                 const struct gie_attrs *attrs)
+{
+  dnnl_status_t st = od_append_eltwise(b->ops, f->alg, od_alpha(f, op, attrs), od_beta(f, op, attrs));
+  if (st == dnnl_success && f->unit)
+    st = od_append_eltwise(b->ops, dnnl_eltwise_clip, 0, 1);
+  return st;
+}
+
+bool od_align(const struct gie_desc *d, int rank, struct gie_desc *out)
+{
+  int lead = rank - d->rank;
+  *out = *d;
+  if (lead == 0)
+    return true;
+  if (lead < 0 || d->layout.block > 1)
+    return false;
+  out->rank = rank;
+  out->layout = (struct gie_layout){0};
+  for (int i = rank - 1; i >= 0; i--) {
+    out->dim[i] = i < lead ? 1 : d->dim[i - lead];
+    out->stride[i] = i < lead ? 1 : d->stride[i - lead];
+  }
+  for (int i = lead - 1; i >= 0; i--) /* as if dense */
+    out->stride[i] = out->dim[i + 1] * out->stride[i + 1];
+  return true;
+}
+
+dnnl_status_t od_append_operand(struct od_build *b, dnnl_alg_kind_t alg, uint32_t operand)
+{
+  struct gie_desc d;
+  int at = dnnl_post_ops_len(b->ops);
+  if (!od_align(&b->in[operand], b->out[0].rank > 0 ? b->out[0].rank : 1, &d))
+    return dnnl_unimplemented;
+  od_mdp m = od_use(b, &d);
+  if (!m)
+    return dnnl_unimplemented;
+  od_bind(b, DNNL_ARG_ATTR_MULTIPLE_POST_OP(at) | DNNL_ARG_SRC_1, (int32_t)operand);
+  return dnnl_post_ops_append_binary(b->ops, alg, m);
+}
+
+/* r = op(r, operand), or op(operand, r): c - r is -r + c. */
+static dnnl_status_t append_binary(struct od_build *b, const struct gie_step *s)
+{
+  dnnl_alg_kind_t alg = od_binary_find(s->op->name);
+  if (alg == dnnl_alg_kind_undef || s->operand < 0)
+    return dnnl_unimplemented;
+  if (s->reverse && alg == dnnl_binary_sub) {
+    dnnl_status_t st = od_append_eltwise(b->ops, dnnl_eltwise_linear, -1, 0);
+    if (st != dnnl_success)
+      return st;
+    alg = dnnl_binary_add;
+  } else if (s->reverse && alg == dnnl_binary_div) {
+    return dnnl_unimplemented;
+  }
+  return od_append_operand(b, alg, (uint32_t)s->operand);
+}
+
+dnnl_status_t od_steps(struct od_build *b)
+{
+  for (uint32_t i = 0; i < b->n_steps; i++) {
+    const struct gie_step *s = &b->p->node->steps[i];
+    const struct od_function *f = od_function_find(s->op->name);
+    dnnl_status_t st = f                      ? od_append_function(b, f, s->op, &s->attrs)
+                       : (int32_t)i == b->sum ? od_append_sum(b->ops)
+                                              : append_binary(b, s);
+    if (st != dnnl_success)
+      return st;
+  }
+  return dnnl_primitive_attr_set_post_ops(b->attr, b->ops);
+}

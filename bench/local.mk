@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: Apache-2.0
+# Benchmarks: `make bench-programs` builds them, nothing runs them by itself. How each is run is said in
+# its script; bench/results/ has what came out.
+bench_programs = bench/import_large
+EXTRA_PROGRAMS += $(bench_programs)
+bench_import_large_SOURCES = bench/import_large.c
+
+bench-programs: all $(bench_programs)
+PHONY_TARGETS += bench-programs

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The onednn kernels on every op case that they take: each variant, dense and as a view, with operands
+ * computed and constant (packed), on one thread and two, against the reference kernel. */
+#include "tests/gie_check.h"
+#include "tests/op_cases.h"
+
+#define MAX_IO 16
+#define MAX_VARIANTS 32
+
+static struct gie_context *ctx;
+static struct op_device device;
+
+static const struct gie_kernel *kernel_of(const char *backend, const char *op)
+{
+  char name[128];
+  const struct gie_kernel *k;
+  snprintf(name, sizeof name, "%s.%s", backend, op);
+  for (uint32_t i = 0; (k = gie_kernel_at(ctx, i)) != NULL; i++)
+    if (strcmp(k->name, name) == 0)
+      return k;
+  return NULL;
+}
+
+static void setup(void)
+{
+  const struct gie_device *d;
+  struct gie_context_options options = {.struct_size = sizeof options, .log = check_no_log};
+  ck_assert_int_eq(gie_context_new(&options, &ctx), GIE_OK);
+  for (uint32_t i = 0; (d = gie_device_at(ctx, i)) != NULL; i++)
+    if (strcmp(d->kind, "cpu") == 0)
+      device.ops = d;
+  ck_assert_msg(device.ops != NULL, "the cpu backend is not loaded; is GIE_MODULE_PATH set?");
+  ck_assert_msg(kernel_of("onednn", "conv") != NULL, "the onednn backend is not loaded");
+  ck_gie_ok(ctx, device.ops->open(ctx, 0, &device.dev));
+  ck_gie_ok(ctx, device.ops->info(device.dev, &device.info));
+  device.threads = 1;
+}
+
+static void teardown(void)
+{
+  device.ops->close(device.dev);
+  gie_context_free(ctx);
+}
+
+/* ---- One problem */
+
+struct question {
+  struct gie_graph *g;
+  const struct gie_node *n;
+  const struct gie_kernel *k;
+  struct gie_desc desc[MAX_IO];
+  const void *data[MAX_IO];
+  struct gie_problem p;
+};
+
+static bool ask(struct question *q, struct gie_graph *g, char *why, size_t size)
+{
+  static const struct gie_layout plain;
+  q->g = g;
+  q->n = op_case_node(g);
+  q->k = kernel_of("onednn", q->n->op->name);
+  if (!q->k || q->n->n_in + q->n->n_out > MAX_IO)
+    return false;
+  for (uint32_t i = 0; i < q->n->n_in + q->n->n_out; i++) {
+    gie_id id = i < q->n->n_in ? q->n->in[i] : q->n->out[i - q->n->n_in];
+    q->desc[i] = (struct gie_desc){.dtype = GIE_DTYPE_NONE};
+    q->data[i] = id == GIE_NONE ? NULL : gie_value_bytes(g, id, NULL);
+    if (id != GIE_NONE)
+      ck_gie_ok(ctx, gie_desc_make(ctx, &gie_value_get(g, id)->type, &plain, &q->desc[i], NULL));
+  }
+  q->p = (struct gie_problem){.struct_size = sizeof q->p,
+                              .ctx = ctx,
+                              .graph = g,
+                              .node = q->n,
+                              .n_in = q->n->n_in,
+                              .n_out = q->n->n_out,
+                              .in = q->desc,
+                              .out = q->desc + q->n->n_in,
+                              .in_data = q->data,
+                              .device_kind = "cpu",
+                              .device = &device.info,
+                              .threads = device.threads};
+  if (q->k->supports(q->k, &q->p, why, size))
+    return true;
+  ck_assert_msg(*why != 0, "%s refuses without a reason", q->k->name);
+  return false;
+}
+
+/* Makes constants of the operands behind the first one, with what op_run() would fill them with. */
+static void make_constant(struct gie_graph *g)
+{
+  const struct gie_node *n = op_case_node(g);
+  for (uint32_t i = 1; i < n->n_operands; i++) {
+    struct op_result v;
+    struct gie_blob *blob;
+    gie_id id;
+    if (n->in[i] == GIE_NONE || gie_value_bytes(g, n->in[i], NULL))
+      continue;
+    ck_gie_ok(ctx, op_operand(g, n, i, &v));
+    if (v.type.dtype == GIE_F32) {
+      size_t bytes = (size_t)v.count * sizeof(float);
+      ck_gie_ok(ctx, gie_blob_new(ctx, bytes, &blob));
+      for (int64_t e = 0; e < v.count; e++)
+        ((float *)gie_blob_data(blob))[e] = (float)v.v[e];
+      const struct gie_const data = {blob, 0, bytes};
+      ck_gie_ok(ctx, gie_graph_add_const(g, NULL, &v.type, &data, &id));
+      gie_blob_unref(blob);
+      ck_gie_ok(ctx, gie_node_set_input(g, n->id, i, id));
+    }
+    op_results_free(ctx, &v, 1);
+  }
+}
+
+/* ---- A case */
+
+static struct {
+  int cases, variants, runs, packed, in_place;
+} taken;
+
+/* f32 sums of a few hundred products; a function of one operand is good to a few units. */
+static double tolerance(const struct gie_node *n, const struct gie_graph *g)
+{
+  return gie_value_get(g, n->out[0])->type.dtype == GIE_F16 ? 0x1p-10 : 4e-6;
+}
+
+static void run_variant(const struct op_case *c, struct question *q, const struct gie_variant *v,
+                        const struct op_result *want)
+{
+  struct op_result out[MAX_IO];
+  char what[256];
+  bool any = v->n_in == 0 && v->any_in.layout.any;
+  for (unsigned f = 0; f < (any ? N_OP_FORMS : 2); f++)
+    for (device.threads = 1; device.threads <= 2; device.threads++) {
+      gie_status st = op_run(&device, q->g, q->n, q->k, v, &OP_FORMS[f], out);
+      if (any && st == GIE_E_UNSUPPORTED && f > 0)
+        continue;
+      ck_assert_msg(st == GIE_OK, "%s, %s, %s: %s", c->name, v->label, OP_FORMS[f].name, gie_error_text(ctx));
+      ck_assert_msg(op_compare(&out[0], want, tolerance(q->n, q->g), what, sizeof what), "%s, %s, %s: %s",
+                    c->name, v->label, OP_FORMS[f].name, what);
+      op_results_free(ctx, out, q->n->n_out);
+      taken.runs++;
+    }
+  device.threads = 1;
+}
+
+static void check_variants(const struct op_case *c, struct question *q)
+{
+  static struct gie_variant v[MAX_VARIANTS];
+  struct op_result want[MAX_IO];
+  memset(v, 0, sizeof v);
+  uint32_t n = q->k->variants(q->k, &q->p, v, MAX_VARIANTS), steps = UINT32_MAX;
+  ck_assert_msg(n > 0 && n <= MAX_VARIANTS, "%s: %u variants", c->name, n);
+  for (uint32_t i = 0; i < n; i++) {
+    struct gie_pack packs[GIE_MAX_IO];
+    ck_assert_msg(v[i].label[0] != 0 && !v[i].capture_safe, "%s: variant %u", c->name, i);
+    for (uint32_t j = 0; j < i; j++)
+      ck_assert_msg(v[i].config != v[j].config, "%s: two variants with config %llu", c->name,
+                    (unsigned long long)v[i].config);
+    steps = v[i].n_steps < steps ? v[i].n_steps : steps;
+    memset(packs, 0, sizeof packs);
+    taken.packed += (int)q->k->pack_desc(q->k, &q->p, &v[i], packs, GIE_MAX_IO);
+    taken.in_place += v[i].in_place >= 0;
+  }
+  for (uint32_t i = 0; i < n; i++) {
+    const struct gie_kernel *reference = kernel_of("cpu", q->n->op->name);
+    /* a variant that fuses fewer steps computes the node cut after these */
+    struct gie_variant cut = {.struct_size = sizeof cut,
+                              .n_steps = v[i].n_steps,
+                              .any_in = {.layout.any = true},
+                              .any_out = {.layout.any = true}};
+    gie_status st = op_run(&device, q->g, q->n, reference, &cut, &OP_FORMS[0], want);
+    ck_assert_msg(st == GIE_OK, "%s: %s", c->name, gie_error_text(ctx));
+    run_variant(c, q, &v[i], want);
+    op_results_free(ctx, want, q->n->n_out);
+  }
+  taken.variants += (int)n;
+}
+
+static void check_case(const struct op_case *c, const char *dtype)
+{
+  for (int constant = 0; constant < 2; constant++) {
+    struct gie_graph *g;
+    struct question q;
+    char why[256] = "";
+    gie_status st = op_case_graph(ctx, c, dtype, &g);
+    ck_assert_msg(st == GIE_OK, "%s", gie_error_text(ctx));
+    if (constant)
+      make_constant(g);
+    if (ask(&q, g, why, sizeof why)) {
+      check_variants(c, &q);
+      taken.cases += constant;
+    } else if (getenv("VERBOSE") && q.k) {
+      printf("%s %s: %s\n", c->name, dtype, why);
+    }
+    gie_graph_free(g);
+  }
+}
+
+START_TEST(cases)
+{
+  char dtype[8];
+  setup();
+  for (unsigned i = 0; i < N_OP_CASES; i++)
+    for (unsigned d = 0; op_case_dtype(&OP_CASES[i], d, dtype); d++)
+      check_case(&OP_CASES[i], dtype);
+  printf("%d cases, %d variants, %d runs, %d packed, %d in place\n", taken.cases, taken.variants, taken.runs,
+         taken.packed, taken.in_place);
+  teardown();
+}
+END_TEST
+
+GIE_TESTS_MAIN("onednn", cases)
