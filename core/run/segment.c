@@ -128,7 +128,8 @@ static void *plain_address(const struct gie_exec *x, const struct run_spec *s, c
   if (v->kind == GIE_VALUE_CONST)
     return mine ? NULL : (void *)(uintptr_t)gie_value_bytes(s->graph, v->id, NULL);
   bool stays = s->values[at->root].buffer != RUN_NONE;
-  return x->device->host && run_desc_is_plain(&at->desc) && (stays || !mine) ? run_address(x, s, v->id) : NULL;
+  return x->device->host && run_desc_is_plain(&at->desc) && (stays || !mine) ? run_address(x, s, v->id)
+                                                                             : NULL;
 }
 
 gie_status run_static_value(struct gie_exec *x, const struct run_spec *s, gie_id value, bool mine,
