@@ -10,6 +10,7 @@ gieinclude_HEADERS += \
   include/gie/graph_list.h \
   include/gie/kernel.h \
   include/gie/module.h \
+  include/gie/plan.h \
   include/gie/status.h \
   include/gie/types.h \
   include/gie/window.h

@@ -427,10 +427,26 @@ static gie_status read_text(struct reader *r, const char *text, size_t size, str
   gie_free(r->ctx, r->bodies);
   gie_free(r->ctx, r->blobs);
   gie_arena_free(&r->arena);
-  if (s == GIE_OK && (s = gie_graph_verify(g)) != GIE_OK)
-    gie_graph_free(g);
   if (s == GIE_OK)
     *out = g;
+  return s;
+}
+
+gie_status text_read_meta(struct gie_context *ctx, const char *text, size_t size, struct gie_graph **out)
+{
+  struct reader r = {.ctx = ctx};
+  return read_text(&r, text, size, out);
+}
+
+static gie_status read_verified(struct reader *r, const char *text, size_t size, struct gie_graph **out)
+{
+  struct gie_graph *g = NULL;
+  GIE_TRY(read_text(r, text, size, &g));
+  gie_status s = gie_graph_verify(g);
+  if (s == GIE_OK)
+    *out = g;
+  else
+    gie_graph_free(g);
   return s;
 }
 
@@ -438,14 +454,14 @@ gie_status text_read(struct gie_context *ctx, const char *text, size_t size, str
                      struct gie_graph **out)
 {
   struct reader r = {.ctx = ctx, .weights = weights};
-  return read_text(&r, text, size, out);
+  return read_verified(&r, text, size, out);
 }
 
 gie_status gie_graph_parse(struct gie_context *ctx, const char *text, size_t size, const char *weights,
                            struct gie_graph **out)
 {
   struct reader r = {.ctx = ctx, .weights_path = weights};
-  gie_status s = read_text(&r, text, size, out);
+  gie_status s = read_verified(&r, text, size, out);
   weights_close(r.weights);
   return s;
 }

@@ -69,9 +69,8 @@ static gie_status check_table(const struct weights_in *w, const unsigned char *t
     e->size = get_u64(table + i * ENTRY + 40);
     at = (at + ALIGN - 1) / ALIGN * ALIGN;
     if (e->offset != at || at > file_size || e->size > file_size - at)
-      return gie_fail(w->ctx, GIE_E_DATA,
-                      "%s: weight %zu lies outside the file or not where it belongs; %s", w->path, i,
-                      w->remedy);
+      return gie_fail(w->ctx, GIE_E_DATA, "%s: weight %zu lies outside the file or not where it belongs; %s",
+                      w->path, i, w->remedy);
     if (i > 0 && memcmp(w->entries[i - 1].hash, e->hash, 32) >= 0)
       return gie_fail(w->ctx, GIE_E_DATA, "%s: weight %zu is out of order; %s", w->path, i, w->remedy);
     at += e->size;
@@ -203,7 +202,8 @@ static gie_status check_padding(struct weights_in *w, const struct entry *e)
   GIE_TRY(gie_file_pread(w->ctx, w->fd, w->path, pad, n, w->base + from));
   for (size_t i = 0; i < n; i++)
     if (pad[i])
-      return gie_fail(w->ctx, GIE_E_DATA, "%s: bytes between the weights are not zero; %s", w->path, w->remedy);
+      return gie_fail(w->ctx, GIE_E_DATA, "%s: bytes between the weights are not zero; %s", w->path,
+                      w->remedy);
   return GIE_OK;
 }
 

@@ -47,6 +47,8 @@ static const struct magic magics[] = {
      "a program or library", "modules are given with --module"},
     {0, 5, "%PDF-", "a PDF document", NOT_NETWORK},
     {0, 7, "GIEWGT1", "the weights file of a .gie text", "give the .gie file beside it"},
+    {0, 8, "\x89GIEPLN\n", "a plan of gie",
+     "give the network that it was built from, or run the plan with gie run"},
     {0, 20, "version https://git-", "a pointer of Git LFS", "fetch the file itself with git lfs pull"},
 };
 
@@ -130,6 +132,17 @@ static const struct gie_format *surest(struct gie_context *ctx, const struct gie
   return best;
 }
 
+const char *mod_looks_like(struct gie_context *ctx, const struct gie_source *src, const char **remedy)
+{
+  int score;
+  const struct gie_format *f = surest(ctx, src, &score);
+  const struct magic *m = score > CERTAIN ? NULL : find_magic(src);
+  *remedy = m ? m->remedy : "";
+  if (m || f)
+    return m ? m->what : f->name;
+  return is_text(src) ? "gie text" : NULL;
+}
+
 static gie_status no_format(struct gie_context *ctx)
 {
   const struct gie_format *f;
@@ -202,7 +215,7 @@ static bool names_path(const char *text, const char *path)
 }
 
 /* The base layer and the text reader begin their messages with the path; everybody else leaves it to us. */
-static gie_status with_path(struct gie_context *ctx, gie_status st, const char *path)
+gie_status mod_with_path(struct gie_context *ctx, gie_status st, const char *path)
 {
   if (st == GIE_OK || names_path(gie_error_text(ctx), path))
     return st;
@@ -219,7 +232,7 @@ gie_status gie_graph_load(struct gie_context *ctx, const char *path, const char 
     st = load(ctx, &src, head, out);
     close(src.fd);
   }
-  return with_path(ctx, st, path);
+  return mod_with_path(ctx, st, path);
 }
 
 /* ---- Saving */
@@ -264,5 +277,5 @@ static gie_status save(const struct gie_graph *g, const char *path)
 
 gie_status gie_graph_save(const struct gie_graph *g, const char *path)
 {
-  return with_path(gie_graph_context(g), save(g, path), path);
+  return mod_with_path(gie_graph_context(g), save(g, path), path);
 }

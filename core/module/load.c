@@ -312,12 +312,28 @@ static gie_status load_path(struct gie_registry *r, const char *path)
   return GIE_OK;
 }
 
+static void remember(struct gie_registry *r, const char *place)
+{
+  if (place && *place)
+    gie_buf_printf(&r->searched, "%s%s", r->searched.len ? ", " : "", place);
+}
+
+const char *mod_searched(const struct gie_context *ctx)
+{
+  const struct gie_registry *r = ctx->registry;
+  return r && r->searched.len && r->searched.status == GIE_OK ? r->searched.data : "nowhere";
+}
+
 gie_status mod_load_all(struct gie_context *ctx, const struct gie_context_options *options)
 {
   struct gie_registry *r = ctx->registry;
   const char *dir = GIE_OPTION(options, module_dir);
   if (GIE_OPTION(options, no_modules))
     return GIE_OK;
+  for (const char *const *file = GIE_OPTION(options, modules); file && *file; file++)
+    remember(r, *file);
+  remember(r, gie_config(ctx, "MODULE_PATH"));
+  remember(r, dir ? dir : mod_default_dir());
   for (const char *const *file = GIE_OPTION(options, modules); file && *file; file++)
     GIE_TRY(load_named(r, *file));
   GIE_TRY(load_path(r, gie_config(ctx, "MODULE_PATH")));

@@ -255,6 +255,7 @@ gie_status mod_registry_new(struct gie_context *ctx)
       .register_format = register_format,
       .interface_ = host_interface,
   };
+  gie_buf_init(&r->searched, ctx);
   ctx->registry = r;
   return GIE_OK;
 }
@@ -272,6 +273,7 @@ void mod_registry_free(struct gie_context *ctx)
     gie_free(ctx, r->modules[i].refused);
   }
   gie_free(ctx, r->modules);
+  gie_buf_free(&r->searched);
   gie_free(ctx, r);
   ctx->registry = NULL;
 }
@@ -290,14 +292,30 @@ static const void *what_at(const struct gie_context *ctx, enum mod_kind kind, ui
   return e ? e->what : NULL;
 }
 
-const void *mod_find(const struct gie_context *ctx, enum mod_kind kind, const char *name)
+const struct mod_entry *mod_find_entry(const struct gie_context *ctx, enum mod_kind kind, const char *name)
 {
   const struct gie_registry *r = ctx->registry;
   if (!r)
     return NULL;
   const struct mod_list *l = &r->list[kind];
   size_t at = lower_bound(l, name);
-  return at < l->n && strcmp(l->v[at].name, name) == 0 ? l->v[at].what : NULL;
+  return at < l->n && strcmp(l->v[at].name, name) == 0 ? &l->v[at] : NULL;
+}
+
+const void *mod_find(const struct gie_context *ctx, enum mod_kind kind, const char *name)
+{
+  const struct mod_entry *e = mod_find_entry(ctx, kind, name);
+  return e ? e->what : NULL;
+}
+
+const char *mod_origin(const struct gie_context *ctx, const struct mod_entry *e, char *buf, size_t size)
+{
+  const struct gie_registry *r = ctx->registry;
+  if (e->module >= r->n_modules)
+    return "the program";
+  const struct gie_note *note = &r->modules[e->module].note;
+  snprintf(buf, size, "%s %s", note->name, note->version);
+  return buf;
 }
 
 const struct gie_device *gie_device_at(const struct gie_context *ctx, uint32_t i)

@@ -35,9 +35,10 @@ struct gie_registry {
   struct mod_list list[MOD_KINDS];
   struct mod_module *modules;
   size_t n_modules, cap_modules;
-  bool open;         /* registrations are accepted: a module's init is running */
-  uint32_t loading;  /* its index */
-  gie_status failed; /* its first refused registration, which refuses the module */
+  struct gie_buf searched; /* places, separated by ", " */
+  bool open;               /* registrations are accepted: a module's init is running */
+  uint32_t loading;        /* its index */
+  gie_status failed;       /* its first refused registration, which refuses the module */
 };
 
 /* ---- Registries (registry.c) */
@@ -51,6 +52,11 @@ const char *mod_kind_name(enum mod_kind kind);
 const struct mod_entry *mod_entry_at(const struct gie_context *ctx, enum mod_kind kind, uint32_t i);
 /* By name; NULL when there is none. */
 const void *mod_find(const struct gie_context *ctx, enum mod_kind kind, const char *name);
+
+/* Entry by name; NULL when there is none. */
+const struct mod_entry *mod_find_entry(const struct gie_context *ctx, enum mod_kind kind, const char *name);
+/* "cpu 1.0", the module that an entry came from; "the program" where none did. */
+const char *mod_origin(const struct gie_context *ctx, const struct mod_entry *e, char *buf, size_t size);
 
 /* An interface that the host offers by name. */
 struct mod_interface {
@@ -72,6 +78,17 @@ gie_status mod_note_read(struct gie_context *ctx, int fd, const char *path, uint
 
 /* Loads what the options name (refusal fails), then every module of the search path (refusal warns). */
 gie_status mod_load_all(struct gie_context *ctx, const struct gie_context_options *options);
+
+/* The files and directories where modules were looked for, for messages. */
+const char *mod_searched(const struct gie_context *ctx);
+
+/* ---- Files (io.c) */
+
+/* The base layer and the text reader begin their messages with the path; this puts it before others. */
+gie_status mod_with_path(struct gie_context *ctx, gie_status st, const char *path);
+
+/* What the first bytes look like, when that is known: "an ONNX file", with advice; NULL otherwise. */
+const char *mod_looks_like(struct gie_context *ctx, const struct gie_source *src, const char **remedy);
 
 /* ---- Installed parts (dirs.c) */
 

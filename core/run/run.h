@@ -153,7 +153,7 @@ uint64_t run_weights_bytes(struct run_weights *w);
 
 struct run_engine {
   struct gie_context *ctx;
-  char *kind; /* as asked for */
+  char *kind;                     /* as asked for */
   struct run_device device, host; /* host.ops NULL: the device is one itself */
   struct run_weights weights, host_weights;
   uint32_t refs; /* guarded by the pool's lock */
@@ -210,7 +210,7 @@ struct run_binder {
   struct gie_variant *variants; /* RUN_MAX_VARIANTS */
   struct gie_buf refusals;      /* "kernel: why; …" of the node at hand */
   gie_status failed;            /* the worst reason: E_UNSUPPORTED or E_MEMORY */
-  uint32_t n_missed;            /* nodes that did not get the kernel and configuration that their notes name */
+  uint32_t n_missed; /* nodes that did not get the kernel and configuration that their notes name */
 };
 gie_status run_binder_init(struct run_binder *b, struct run_device *d, struct run_weights *w,
                            const char *backends);
@@ -320,6 +320,9 @@ struct run_spec {
   struct run_spec *next;
 };
 
+/* E_SHAPE unless these types (by position of the input; those not static are left out) fit the graph's inputs and
+ * give every symbol one value. */
+gie_status run_check_inputs(const struct gie_graph *g, const struct gie_type *types);
 /* Clone of `g` with the inputs' types set to `types` (by position of the input), symbols bound, types
  * inferred again, shape arithmetic that is known by now made constant. */
 gie_status run_specialize(const struct gie_graph *g, const struct gie_type *types, struct gie_graph **out);
@@ -390,7 +393,7 @@ struct run_output {
 
 struct gie_exec {
   struct gie_context *ctx;
-  struct gie_graph *graph; /* as given, with symbols */
+  struct gie_graph *graph;   /* as given, with symbols */
   struct run_source *source; /* NULL: specializations are made from `graph` */
   struct run_engine *engine;
   struct run_device *device, *host; /* of the engine; host NULL: the device is one itself */

@@ -133,7 +133,8 @@ static void *plain_address(const struct gie_exec *x, const struct run_spec *s, c
           &s->values[at->root].desc)) /* a constant by another name: may have no bytes of its own */
     return mine ? NULL : (void *)(uintptr_t)(constant + at->offset);
   bool stays = s->values[at->root].buffer != RUN_NONE;
-  return x->device->host && run_desc_is_plain(&at->desc) && (stays || !mine) ? run_address(x, s, v->id) : NULL;
+  return x->device->host && run_desc_is_plain(&at->desc) && (stays || !mine) ? run_address(x, s, v->id)
+                                                                             : NULL;
 }
 
 gie_status run_static_value(struct gie_exec *x, const struct run_spec *s, gie_id value, bool mine,

@@ -48,7 +48,7 @@ static gie_status bind_input(const struct gie_graph *g, struct binding *symbols,
   return GIE_OK;
 }
 
-static gie_status check_inputs(const struct gie_graph *g, const struct gie_type *types)
+gie_status run_check_inputs(const struct gie_graph *g, const struct gie_type *types)
 {
   struct binding *symbols = gie_alloc(g->ctx, gie_graph_n_symbols(g), sizeof *symbols);
   gie_status st = symbols ? GIE_OK : GIE_E_MEMORY;
@@ -110,7 +110,7 @@ static gie_status fold_known(struct gie_graph *g, gie_id value)
 gie_status run_specialize(const struct gie_graph *g, const struct gie_type *types, struct gie_graph **out)
 {
   struct gie_graph *s;
-  GIE_TRY(check_inputs(g, types));
+  GIE_TRY(run_check_inputs(g, types));
   GIE_TRY(gie_graph_clone(g, &s));
   gie_status st = GIE_OK;
   for (uint32_t i = 0; st == GIE_OK && i < gie_graph_n_inputs(s); i++)

@@ -342,12 +342,11 @@ static gie_status build(struct tuner *t, const struct gie_graph *g, struct gie_p
   struct gie_pipeline_options po = {.struct_size = sizeof po, .device_flags = t->device.info.flags};
   GIE_TRY(gie_graph_clone(g, &base));
   gie_status st = gie_pipeline_run(base, t->o->pipeline, &po);
-  if (st == GIE_OK)
-    st = plan_new(t->ctx, base, &plan);
   if (st != GIE_OK) {
     gie_graph_free(base);
     return st;
   }
+  GIE_TRY(plan_new(t->ctx, base, &plan));
   st = fill_plan(t, plan);
   keep_measurements(t, st);
   if (st != GIE_OK) {

@@ -22,18 +22,20 @@ struct gie_plan;
  * was made by another format version; E_MODULE when a kernel or op that it needs is not loaded: lists
  * name, version and where was looked. Everything is checked before anything is used. */
 GIE_API gie_status gie_plan_load(struct gie_context *ctx, const char *path, struct gie_plan **out);
+/* True when the file begins as a plan does: for programs that take networks and plans. Says no more. */
+GIE_API bool gie_plan_probe(const char *path);
 /* Atomic: the old file or the whole new one. Same plan, same bytes. */
 GIE_API gie_status gie_plan_save(const struct gie_plan *plan, const char *path);
 GIE_API void gie_plan_free(struct gie_plan *plan);
 
 struct gie_plan_profile {
   size_t struct_size;
-  const char *device;          /* kind */
-  const char *device_name;     /* it was tuned on */
+  const char *device;      /* kind */
+  const char *device_name; /* it was tuned on */
   const char *device_version;
   uint32_t threads;
-  bool measured;               /* false: choices rest on estimates alone */
-  double seconds;              /* sum of the chosen candidates */
+  bool measured;                 /* false: choices rest on estimates alone */
+  double seconds;                /* sum of the chosen candidates */
   const struct gie_graph *graph; /* lowered; belongs to the plan */
 };
 GIE_API uint32_t gie_plan_n_profiles(const struct gie_plan *plan);
@@ -45,7 +47,9 @@ GIE_API const char *gie_plan_candidates(const struct gie_plan *plan);
 
 /* An executor for the plan's profiles. A run takes the profile whose input shapes match, else the one with
  * the next larger batch if the graph is proven independent of the batch (and logs it once), else
- * E_SHAPE lists the profiles. The plan must outlive the executor. options->backends is ignored. */
+ * E_SHAPE lists the profiles. A device of another name or version than the profile's runs with its choices
+ * (and logs once that the timings were made elsewhere). The plan must outlive the executor.
+ * options->device NULL: that of the first profile whose device is here; options->backends is ignored. */
 GIE_API gie_status gie_exec_new_plan(const struct gie_plan *plan, const struct gie_exec_options *options,
                                      struct gie_exec **out);
 
@@ -71,7 +75,7 @@ struct gie_build_options {
   uint32_t n_structures;         /* 0: the built-in list */
   const char *const *shapes; /* one per profile, "input:1x3x224x224,other:…"; n_shapes 0: the graph's own */
   uint32_t n_shapes;
-  const char *cache;         /* timing cache; NULL: the default place; "": none */
+  const char *cache; /* timing cache; NULL: the default place; "": none */
   bool cache_read_only;
   double budget;             /* seconds of timing; 0: no limit, < 0: no timing, estimates alone */
   bool exhaustive;           /* time every candidate, prune none */

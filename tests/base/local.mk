@@ -9,7 +9,8 @@ tests_base_test_context_LDADD = libgie_rt_internal.la $(CHECK_LIBS)
 # The system calls that saving and reading depend on can be made to fail.
 tests_base_test_file_SOURCES = tests/base/test_file.c
 tests_base_test_file_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
-tests_base_test_file_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=write,--wrap=fsync,--wrap=renameat,--wrap=pread
+tests_base_test_file_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=write,--wrap=fsync,--wrap=renameat,--wrap=pread,--wrap=fstat \
+  -Wl,--wrap=openat,--wrap=__openat_2
 tests_base_test_file_LDADD = libgie_rt_internal.la $(CHECK_LIBS)
 
 tests_base_test_memory_SOURCES = tests/base/test_memory.c

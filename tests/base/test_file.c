@@ -55,6 +55,38 @@ int __wrap_renameat(int from_dir, const char *from, int to_dir, const char *to)
   return fails("renameat") ? -1 : __real_renameat(from_dir, from, to_dir, to);
 }
 
+/* Before call number `at` (from 1) of openat() or fstat() somebody else is busy in the folder. */
+static struct {
+  const char *call;
+  int at, n;
+  void (*act)(void);
+} other;
+
+static void others(const char *call)
+{
+  if (other.act && strcmp(other.call, call) == 0 && ++other.n == other.at)
+    other.act();
+}
+
+int __real_openat(int dir, const char *path, int flags, ...);
+int __real_fstat(int fd, struct stat *st);
+int __wrap_openat(int dir, const char *path, int flags, ...);
+int __wrap___openat_2(int dir, const char *path, int flags); /* what a fortified openat() is */
+int __wrap_fstat(int fd, struct stat *st);
+
+int __wrap_openat(int dir, const char *path, int flags, ...)
+{
+  others("openat");
+  return __real_openat(dir, path, flags, 0600);
+}
+int __wrap___openat_2(int dir, const char *path, int flags) { return __wrap_openat(dir, path, flags); }
+
+int __wrap_fstat(int fd, struct stat *st)
+{
+  others("fstat");
+  return __real_fstat(fd, st);
+}
+
 /* ---- A folder for each test */
 
 static struct gie_context *ctx;
@@ -290,6 +322,87 @@ START_TEST(test_beside)
 }
 END_TEST
 
+/* Somebody swaps the file, or a folder on the way to it, between any two steps: what is opened is what was
+ * checked, and it is never the file outside. */
+static void swap_file(void) { ck_assert_int_eq(rename("model/sub/weights", "model/sub/moved"), 0); }
+static void swap_file_for_symlink(void)
+{
+  swap_file();
+  ck_assert_int_eq(symlink("../../outside/secret", "model/sub/weights"), 0);
+}
+static void swap_file_for_hard_link(void)
+{
+  swap_file();
+  ck_assert_int_eq(link("outside/secret", "model/sub/weights"), 0);
+}
+static void swap_file_for_fifo(void)
+{
+  swap_file();
+  ck_assert_int_eq(mkfifo("model/sub/weights", 0600), 0);
+}
+static void swap_folder_for_symlink(void)
+{
+  ck_assert_int_eq(rename("model/sub", "model/moved"), 0);
+  ck_assert_int_eq(symlink("../outside", "model/sub"), 0);
+}
+static void link_file(void) { ck_assert_int_eq(link("model/sub/weights", "outside/linked"), 0); }
+
+START_TEST(test_beside_swapped)
+{
+  /* openat() 1 opens sub, 2 the file; fstat() then looks at what is open. */
+  static const struct {
+    const char *call;
+    int at;
+    void (*act)(void);
+    gie_status status;
+    const char *text;
+  } cases[] = {
+      {"openat", 1, swap_folder_for_symlink, GIE_E_DATA, "symbolic link"},
+      {"openat", 2, swap_folder_for_symlink, GIE_OK, ""},
+      {"openat", 1, swap_file_for_symlink, GIE_E_DATA, "symbolic link"},
+      {"openat", 2, swap_file_for_symlink, GIE_E_DATA, "symbolic link"},
+      {"openat", 2, swap_file_for_hard_link, GIE_E_DATA, "hard link"},
+      {"openat", 2, swap_file_for_fifo, GIE_E_DATA, "not a regular file"},
+      {"openat", 2, swap_file, GIE_E_NOINPUT, "No such file"},
+      {"fstat", 1, swap_folder_for_symlink, GIE_OK, ""},
+      {"fstat", 1, swap_file_for_symlink, GIE_OK, ""},
+      {"fstat", 1, swap_file_for_hard_link, GIE_OK, ""},
+      {"fstat", 1, swap_file_for_fifo, GIE_OK, ""},
+      {"fstat", 1, link_file, GIE_E_DATA, "hard link"},
+  };
+  begin();
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    int fd = -5;
+    uint64_t size = 99;
+    char data[8] = "";
+    mkdir("model", 0755);
+    mkdir("model/sub", 0755);
+    mkdir("outside", 0755);
+    put("model/sub/weights", "inside!");
+    put("outside/secret", "secret!");
+    put("outside/weights", "secret!");
+    other.call = cases[i].call;
+    other.at = cases[i].at;
+    other.n = 0;
+    other.act = cases[i].act;
+    ck_gie(ctx, gie_file_open_beside(ctx, "model/net.onnx", "sub/weights", &fd, &size), cases[i].status);
+    other.act = NULL;
+    ck_assert_msg(other.n >= other.at, "case %zu: %s() was not called", i, other.call);
+    if (cases[i].status == GIE_OK) {
+      ck_assert_uint_eq(size, 7);
+      ck_gie_ok(ctx, gie_file_pread(ctx, fd, "weights", data, 7, 0));
+      ck_assert_str_eq(data, "inside!");
+      close(fd);
+    } else {
+      ck_assert_int_eq(fd, -5);
+      ck_assert_msg(strstr(gie_error_text(ctx), cases[i].text), "case %zu: %s", i, gie_error_text(ctx));
+    }
+    ck_assert_int_eq(system("rm -rf model outside"), 0);
+  }
+  end();
+}
+END_TEST
+
 /* ---- Saving */
 
 static gie_status save(const char *path, const char *text)
@@ -446,5 +559,5 @@ START_TEST(test_save_sweep)
 }
 END_TEST
 
-GIE_TESTS_MAIN("file", test_open, test_read, test_beside, test_save, test_save_temporary, test_save_refused,
-               test_save_faults, test_save_sweep)
+GIE_TESTS_MAIN("file", test_open, test_read, test_beside, test_beside_swapped, test_save, test_save_temporary,
+               test_save_refused, test_save_faults, test_save_sweep)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Bad attributes and operands of known operators, and what each gets. */
 #include "tests/onnx/onnx_test.h"
+#include <math.h>
 
 /* Conv of x[2,3,8,8] with w[4,3,3,3], or another operator on x; attributes to come. */
 static void op_on_x(struct ob *b, const char *op, const char *more, int64_t opset)
@@ -165,6 +166,21 @@ static void resize_huge(struct ob *b)
   ob_output(b, "y");
   ob_node(b, "Resize", "x _ s", "y");
 }
+static void epsilon_nan(struct ob *b)
+{
+  op_on_x(b, "InstanceNormalization", " s s", 13);
+  ob_attr_float(b, "epsilon", NAN);
+  ob_end(b);
+  ob_input(b, "s", OB_F32, "3");
+}
+static void gather_index(struct ob *b)
+{
+  static const int64_t index[] = {3};
+  op_on_x(b, "Gather", " i", 13);
+  ob_attr_int(b, "axis", 1);
+  ob_end(b);
+  ob_ints(b, "i", index, 1);
+}
 static void num_outputs(struct ob *b)
 {
   op_on_x(b, "Split", "", 18);
@@ -239,6 +255,8 @@ START_TEST(test_attributes)
       {"reshape -2", reshape_minus_two, GIE_E_SHAPE, "-2"},
       {"reshape overflow", reshape_overflow, GIE_E_LIMIT, "overflows"},
       {"resize 1e30", resize_huge, GIE_E_LIMIT, "8e+30 elements"},
+      {"epsilon NaN", epsilon_nan, GIE_E_ATTR, "epsilon is not a number"},
+      {"gather from behind the end", gather_index, GIE_E_SHAPE, "index 3 is out of range"},
       {"num_outputs", num_outputs, GIE_E_ATTR, "num_outputs is 2"},
       {"cast to 77", cast_to_nothing, GIE_E_ATTR, "names no element type"},
       {"stride 0 of a pool", pool_stride_0, GIE_E_ATTR, "(MaxPool)"},
@@ -251,4 +269,63 @@ START_TEST(test_attributes)
 }
 END_TEST
 
-GIE_TESTS_MAIN("onnx attributes", test_attributes)
+/* Indices that are only known when the network runs: an error that names the node. */
+START_TEST(test_gather_at_run_time)
+{
+  static const int64_t bad[] = {3, -4, INT64_MAX, INT64_MIN};
+  static float x[2 * 3 * 8 * 8];
+  struct onnx_test t;
+  struct ob b;
+  struct gie_graph *g;
+  struct gie_exec *e;
+  int64_t index = 0;
+  const struct gie_tensor in = {sizeof in, GIE_F32, 4, {2, 3, 8, 8}, x},
+                          at = {sizeof at, GIE_I64, 1, {1}, &index};
+  onnx_test_begin(&t);
+  ob_init(&b);
+  op_on_x(&b, "Gather", " i", 13);
+  ob_attr_int(&b, "axis", 1);
+  ob_end(&b);
+  ob_input(&b, "i", OB_I64, "1");
+  ck_gie_ok(t.ctx, onnx_test_load(&t, &b, &g));
+  ck_gie_ok(t.ctx, gie_exec_new(g, NULL, &e));
+  ck_gie_ok(t.ctx, gie_exec_set_input(e, "x", &in));
+  for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+    index = bad[i];
+    ck_gie_ok(t.ctx, gie_exec_set_input(e, "i", &at));
+    ck_gie(t.ctx, gie_exec_run(e), GIE_E_DATA);
+    ck_assert_msg(strstr(gie_error_text(t.ctx), "(gather)") &&
+                      strstr(gie_error_text(t.ctx), "outside the axis"),
+                  "%s", gie_error_text(t.ctx));
+  }
+  index = -3;
+  ck_gie_ok(t.ctx, gie_exec_set_input(e, "i", &at));
+  ck_gie_ok(t.ctx, gie_exec_run(e));
+  gie_exec_free(e);
+  gie_graph_free(g);
+  onnx_test_end(&t);
+}
+END_TEST
+
+/* k > n is not even looked at: no kernel and no shape rule has TopK, and running says so. */
+START_TEST(test_top_k)
+{
+  static const int64_t k[] = {1000};
+  struct onnx_test t;
+  struct ob b;
+  struct gie_graph *g;
+  struct gie_exec *e;
+  onnx_test_begin(&t);
+  ob_init(&b);
+  op_on_x(&b, "TopK", " k", 13);
+  ob_end(&b);
+  ob_ints(&b, "k", k, 1);
+  ck_gie_ok(t.ctx, onnx_test_load(&t, &b, &g));
+  ck_gie(t.ctx, gie_exec_new(g, NULL, &e), GIE_E_UNSUPPORTED);
+  ck_assert_msg(strstr(gie_error_text(t.ctx), "unsupported op ai.onnx::TopK"), "%s", gie_error_text(t.ctx));
+  gie_graph_free(g);
+  onnx_test_end(&t);
+}
+END_TEST
+
+GIE_TESTS_MAIN("onnx attributes", test_attributes, test_gather_at_run_time, test_top_k)

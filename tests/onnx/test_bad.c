@@ -461,4 +461,37 @@ START_TEST(test_tensors)
 }
 END_TEST
 
-GIE_TESTS_MAIN("onnx bad models", test_graphs, test_chain, test_tensors)
+/* Weights that are NaN, infinite or denormal are used as they are: nothing is flushed or refused. */
+START_TEST(test_special_weights)
+{
+  static const uint32_t w[] = {0x7fc00001, 0xff800000, 0x7f800000, 1, 0x807fffff, 0x80000000};
+  static float ones[] = {1, 1, 1, 1, 1, 1};
+  struct onnx_test t;
+  struct ob b;
+  struct gie_graph *g;
+  struct gie_exec *e;
+  const struct gie_tensor x = {sizeof x, GIE_F32, 1, {6}, ones};
+  struct gie_tensor y = {.struct_size = sizeof y};
+  onnx_test_begin(&t);
+  ob_init(&b);
+  ob_model(&b, 8, 13);
+  ob_input(&b, "x", OB_F32, "6");
+  ob_tensor(&b, 5, "w", OB_F32, DIMS(6));
+  ob_bytes(&b, 9, w, sizeof w);
+  ob_end(&b);
+  node(&b, "Mul", "x w", "y");
+  ob_output(&b, "y");
+  ck_gie_ok(t.ctx, onnx_test_load(&t, &b, &g));
+  ck_assert_mem_eq(gie_value_bytes(g, gie_value_find(g, "w"), NULL), w, sizeof w);
+  ck_gie_ok(t.ctx, gie_exec_new(g, NULL, &e));
+  ck_gie_ok(t.ctx, gie_exec_set_input(e, "x", &x));
+  ck_gie_ok(t.ctx, gie_exec_run(e));
+  ck_gie_ok(t.ctx, gie_exec_output(e, "y", &y));
+  ck_assert_mem_eq(y.data, w, sizeof w);
+  gie_exec_free(e);
+  gie_graph_free(g);
+  onnx_test_end(&t);
+}
+END_TEST
+
+GIE_TESTS_MAIN("onnx bad models", test_graphs, test_chain, test_tensors, test_special_weights)

@@ -138,15 +138,15 @@ static void deep_types(struct ob *b)
   }
 }
 
-/* If in If in If …: `levels` graphs inside the model's. */
-static void nested_graphs(struct ob *b, int levels)
+/* If in If in If … or Loop in Loop …: `levels` graphs inside the model's. */
+static void nested_graphs(struct ob *b, int levels, const char *op, const char *in, const char *body)
 {
   ob_model(b, 8, 13);
   ob_input(b, "c", OB_BOOL, "");
   ob_input(b, "x", OB_F32, "2");
   for (int i = 0; i < levels; i++) {
-    ob_node(b, "If", "c", "y");
-    ob_attr(b, "then_branch", 5);
+    ob_node(b, op, in, "y");
+    ob_attr(b, body, 5);
     ob_begin(b, 6);
   }
   ob_node(b, "Relu", "x", "y");
@@ -157,8 +157,9 @@ static void nested_graphs(struct ob *b, int levels)
       ob_end(b);
   }
 }
-static void graphs_32(struct ob *b) { nested_graphs(b, 32); }
-static void graphs_33(struct ob *b) { nested_graphs(b, 33); }
+static void graphs_32(struct ob *b) { nested_graphs(b, 32, "If", "c", "then_branch"); }
+static void graphs_33(struct ob *b) { nested_graphs(b, 33, "If", "c", "then_branch"); }
+static void loops_33(struct ob *b) { nested_graphs(b, 33, "Loop", "_ c x", "body"); }
 
 static void too_many_nodes(struct ob *b)
 {
@@ -200,6 +201,7 @@ START_TEST(test_wire)
       {"deep types", deep_types, GIE_E_LIMIT, "nested more than 64 deep"},
       {"32 graphs", graphs_32, GIE_OK, NULL},
       {"33 graphs", graphs_33, GIE_E_LIMIT, "nested more than 32 deep"},
+      {"33 loops", loops_33, GIE_E_LIMIT, "nested more than 32 deep"},
       {"2^20+1 nodes", too_many_nodes, GIE_E_LIMIT, "1048577 nodes"},
   };
   onnx_test_cases(cases, sizeof cases / sizeof cases[0]);
