@@ -27,3 +27,9 @@ tests_tune_test_select_SOURCES = tests/tune/test_select.c tests/tune/costs.c tes
   tests/run/mock.c tests/run/mock.h
 tests_tune_test_select_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
 tests_tune_test_select_LDADD = libgie_internal.la libgie_rt_internal.la $(CHECK_LIBS) $(LIBM)
+
+check_PROGRAMS += tests/tune/test_build
+TESTS += tests/tune/test_build
+tests_tune_test_build_SOURCES = tests/tune/test_build.c
+tests_tune_test_build_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
+tests_tune_test_build_LDADD = libgie_internal.la libgie_rt_internal.la $(CHECK_LIBS) $(LIBM)
