@@ -3,6 +3,11 @@ libgie_internal_la_SOURCES += \
   core/tune/cost.c \
   core/tune/key.c \
   core/tune/problem.c \
+  core/tune/cache.c \
+  core/tune/cache.h \
+  core/tune/cache_file.c \
+  core/tune/cache_place.c \
+  core/tune/cache_text.c \
   core/tune/pbqp.c \
   core/tune/pbqp.h \
   core/tune/pbqp_core.c \

@@ -12,11 +12,16 @@ tests_tune_test_cost_SOURCES = tests/tune/test_cost.c tests/op_cases.c tests/op_
 tests_tune_test_cost_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
 tests_tune_test_cost_LDADD = libgie_internal.la libgie_rt_internal.la $(CHECK_LIBS) $(LIBM)
 
-GIE_TUNE_TESTS = \
-  tests/tune/test_pbqp
-check_PROGRAMS += $(GIE_TUNE_TESTS)
-TESTS += $(GIE_TUNE_TESTS)
-
+check_PROGRAMS += tests/tune/test_pbqp
+TESTS += tests/tune/test_pbqp
 tests_tune_test_pbqp_SOURCES = tests/tune/test_pbqp.c
 tests_tune_test_pbqp_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
 tests_tune_test_pbqp_LDADD = libgie_internal.la libgie_rt_internal.la $(CHECK_LIBS) $(LIBM)
+
+# The system calls that saving depends on can be made to fail.
+check_PROGRAMS += tests/tune/test_cache
+TESTS += tests/tune/test_cache
+tests_tune_test_cache_SOURCES = tests/tune/test_cache.c
+tests_tune_test_cache_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
+tests_tune_test_cache_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=write,--wrap=fsync,--wrap=renameat,--wrap=open
+tests_tune_test_cache_LDADD = libgie_internal.la libgie_rt_internal.la $(CHECK_LIBS) $(LIBM)
