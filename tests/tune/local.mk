@@ -11,3 +11,14 @@ TESTS += tests/tune/test_cost
 tests_tune_test_cost_SOURCES = tests/tune/test_cost.c tests/op_cases.c tests/op_cases.h tests/op_cases.def
 tests_tune_test_cost_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
 tests_tune_test_cost_LDADD = libgie_internal.la libgie_rt_internal.la $(CHECK_LIBS) $(LIBM)
+
+check_LTLIBRARIES += tests/tune/kernels.la
+tests_tune_kernels_la_SOURCES = tests/tune/kernels.c
+tests_tune_kernels_la_CPPFLAGS = $(GIE_MODULE_CPPFLAGS)
+tests_tune_kernels_la_LDFLAGS = -module $(GIE_MODULE_LDFLAGS) -rpath /nowhere
+
+check_PROGRAMS += tests/tune/test_race
+TESTS += tests/tune/test_race
+tests_tune_test_race_SOURCES = tests/tune/test_race.c tests/op_cases.c tests/op_cases.h tests/op_cases.def
+tests_tune_test_race_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
+tests_tune_test_race_LDADD = libgie_internal.la libgie_rt_internal.la $(CHECK_LIBS) $(LIBM)
