@@ -46,8 +46,7 @@ struct tune_problem {
 /* `in`, `out`: forms by operand (as node->in) and result; NULL: plain, of the graph's dtype. `n_steps`:
  * the epilogue is cut to so many. All dims must be numbers. */
 gie_status tune_problem_make(const struct gie_graph *g, const struct gie_node *n, uint32_t n_steps,
-                             const struct tune_form *in, const struct tune_form *out,
-                             struct tune_problem *p);
+                             const struct tune_form *in, const struct tune_form *out, struct tune_problem *p);
 void tune_problem_free(struct tune_problem *p, struct gie_context *ctx);
 /* The key of a problem's graph (key.c); gie_free. */
 gie_status tune_problem_key(const struct gie_graph *g, char **key);
@@ -147,7 +146,8 @@ struct tune_race_options {
 /* Checks all candidates (sampled outputs against f64, guard zones), then times the right ones in
  * interleaved rounds. They run in the worker: one that crashes or hangs costs a restart, gets that
  * verdict, and the others are asked again without it. What a candidate does wrong is its verdict. */
-gie_status tune_race(struct worker *w, struct tune_candidate *c, uint32_t n, const struct tune_race_options *o);
+gie_status tune_race(struct worker *w, struct tune_candidate *c, uint32_t n,
+                     const struct tune_race_options *o);
 
 /* ---- Global choice (pbqp.c) --------------------------------------------------------------------- */
 
@@ -159,9 +159,9 @@ void pbqp_add_cost(struct pbqp *p, uint32_t node, uint32_t alt, double cost);
 /* Adds a matrix [n_alts(u)][n_alts(v)] to the edge between u and v. */
 gie_status pbqp_add_edge(struct pbqp *p, uint32_t u, uint32_t v, const double *cost);
 struct pbqp_result {
-  double cost;        /* of the choice */
-  double lower_bound; /* of any choice; equal to cost when `exact` */
-  bool exact;         /* only optimality-keeping reductions were used */
+  double cost;          /* of the choice */
+  double lower_bound;   /* of any choice; equal to cost when `exact` */
+  bool exact;           /* only optimality-keeping reductions were used */
   uint32_t n_heuristic; /* nodes where the heuristic had to decide */
 };
 /* Fills choice[n_nodes]. Among equals the lower index wins. E_NO when every choice is forbidden. The
