@@ -10,6 +10,11 @@ double run_now(void)
   return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
+const struct gie_graph *gie_exec_graph(const struct gie_exec *x)
+{
+  return x->current ? x->current->graph : x->graph;
+}
+
 bool gie_exec_profile(const struct gie_exec *x, uint32_t i, struct gie_node_profile *out)
 {
   const struct run_spec *s = x->current;

@@ -130,8 +130,12 @@ GIE_API gie_status gie_exec_run(struct gie_exec *x);
 /* The output's bytes, owned by x and valid until the next run. */
 GIE_API gie_status gie_exec_output(struct gie_exec *x, const char *name, struct gie_tensor *out);
 
+/* The graph that the last run executed (before the first: that the next will, as far as it is known): all dims
+ * known, choices on the nodes. Valid until the next run. */
+GIE_API const struct gie_graph *gie_exec_graph(const struct gie_exec *x);
+
 struct gie_node_profile {
-  gie_id node;
+  gie_id node; /* of gie_exec_graph() */
   const char *name, *op, *kernel; /* kernel "view": nothing to do, the results are in place */
   double seconds;                 /* of the last run */
   double start;                   /* seconds from the beginning of the last run */
