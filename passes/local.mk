@@ -1,4 +1,4 @@
-libgie_internal_la_SOURCES += passes/passes.def passes/pads.h passes/perm.h passes/util.h \
+libgie_internal_la_SOURCES += passes/passes.def passes/pads.h passes/perm.h passes/scale.h passes/util.h \
   passes/eliminate_common_subexpression.c \
   passes/eliminate_deadend.c \
   passes/eliminate_duplicate_initializer.c \
@@ -34,5 +34,6 @@ libgie_internal_la_SOURCES += passes/passes.def passes/pads.h passes/perm.h pass
   passes/fuse_pad_into_pool.c \
   passes/fuse_transpose_into_gemm.c \
   passes/reduce_strength.c \
+  passes/scale.c \
   passes/sink_transpose.c \
   passes/upcast_f16.c
