@@ -1,4 +1,4 @@
-libgie_internal_la_SOURCES += passes/passes.def passes/pads.h passes/perm.h passes/scale.h passes/util.h \
+libgie_internal_la_SOURCES += passes/passes.def passes/match.h passes/pads.h passes/perm.h passes/scale.h passes/util.h \
   passes/eliminate_common_subexpression.c \
   passes/eliminate_deadend.c \
   passes/eliminate_duplicate_initializer.c \
@@ -33,6 +33,7 @@ libgie_internal_la_SOURCES += passes/passes.def passes/pads.h passes/perm.h pass
   passes/fuse_mul_into_conv.c \
   passes/fuse_pad_into_conv.c \
   passes/fuse_pad_into_pool.c \
+  passes/fuse_silu.c \
   passes/fuse_transpose_into_gemm.c \
   passes/reduce_strength.c \
   passes/scale.c \
