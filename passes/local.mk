@@ -29,6 +29,7 @@ libgie_internal_la_SOURCES += passes/passes.def passes/match.h passes/pads.h pas
   passes/fuse_consecutive_transposes.c \
   passes/fuse_consecutive_unsqueezes.c \
   passes/fuse_epilogue.c \
+  passes/fuse_gelu.c \
   passes/fuse_hard_sigmoid.c \
   passes/fuse_hard_swish.c \
   passes/fuse_matmul_add_bias_into_gemm.c \
