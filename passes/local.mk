@@ -32,6 +32,7 @@ libgie_internal_la_SOURCES += passes/passes.def passes/match.h passes/pads.h pas
   passes/fuse_gelu.c \
   passes/fuse_hard_sigmoid.c \
   passes/fuse_hard_swish.c \
+  passes/fuse_layer_norm.c \
   passes/fuse_matmul_add_bias_into_gemm.c \
   passes/fuse_mish.c \
   passes/fuse_mul_into_conv.c \
