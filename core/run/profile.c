@@ -28,11 +28,6 @@ bool gie_exec_profile(const struct gie_exec *x, uint32_t i, struct gie_node_prof
   return true;
 }
 
-const struct gie_graph *gie_exec_graph(const struct gie_exec *x)
-{
-  return x->current ? x->current->graph : NULL;
-}
-
 gie_status gie_exec_times(const struct gie_exec *x, struct gie_run_times *out)
 {
   struct gie_run_times t = x->times;

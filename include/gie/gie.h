@@ -143,9 +143,6 @@ struct gie_node_profile {
 };
 /* Row i in order of execution; false past the end. */
 GIE_API bool gie_exec_profile(const struct gie_exec *x, uint32_t i, struct gie_node_profile *out);
-/* What runs: every dim a number, ids as in the profile. NULL before shapes are known; valid until a run with
- * other shapes. */
-GIE_API const struct gie_graph *gie_exec_graph(const struct gie_exec *x);
 
 /* Seconds that the parts of the last run took, profile or not. The caller sets struct_size. */
 struct gie_run_times {
