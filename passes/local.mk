@@ -1,4 +1,4 @@
-libgie_internal_la_SOURCES += passes/passes.def passes/pads.h passes/perm.h passes/util.h \
+libgie_internal_la_SOURCES += passes/passes.def passes/match.h passes/pads.h passes/perm.h passes/scale.h passes/util.h \
   passes/eliminate_common_subexpression.c \
   passes/eliminate_deadend.c \
   passes/eliminate_duplicate_initializer.c \
@@ -29,10 +29,18 @@ libgie_internal_la_SOURCES += passes/passes.def passes/pads.h passes/perm.h pass
   passes/fuse_consecutive_transposes.c \
   passes/fuse_consecutive_unsqueezes.c \
   passes/fuse_epilogue.c \
+  passes/fuse_gelu.c \
+  passes/fuse_hard_sigmoid.c \
+  passes/fuse_hard_swish.c \
+  passes/fuse_layer_norm.c \
   passes/fuse_matmul_add_bias_into_gemm.c \
+  passes/fuse_mish.c \
+  passes/fuse_mul_into_conv.c \
   passes/fuse_pad_into_conv.c \
   passes/fuse_pad_into_pool.c \
+  passes/fuse_silu.c \
   passes/fuse_transpose_into_gemm.c \
   passes/reduce_strength.c \
+  passes/scale.c \
   passes/sink_transpose.c \
   passes/upcast_f16.c

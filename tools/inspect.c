@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gie inspect: what is in a network. */
-#include "tools/kernels.h"
+#include "tools/inspect.h"
+#include <gie/plan.h>
 
 static const char what[] =
     "Shows a network: its inputs and outputs, how many nodes of each op it has, what its constants\n"
-    "weigh, and how much of its results is alive at the same time. FILE is a model or a .gie text.\n"
+    "weigh, and how much of its results is alive at the same time. FILE is a model, a .gie text, or a plan,\n"
+    "of which it shows the profiles: for what device and shapes, and how many nodes each kernel runs.\n"
     "Dims that are symbols count as 1 in sizes.";
 static const char examples[] = "  gie inspect model.onnx\n"
                                "  gie inspect --nodes optimized.gie\n"
+                               "  gie inspect model.plan\n"
                                "  gie inspect --json model.onnx | jq '.inputs[0].shape'\n";
 
 #define LINE_WIDTH 100
@@ -233,5 +236,5 @@ int tool_inspect(struct tool *t, int argc, char **argv)
   if (exit_code != TOOL_GO_ON)
     return exit_code;
   x.path = args.v[0];
-  return inspect(t, &x);
+  return gie_plan_probe(x.path) ? inspect_plan(t, x.path, x.json, x.nodes) : inspect(t, &x);
 }

@@ -7,7 +7,7 @@ tools_libtools_la_SOURCES = \
   tools/explain.c \
   tools/feed.c tools/feed.h \
   tools/image.c tools/image.h \
-  tools/inspect.c \
+  tools/inspect.c tools/inspect.h tools/inspect_plan.c \
   tools/jpeg.c \
   tools/json.c \
   tools/kernels.c tools/kernels.h \

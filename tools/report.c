@@ -251,7 +251,7 @@ void report_compare(struct tool *t, struct json *j, const char *name, const char
 
 /* ---- Times and memory */
 
-void report_profile(struct tool *t, struct json *j, const struct gie_graph *g, const struct gie_exec *x)
+void report_profile(struct tool *t, struct json *j, const struct gie_exec *x)
 {
   static const char *const heads[] = {"node", "op", "kernel", "ms", "%"};
   struct gie_node_profile p;
@@ -274,7 +274,7 @@ void report_profile(struct tool *t, struct json *j, const struct gie_graph *g, c
       continue;
     }
     tool_cell(&tab, "%s", p.name);
-    tool_cell(&tab, "%s", tool_op(t, gie_node_get(g, p.node)));
+    tool_cell(&tab, "%s", tool_op(t, gie_node_get(gie_exec_graph(x), p.node)));
     tool_cell(&tab, "%s", p.kernel ? p.kernel : "-");
     tool_cell(&tab, "%.3f", 1e3 * p.seconds);
     tool_cell(&tab, "%.1f", total > 0 ? 100 * p.seconds / total : 0.0);

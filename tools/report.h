@@ -29,8 +29,7 @@ gie_status report_top(struct tool *t, struct json *j, const struct outputs *o, c
 /* One comparison; members of an open object with `j`. */
 void report_compare(struct tool *t, struct json *j, const char *name, const char *file,
                     const struct compare_result *r, const struct compare_rule *rule);
-/* `g` is the graph that the executor was made from. */
-void report_profile(struct tool *t, struct json *j, const struct gie_graph *g, const struct gie_exec *x);
+void report_profile(struct tool *t, struct json *j, const struct gie_exec *x);
 gie_status report_memory(struct tool *t, struct json *j, const struct gie_exec *x);
 
 #endif

@@ -2,17 +2,19 @@
 /* gie run: feeds a network, runs it, and says what came out. */
 #include "tools/feed.h"
 #include "tools/report.h"
+#include <gie/plan.h>
 #include <math.h>
 
 static const char what[] =
-    "Runs a network. Inputs are tensors (.npy, ONNX TensorProto .pb) or images (.png, .jpg), which become\n"
+    "Runs a network or a plan. Inputs are tensors (.npy, ONNX TensorProto .pb) or images (.png, .jpg), which become\n"
     "(x - mean) * scale per channel; types are converted to the network's. An input given several times\n"
     "makes several runs. Exit 1 when a comparison fails.";
 static const char examples[] =
     "  gie run model.onnx --input data=in.npy --output prob=out.npy\n"
     "  gie run model.onnx --input in.pb --compare expected.pb --rtol=1e-4\n"
     "  gie run model.onnx --input cat.jpg --resize --mean=123,117,104 --labels=names.txt --top=5\n"
-    "  gie run model.onnx --random --shapes=data:1x3x224x224 --profile --memory\n";
+    "  gie run model.onnx --random --shapes=data:1x3x224x224 --profile --memory\n"
+    "  gie run model.plan --input in.npy --compare expected.npy\n";
 
 #define DEFAULT_TOP 5
 
@@ -25,7 +27,9 @@ struct run {
   bool profile, memory, is_json;
   /* while running */
   const char *model;
-  struct gie_graph *g;
+  struct gie_plan *plan; /* NULL: MODEL is a network */
+  struct gie_graph *own; /* the network, when it is not the plan's */
+  const struct gie_graph *g;
   struct gie_exec *x;
   struct feeds feeds;
   struct labels labels;
@@ -154,20 +158,51 @@ static gie_status compare_all(struct tool *t, struct run *r)
 
 /* ---- The whole */
 
+static gie_status prepare_network(struct tool *t, struct run *r, const struct gie_exec_options *options)
+{
+  GIE_TRY(gie_graph_load(t->ctx, r->model, NULL, &r->own));
+  r->g = r->own;
+  gie_status st = gie_pipeline_run(r->own, r->passes, NULL);
+  if (st == GIE_OK)
+    st = feeds_make(t, r->g, &r->feed, &r->feeds);
+  if (st == GIE_OK)
+    st = gie_exec_new(r->g, options, &r->x);
+  return st == GIE_OK ? st : gie_error_prefix(t->ctx, st, "%s", r->model);
+}
+
+/* Inputs without a file get the shapes of the profile that was made ready, unless --shapes says others. */
+static void use_profile_shapes(struct run *r)
+{
+  const struct gie_graph *g = gie_exec_graph(r->x);
+  for (uint32_t i = 0; i < r->feeds.n && !r->feed.shapes; i++)
+    if (r->feeds.v[i].files.n == 0)
+      r->feeds.v[i].type = gie_value_get(g, gie_graph_input(g, i))->type;
+}
+
+static gie_status prepare_plan(struct tool *t, struct run *r, const struct gie_exec_options *options)
+{
+  if (r->passes || r->backend)
+    return gie_fail(
+        t->ctx, GIE_E_USAGE,
+        "--passes and --backend choose what a plan has chosen already; give them when it is built");
+  GIE_TRY(gie_plan_load(t->ctx, r->model, &r->plan));
+  r->g = gie_plan_base(r->plan);
+  gie_status st = feeds_make(t, r->g, &r->feed, &r->feeds);
+  if (st == GIE_OK)
+    st = gie_exec_new_plan(r->plan, options, &r->x);
+  if (st != GIE_OK)
+    return gie_error_prefix(t->ctx, st, "%s", r->model);
+  use_profile_shapes(r);
+  return GIE_OK;
+}
+
 static gie_status prepare(struct tool *t, struct run *r)
 {
   struct gie_exec_options options = {.struct_size = sizeof options,
                                      .backends = r->backend,
                                      .threads = t->threads,
                                      .profile = r->profile};
-  GIE_TRY(gie_graph_load(t->ctx, r->model, NULL, &r->g));
-  gie_status st = gie_pipeline_run(r->g, r->passes, NULL);
-  if (st == GIE_OK)
-    st = feeds_make(t, r->g, &r->feed, &r->feeds);
-  if (st == GIE_OK)
-    st = gie_exec_new(r->g, &options, &r->x);
-  if (st != GIE_OK)
-    return gie_error_prefix(t->ctx, st, "%s", r->model);
+  GIE_TRY(gie_plan_probe(r->model) ? prepare_plan(t, r, &options) : prepare_network(t, r, &options));
   if (r->labels_file)
     GIE_TRY(labels_read(t, r->labels_file, &r->labels));
   if (r->feeds.runs > 1 && (r->outputs.n || r->compare.n))
@@ -204,7 +239,7 @@ static gie_status report_all(struct tool *t, struct run *r)
   GIE_TRY(write_outputs(t, r));
   GIE_TRY(compare_all(t, r));
   if (r->profile)
-    report_profile(t, r->j, r->g, r->x);
+    report_profile(t, r->j, r->x);
   if (r->memory)
     GIE_TRY(report_memory(t, r->j, r->x));
   if (r->j)
@@ -222,8 +257,9 @@ static int run(struct tool *t, struct run *r)
   int exit_code = st != GIE_OK ? tool_error(t, st) : r->differs ? gie_status_exit_code(GIE_E_NO) : 0;
   labels_free(t, &r->labels);
   gie_exec_free(r->x);
-  if (r->g)
-    gie_graph_free(r->g);
+  gie_plan_free(r->plan);
+  if (r->own)
+    gie_graph_free(r->own);
   return exit_code;
 }
 

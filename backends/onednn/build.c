@@ -120,11 +120,22 @@ void od_bind(struct od_build *b, int arg, int32_t io)
     b->args[b->n_args++] = (struct od_arg){arg, io};
 }
 
+static bool is_constant(const struct od_build *b, uint32_t i) { return b->p->in_data && b->p->in_data[i]; }
+
+struct gie_desc od_weights(const struct od_build *b, uint32_t i)
+{
+  static const struct gie_layout plain;
+  struct gie_desc d = b->in[i];
+  if (is_constant(b, i))
+    od_dense(&d, &plain);
+  return d;
+}
+
 od_mdp od_use_weights(struct od_build *b, uint32_t i, const struct gie_desc *d, int arg)
 {
   struct gie_desc any = *d;
   od_bind(b, arg, (int32_t)i);
-  if (!b->p->in_data || !b->p->in_data[i])
+  if (!is_constant(b, i))
     return od_use(b, d);
   b->packs = true;
   b->packed = i;

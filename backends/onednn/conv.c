@@ -82,11 +82,11 @@ static dnnl_status_t conv_make(struct od_build *b)
 {
   const struct gie_problem *p = b->p;
   struct gie_window win;
-  struct gie_desc w;
+  struct gie_desc w, given = od_weights(b, 1);
   struct od_geometry g;
   const char *why;
   bool has_bias = p->node->n_operands > 2 && b->in[2].dtype, transpose = is_transpose(p);
-  if (!read_window(p, &win, &why) || !weights_desc(p, &b->in[1], &w))
+  if (!read_window(p, &win, &why) || !weights_desc(p, &given, &w))
     return dnnl_invalid_arguments;
   geometry_of(p, &win, &g);
   od_bind(b, DNNL_ARG_SRC, 0);

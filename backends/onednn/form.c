@@ -105,3 +105,13 @@ bool od_is_empty(const struct gie_desc *d)
       return true;
   return false;
 }
+
+bool od_has_gaps(const struct gie_desc *d)
+{
+  struct gie_desc dense = *d;
+  od_dense(&dense, &d->layout);
+  for (int i = 0; i < d->rank; i++)
+    if (extent_of(d, i) > 1 && d->stride[i] != dense.stride[i])
+      return true;
+  return false;
+}

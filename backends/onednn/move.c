@@ -33,9 +33,6 @@ static bool concat_check(const struct gie_problem *p, char *why, size_t size)
 {
   if (p->node->n_steps)
     return od_refuse(why, size, "it takes no epilogue");
-  for (uint32_t i = 0; i < p->n_in; i++)
-    if (od_is_empty(&p->in[i]))
-      return od_refuse(why, size, "operand %u has no elements", (unsigned)i);
   return true;
 }
 
@@ -44,16 +41,42 @@ static dnnl_status_t concat_make(struct od_build *b)
   int64_t axis = gie_node_int(b->p->node, "axis");
   axis += axis < 0 ? b->out[0].rank : 0;
   for (uint32_t i = 0; i < b->p->n_in; i++) {
+    if (od_is_empty(&b->in[i]))
+      continue;
+    od_bind(b, DNNL_ARG_MULTIPLE_SRC + (int)b->n_md, (int32_t)i);
     if (!od_use(b, &b->in[i]))
       return dnnl_unimplemented;
-    od_bind(b, DNNL_ARG_MULTIPLE_SRC + (int)i, (int32_t)i);
   }
+  int n = (int)b->n_md;
   od_mdp dst = od_use(b, &b->out[0]);
   od_bind(b, DNNL_ARG_DST, OD_OUT);
-  return dst ? od_pd_concat(&b->pd, dst, (int)axis, (int)b->p->n_in, b->md, b->attr) : dnnl_unimplemented;
+  return dst ? od_pd_concat(&b->pd, dst, (int)axis, n, b->md, b->attr) : dnnl_unimplemented;
 }
 
 const struct od_op od_op_concat = {.shape = OD_ALL,
                                    .check = concat_check,
                                    .make = concat_make,
                                    .any_reference = true};
+
+/* ---- transpose: a copy from the operand with its axes in the result's order */
+
+static dnnl_status_t transpose_make(struct od_build *b)
+{
+  struct gie_desc from = b->in[0];
+  int64_t perm[GIE_MAX_RANK];
+  uint32_t n = gie_node_ints(b->p->node, "perm", perm, GIE_MAX_RANK, 0);
+  from.layout = (struct gie_layout){0};
+  for (int i = 0; i < from.rank; i++) {
+    int64_t axis = n ? perm[i] : from.rank - 1 - i;
+    if (axis < 0 || axis >= from.rank)
+      return dnnl_invalid_arguments;
+    from.dim[i] = b->in[0].dim[axis];
+    from.stride[i] = b->in[0].stride[axis];
+  }
+  od_bind(b, DNNL_ARG_FROM, 0);
+  od_bind(b, DNNL_ARG_TO, OD_OUT);
+  od_mdp src = od_use(b, &from), dst = od_use(b, &b->out[0]);
+  return src && dst && !b->n_steps ? od_pd_reorder(&b->pd, src, dst, b->attr) : dnnl_unimplemented;
+}
+
+const struct od_op od_op_transpose = {.shape = OD_FIXED, .make = transpose_make, .any_reference = true};

@@ -29,6 +29,8 @@ void od_dense(struct gie_desc *d, const struct gie_layout *layout);
 bool od_pitched(struct gie_desc *d);
 /* Which of the codes oneDNN's format is; false: none. */
 bool od_code_of(od_mdp m, const struct gie_desc *d, enum od_code *out);
+/* Strides other than the dense ones where it matters: a range of the channels of one image has none. */
+bool od_has_gaps(const struct gie_desc *d);
 bool od_same_dims(const struct gie_desc *a, const struct gie_desc *b);
 bool od_is_empty(const struct gie_desc *d);
 
@@ -87,7 +89,9 @@ void od_build_free(struct od_build *b);
 /* For make(): a memory descriptor for d (NULL: cannot be had), an argument. */
 od_mdp od_use(struct od_build *b, const struct gie_desc *d);
 void od_bind(struct od_build *b, int arg, int32_t io);
-/* The constant operand i, seen as d: oneDNN chooses its format. Not constant: as it is. */
+/* Operand i as weights: a constant is given plain, whatever its form. */
+struct gie_desc od_weights(const struct od_build *b, uint32_t i);
+/* These with axes as oneDNN wants them: of a constant oneDNN chooses the format. */
 od_mdp od_use_weights(struct od_build *b, uint32_t i, const struct gie_desc *d, int arg);
 
 int od_threads(const struct gie_problem *p); /* budget that primitives are made for */

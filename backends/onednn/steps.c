@@ -2,7 +2,8 @@
 /* Pointwise functions of oneDNN, and epilogue steps as post-ops. */
 #include "backends/onednn/onednn.h"
 
-/* ---- The functions that oneDNN computes as the ops say, for every number */
+/* ---- The functions that oneDNN computes as the ops say, for every number; log is not among them: it is
+ * off by 1e-6 around 1. NaN is another matter: relu and clip may give a number. */
 
 static const struct od_function FUNCTIONS[] = {
     /* op, algorithm, attributes, constants, clipped to [0,1] */
@@ -10,14 +11,17 @@ static const struct od_function FUNCTIONS[] = {
     {"leaky_relu", dnnl_eltwise_relu, "alpha", NULL, 0, 0, false},
     {"clip", dnnl_eltwise_clip, "min", "max", 0, 0, false},
     {"sigmoid", dnnl_eltwise_logistic, NULL, NULL, 0, 0, false},
+#if OD_V3
+    {"hard_sigmoid", dnnl_eltwise_hardsigmoid, "alpha", "beta", 0, 0, false},
+#else
     {"hard_sigmoid", dnnl_eltwise_linear, "alpha", "beta", 0, 0, true},
+#endif
     {"hard_swish", dnnl_eltwise_hardswish, NULL, NULL, 1.0f / 6, 0.5f, false},
     {"tanh", dnnl_eltwise_tanh, NULL, NULL, 0, 0, false},
     {"elu", dnnl_eltwise_elu, "alpha", NULL, 0, 0, false},
     {"softplus", dnnl_eltwise_soft_relu, NULL, NULL, 1, 0, false},
     {"sqrt", dnnl_eltwise_sqrt, NULL, NULL, 0, 0, false},
     {"exp", dnnl_eltwise_exp, NULL, NULL, 0, 0, false},
-    {"log", dnnl_eltwise_log, NULL, NULL, 0, 0, false},
     {"neg", dnnl_eltwise_linear, NULL, NULL, -1, 0, false},
     {"abs", dnnl_eltwise_abs, NULL, NULL, 0, 0, false},
 };
@@ -81,7 +85,7 @@ bool od_align(const struct gie_desc *d, int rank, struct gie_desc *out)
     out->dim[i] = i < lead ? 1 : d->dim[i - lead];
     out->stride[i] = i < lead ? 1 : d->stride[i - lead];
   }
-  for (int i = lead - 1; i >= 0; i--) /* as if dense */
+  for (int i = d->rank ? lead - 1 : rank - 2; i >= 0; i--) /* as if dense */
     out->stride[i] = out->dim[i + 1] * out->stride[i + 1];
   return true;
 }
@@ -90,7 +94,8 @@ dnnl_status_t od_append_operand(struct od_build *b, dnnl_alg_kind_t alg, uint32_
 {
   struct gie_desc d;
   int at = dnnl_post_ops_len(b->ops);
-  if (!od_align(&b->in[operand], b->out[0].rank > 0 ? b->out[0].rank : 1, &d))
+  /* some implementations compute places in the operand as if neither it nor the result had gaps */
+  if (od_has_gaps(&b->out[0]) || od_has_gaps(&b->in[operand]) || !od_align(&b->in[operand], b->out[0].rank > 0 ? b->out[0].rank : 1, &d))
     return dnnl_unimplemented;
   od_mdp m = od_use(b, &d);
   if (!m)

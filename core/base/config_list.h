@@ -8,4 +8,5 @@ GIE_CONFIG("MODULE_PATH", "", "directories with modules, separated by colons, se
 GIE_CONFIG("FORCE", "", "kernels to run nodes with, for experiments: NODE:KERNEL, separated by commas; a node that its kernel refuses fails")
 GIE_CONFIG("DUMP", "", "existing folder that gets the graph as text and as .dot before the first pass and after each one")
 GIE_CONFIG("WORKER", "", "program that runs candidate kernels apart; default: the installed gie-worker")
+GIE_CONFIG("CACHE", "", "file with measured times of kernels, or none; default: gie/timing.txt in XDG_CACHE_HOME or ~/.cache")
 GIE_CONFIG("DATA_DIR", "", "directory with templates/; default: the installed one")

@@ -12,4 +12,4 @@ libgie_rt_internal_la_LIBADD += core/module/libdirs.la
 
 gie_libexec_PROGRAMS += tools/gie-worker
 tools_gie_worker_SOURCES = tools/gie-worker.c
-tools_gie_worker_LDADD = libgie_rt_internal.la
+tools_gie_worker_LDADD = libgie_internal.la libgie_rt_internal.la

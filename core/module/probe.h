@@ -73,6 +73,12 @@ void probe_clear(const struct gie_desc *d, void *data);
 /* True when nothing but the tensor at `offset` of the `bytes` bytes has a bit that is not set. The tensor itself
  * is overwritten. */
 bool probe_gaps_unset(const struct gie_desc *d, void *data, size_t bytes, size_t offset);
+/* Element i of an array as a double. */
+double probe_element(enum gie_dtype t, const void *data, int64_t i);
+/* A number rounded to a float dtype. */
+double probe_round(enum gie_dtype t, double v);
+/* The next of a sequence of random numbers, the same on every machine. */
+uint64_t probe_random(uint64_t *state);
 /* Copies logical elements between two descriptors of equal dims, converting the dtype. */
 void probe_convert(const struct gie_desc *from, const void *src, const struct gie_desc *to, void *dst);
 /* True when the pad lanes of a blocked axis are zero. */

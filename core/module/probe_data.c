@@ -59,6 +59,25 @@ static void set_int(void *data, enum gie_dtype t, int64_t i, int64_t v)
 
 static bool is_float(enum gie_dtype t) { return gie_dtype_class(t) == 'f'; }
 
+double probe_element(enum gie_dtype t, const void *data, int64_t i)
+{
+  return is_float(t) ? get_float(data, t, i) : (double)get_int(data, t, i);
+}
+
+double probe_round(enum gie_dtype t, double v)
+{
+  switch (t) {
+  case GIE_F32:
+    return (float)v;
+  case GIE_F16:
+    return gie_f16_to_f32(gie_f32_to_f16((float)v));
+  case GIE_BF16:
+    return gie_bf16_to_f32(gie_f32_to_bf16((float)v));
+  default:
+    return v;
+  }
+}
+
 /* ---- All logical indices of a descriptor, row-major */
 
 static bool next_index(const struct gie_desc *d, int64_t *idx)
@@ -179,7 +198,7 @@ bool probe_pads_zero(const struct gie_desc *d, const void *data)
 
 /* ---- Random contents: splitmix64 (Steele, Lea, Flood 2014), the same on every machine */
 
-static uint64_t next_random(uint64_t *state)
+uint64_t probe_random(uint64_t *state)
 {
   uint64_t z = *state += 0x9e3779b97f4a7c15u;
   z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
@@ -192,7 +211,7 @@ static void fill(const struct gie_desc *d, void *data, uint64_t seed, enum gie_d
   int64_t n = gie_desc_count(d);
   char cls = gie_dtype_class(d->dtype);
   for (int64_t i = 0; i < n; i++) {
-    uint64_t r = next_random(&seed);
+    uint64_t r = probe_random(&seed);
     if (cls == 'f')
       set_float(data, d->dtype, i, (double)(r >> 11) / 4503599627370496.0 - 1);
     else if (cls == 'b' || d->dtype != first)
@@ -223,7 +242,7 @@ static void fill_indices(const struct gie_desc *d, void *data, uint64_t seed, in
 {
   int64_t n = gie_desc_count(d);
   for (int64_t i = 0; i < n; i++)
-    set_int(data, d->dtype, i, extent > 0 ? (int64_t)(next_random(&seed) % (uint64_t)extent) : 0);
+    set_int(data, d->dtype, i, extent > 0 ? (int64_t)(probe_random(&seed) % (uint64_t)extent) : 0);
 }
 
 void probe_fill_operand(const struct gie_node *n, uint32_t i, const struct gie_desc *in, void *data,

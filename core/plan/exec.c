@@ -144,10 +144,12 @@ static void say_batch(const struct source *s, int64_t rows, int64_t batch)
             (long long)rows, (long long)batch);
 }
 
+/* A profile that names no device was tuned nowhere. */
 static void say_elsewhere(const struct source *s, const struct gie_plan_profile *p)
 {
   const struct gie_device_info *d = s->device;
-  if ((strcmp(p->device_name, d->name) == 0 && strcmp(p->device_version, d->version) == 0) ||
+  if (!*p->device_name ||
+      (strcmp(p->device_name, d->name) == 0 && strcmp(p->device_version, d->version) == 0) ||
       atomic_exchange(&s->plan->shared->said_elsewhere, true))
     return;
   gie_log(

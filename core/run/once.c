@@ -20,6 +20,7 @@ gie_status run_once_open(struct gie_context *ctx, const char *kind, struct run_o
     run_device_close(&out->device_own);
     return st;
   }
+  run_rules_reference_first(&out->binder_own.rules);
   out->device = &out->device_own;
   out->threads = out->device->threads;
   out->binder = &out->binder_own;

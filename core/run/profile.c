@@ -10,6 +10,11 @@ double run_now(void)
   return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
+const struct gie_graph *gie_exec_graph(const struct gie_exec *x)
+{
+  return x->current ? x->current->graph : x->graph;
+}
+
 bool gie_exec_profile(const struct gie_exec *x, uint32_t i, struct gie_node_profile *out)
 {
   const struct run_spec *s = x->current;
@@ -21,11 +26,6 @@ bool gie_exec_profile(const struct gie_exec *x, uint32_t i, struct gie_node_prof
   *out = (struct gie_node_profile){n->id,         n->name,     n->op->name, step->kernel,
                                    step->seconds, step->start, stream};
   return true;
-}
-
-const struct gie_graph *gie_exec_graph(const struct gie_exec *x)
-{
-  return x->current ? x->current->graph : NULL;
 }
 
 gie_status gie_exec_times(const struct gie_exec *x, struct gie_run_times *out)

@@ -97,6 +97,18 @@ gie_status run_rules_init(struct run_rules *r, struct gie_context *ctx, const ch
   return st;
 }
 
+void run_rules_reference_first(struct run_rules *r)
+{
+  size_t at = 0;
+  for (size_t i = 0; i < r->n; i++) {
+    const struct gie_kernel *k = r->order[i];
+    if (!(k->flags & GIE_KERNEL_REFERENCE))
+      continue;
+    memmove(&r->order[at + 1], &r->order[at], (i - at) * sizeof(*r->order));
+    r->order[at++] = k;
+  }
+}
+
 void run_rules_free(struct run_rules *r, struct gie_context *ctx)
 {
   gie_free(ctx, r->order);

@@ -183,6 +183,8 @@ struct run_rules {
 /* `backends` as in gie_exec_options. E_USAGE for a rule without sign. */
 gie_status run_rules_init(struct run_rules *r, struct gie_context *ctx, const char *kind,
                           const char *backends);
+/* Reference kernels before all others: for results that are the same on every machine. */
+void run_rules_reference_first(struct run_rules *r);
 void run_rules_free(struct run_rules *r, struct gie_context *ctx);
 /* The kernel that GIE_FORCE names for a node (copied to buf), or NULL. */
 const char *run_rules_forced(const struct run_rules *r, const struct gie_node *n, char *buf, size_t size);
@@ -347,7 +349,7 @@ struct run_once {
   uint32_t threads;
   const char *kernel; /* of the last node */
 };
-/* A host device of its own: kind NULL is "cpu". E_DEVICE when there is none. */
+/* A host device of its own, reference kernels first: kind NULL is "cpu". E_DEVICE when there is none. */
 gie_status run_once_open(struct gie_context *ctx, const char *kind, struct run_once *out);
 /* On a device and binder that somebody else owns. */
 void run_once_share(struct run_once *o, struct run_binder *binder, uint32_t threads);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From a network to a plan: clean-up passes, then for every profile a selection on each structure of the graph,
  * of which the cheapest is lowered into the plan. */
-#include "core/module/registry.h"
 #include "core/plan/plan.h"
 #include "core/tune/select.h"
 #include <math.h>
@@ -88,9 +87,8 @@ gie_status tuner_open(struct gie_context *ctx, const struct gie_build_options *o
   gie_status st = run_device_open(ctx, o->device, o->threads, &t->device);
   if (st == GIE_OK) {
     run_weights_init(&t->weights, &t->device);
-    snprintf(t->device_key, sizeof t->device_key, "%s|%.96s|threads=%u", t->device.ops->kind, t->device.info.name,
-             (unsigned)t->device.threads);
-    st = run_binder_init(&t->binder, &t->device, &t->weights, o->backends);
+    t->device_key = tune_entry_device(&t->mem, t->device.ops->kind, &t->device.info, t->device.threads);
+    st = t->device_key ? run_binder_init(&t->binder, &t->device, &t->weights, o->backends) : GIE_E_MEMORY;
   }
   if (st == GIE_OK)
     st = open_cache(t);

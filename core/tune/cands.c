@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Candidates, each once however many nodes and profiles want it, and sets of candidates for problems
  * whose forms are given: conversions between forms and epilogue steps that a kernel leaves over. */
-#include "core/module/registry.h"
 #include "core/tune/select.h"
 #include <math.h>
 
@@ -17,26 +16,6 @@ struct tune_form tune_plain_form(const struct gie_value *v)
 }
 
 /* ---- Candidates --------------------------------------------------------------------------------- */
-
-/* What the timing of a kernel depends on: its device's versions, its module's, its library's. */
-static const char *version_of(struct tuner *t, const struct gie_kernel *k)
-{
-  struct gie_registry *r = t->ctx->registry;
-  const char *module = "built-in", *version = "";
-  const struct mod_entry *e;
-  for (uint32_t i = 0; (e = mod_entry_at(t->ctx, MOD_KERNEL, i)); i++)
-    if (e->what == k && e->module != UINT32_MAX) {
-      module = r->modules[e->module].note.name;
-      version = r->modules[e->module].note.version;
-    }
-  const char *library = GIE_OPTION(k, version);
-  size_t size = strlen(module) + strlen(version) + strlen(t->device.info.version) + 96;
-  char *text = gie_arena_alloc(&t->mem, size, 1);
-  if (text)
-    snprintf(text, size, "%s %s%s%.64s%s%s", module, version, library ? " " : "", library ? library : "",
-             *t->device.info.version ? ", " : "", t->device.info.version);
-  return text;
-}
 
 static const char *cand_key(struct tuner *t, const struct tune_problem *p, const struct gie_kernel *k,
                             uint64_t config)
@@ -61,7 +40,7 @@ gie_status tuner_cand(struct tuner *t, struct tune_problem *p, const struct gie_
     st = gie_grow(t->ctx, &t->cands, &t->cap_cands, t->n_cands + 1, sizeof *t->cands);
   struct tune_cand c = {.problem = *p,
                         .kernel = k,
-                        .version = st == GIE_OK ? version_of(t, k) : NULL,
+                        .version = st == GIE_OK ? tune_entry_version(&t->mem, k, &t->device.info) : NULL,
                         .config = config,
                         .label = st == GIE_OK ? gie_arena_strdup(&t->mem, label) : NULL,
                         .estimate = estimate,

@@ -2,6 +2,11 @@
 libgie_internal_la_SOURCES += \
   core/tune/alts.c \
   core/tune/build.c \
+  core/tune/cache.c \
+  core/tune/cache.h \
+  core/tune/cache_file.c \
+  core/tune/cache_place.c \
+  core/tune/cache_text.c \
   core/tune/cands.c \
   core/tune/cost.c \
   core/tune/key.c \
@@ -12,6 +17,15 @@ libgie_internal_la_SOURCES += \
   core/tune/pbqp_core.c \
   core/tune/pbqp_local.c \
   core/tune/problem.c \
+  core/tune/race.c \
+  core/tune/race.h \
+  core/tune/race_case.c \
+  core/tune/race_run.c \
+  core/tune/race_wire.c \
+  core/tune/sample.c \
+  core/tune/sample.h \
+  core/tune/sample_step.c \
+  core/tune/sample_sum.c \
   core/tune/select.h \
   core/tune/solve.c \
   core/tune/tune.h

@@ -46,8 +46,7 @@ struct tune_problem {
 /* `in`, `out`: forms by operand (as node->in) and result; NULL: plain, of the graph's dtype. `n_steps`:
  * the epilogue is cut to so many. All dims must be numbers. */
 gie_status tune_problem_make(const struct gie_graph *g, const struct gie_node *n, uint32_t n_steps,
-                             const struct tune_form *in, const struct tune_form *out,
-                             struct tune_problem *p);
+                             const struct tune_form *in, const struct tune_form *out, struct tune_problem *p);
 void tune_problem_free(struct tune_problem *p, struct gie_context *ctx);
 /* The key of a problem's graph (key.c); gie_free. */
 gie_status tune_problem_key(const struct gie_graph *g, char **key);
@@ -76,13 +75,12 @@ void tune_default_peaks(const struct gie_device_info *info, struct gie_peaks *ou
 
 /* ---- Timing cache (cache.c) --------------------------------------------------------------------- */
 
-/* What a measurement depends on besides the candidate: "cpu|x86_64 avx2|<versions>|threads=2". */
 struct tune_entry {
   const char *problem; /* key; strings belong to the cache, or to the caller for tune_cache_put() */
   const char *kernel;
   uint64_t config;
-  const char *device;  /* kind, name, threads */
-  const char *version; /* of device, module and library; differs: stale */
+  const char *device;  /* tune_entry_device() */
+  const char *version; /* tune_entry_version(); differs: stale */
   enum probe_verdict verdict;
   double seconds, spread; /* median of a run; (p75 - p25) / median */
   double error;           /* of the check */
@@ -90,22 +88,40 @@ struct tune_entry {
 };
 struct tune_cache;
 /* `path` NULL: in memory only. A missing file is an empty cache; lines that cannot be used are dropped
- * with one warning that counts them (the file is rewritten without them at the next save). E_PERM for a
- * symbolic link or a file that others may write. read_only: never saved. */
+ * with one warning that counts them (the file is rewritten without them at the next save). A file that is
+ * no timing cache is never written to: a warning, and the cache is in memory only. E_PERM for a symbolic
+ * link or a file that others may write. read_only: never saved. The format is in doc/cache.md. */
 gie_status tune_cache_open(struct gie_context *ctx, const char *path, bool read_only, struct tune_cache **out);
 void tune_cache_free(struct tune_cache *c);
-/* true: found and current. Else *why (may be NULL) is "absent" or says what made the entry stale. */
+/* Looks for the entry of key's problem, kernel, config and device. true: found and of key's version. Else
+ * *why (may be NULL) is "absent" or says what made the entry stale; it belongs to the cache. */
 bool tune_cache_find(const struct tune_cache *c, const struct tune_entry *key, struct tune_entry *out,
                      const char **why);
+/* Adds or replaces the entry with e's problem, kernel, config, device and version. E_DATA for times that are
+ * not finite or negative, for OK without a time, and for an entry too long for a line. */
 gie_status tune_cache_put(struct tune_cache *c, const struct tune_entry *e);
-/* Takes the lock beside the file (waits at most 10 s, then goes on without), reads what others have
- * added meanwhile, writes the union, sorted. A failure leaves the old file and is only a warning for a build. */
+/* Takes the entry out, if there is one; the next save takes it out of the file too unless somebody has
+ * measured it anew. */
+void tune_cache_drop(struct tune_cache *c, const struct tune_entry *key);
+/* Takes the lock beside the file (waits at most 10 s, then goes on without saving, with a warning), reads
+ * what others have added meanwhile, writes the union, sorted. A failure leaves the old file and is only a
+ * warning for a build. Nothing is written when nothing has changed. */
 gie_status tune_cache_save(struct tune_cache *c);
-/* Entry i in sorted order; false past the end. */
+/* Another limit for the lock, in seconds. */
+void tune_cache_lock_wait(struct tune_cache *c, double seconds);
+/* Entry i in sorted order (problem, kernel, config, device, version); false past the end. */
 bool tune_cache_at(const struct tune_cache *c, size_t i, struct tune_entry *out);
+/* false: in memory only, because of `path` or of what the file is. */
+bool tune_cache_is_file(const struct tune_cache *c);
 /* Where measurements are kept by default: $XDG_CACHE_HOME/gie/timing.txt or ~/.cache/gie/timing.txt
- * (config row CACHE overrides); NULL when there is no such place. */
+ * (config row CACHE overrides); NULL when there is no such place. Saving makes the default's directory. */
 const char *tune_cache_default_path(struct gie_context *ctx, struct gie_arena *mem);
+/* `device` of an entry, "cpu|x86_64 avx2|threads=2", and `version`, "cpu 0.1|<versions of the device>", the
+ * kernel's module coming first. NULL: out of memory. */
+const char *tune_entry_device(struct gie_arena *mem, const char *kind, const struct gie_device_info *info,
+                              uint32_t threads);
+const char *tune_entry_version(struct gie_arena *mem, const struct gie_kernel *k,
+                               const struct gie_device_info *info);
 
 /* ---- Race (race.c) ------------------------------------------------------------------------------ */
 
@@ -130,7 +146,8 @@ struct tune_race_options {
 /* Checks all candidates (sampled outputs against f64, guard zones), then times the right ones in
  * interleaved rounds. They run in the worker: one that crashes or hangs costs a restart, gets that
  * verdict, and the others are asked again without it. What a candidate does wrong is its verdict. */
-gie_status tune_race(struct worker *w, struct tune_candidate *c, uint32_t n, const struct tune_race_options *o);
+gie_status tune_race(struct worker *w, struct tune_candidate *c, uint32_t n,
+                     const struct tune_race_options *o);
 
 /* ---- Global choice (pbqp.c) --------------------------------------------------------------------- */
 
@@ -142,9 +159,9 @@ void pbqp_add_cost(struct pbqp *p, uint32_t node, uint32_t alt, double cost);
 /* Adds a matrix [n_alts(u)][n_alts(v)] to the edge between u and v. */
 gie_status pbqp_add_edge(struct pbqp *p, uint32_t u, uint32_t v, const double *cost);
 struct pbqp_result {
-  double cost;        /* of the choice */
-  double lower_bound; /* of any choice; equal to cost when `exact` */
-  bool exact;         /* only optimality-keeping reductions were used */
+  double cost;          /* of the choice */
+  double lower_bound;   /* of any choice; equal to cost when `exact` */
+  bool exact;           /* only optimality-keeping reductions were used */
   uint32_t n_heuristic; /* nodes where the heuristic had to decide */
 };
 /* Fills choice[n_nodes]. Among equals the lower index wins. E_NO when every choice is forbidden. The

@@ -135,8 +135,12 @@ GIE_API gie_status gie_exec_run(struct gie_exec *x);
 /* The output's bytes, owned by x and valid until the next run. */
 GIE_API gie_status gie_exec_output(struct gie_exec *x, const char *name, struct gie_tensor *out);
 
+/* The graph that the last run executed (before the first: that the next will, as far as it is known): all dims
+ * known, choices on the nodes. Valid until the next run. */
+GIE_API const struct gie_graph *gie_exec_graph(const struct gie_exec *x);
+
 struct gie_node_profile {
-  gie_id node;
+  gie_id node; /* of gie_exec_graph() */
   const char *name, *op, *kernel; /* kernel "view": nothing to do, the results are in place */
   double seconds;                 /* of the last run */
   double start;                   /* seconds from the beginning of the last run */
@@ -144,9 +148,6 @@ struct gie_node_profile {
 };
 /* Row i in order of execution; false past the end. */
 GIE_API bool gie_exec_profile(const struct gie_exec *x, uint32_t i, struct gie_node_profile *out);
-/* What runs: every dim a number, ids as in the profile. NULL before shapes are known; valid until a run with
- * other shapes. */
-GIE_API const struct gie_graph *gie_exec_graph(const struct gie_exec *x);
 
 /* Seconds that the parts of the last run took, profile or not. The caller sets struct_size. */
 struct gie_run_times {

@@ -6,7 +6,8 @@
  * cost, and makes an *instance* that runs it. The engine decides and owns all memory.
  *
  * Threads: supports … workspace are pure and may be called from any thread. create is thread-safe
- * and cheap to repeat. An instance may run on several threads at once, each with its own launch. */
+ * and cheap to repeat. An instance may run on several threads at once, each with its own launch. An
+ * open device may be used by several threads at once. */
 #ifndef GIE_KERNEL_H
 #define GIE_KERNEL_H
 

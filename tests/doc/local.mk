@@ -1,1 +1,2 @@
 TESTS += tests/doc/backend_md.sh
+TESTS += tests/doc/robustness.sh

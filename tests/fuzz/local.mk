@@ -10,6 +10,16 @@ tests_fuzz_fuzz_text_SOURCES = tests/fuzz/fuzz_text.c
 tests_fuzz_fuzz_text_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_text_LDADD = libgie_internal.la libgie_rt_internal.la $(LIBM)
 
+check_PROGRAMS += tests/fuzz/replay_plan
+tests_fuzz_replay_plan_SOURCES = tests/fuzz/replay.c tests/fuzz/fuzz_plan.c tests/fuzz/fuzz.h tests/plan/plan_bytes.c \
+  tests/plan/plan_bytes.h
+tests_fuzz_replay_plan_LDADD = libgie_rt_internal.la $(LIBM)
+
+EXTRA_PROGRAMS += tests/fuzz/fuzz_plan
+tests_fuzz_fuzz_plan_SOURCES = tests/fuzz/fuzz_plan.c tests/fuzz/fuzz.h tests/plan/plan_bytes.c tests/plan/plan_bytes.h
+tests_fuzz_fuzz_plan_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_plan_LDADD = libgie_rt_internal.la $(LIBM)
+
 if HAVE_PROTOC_C
 # The importer itself is linked, so that the fuzzer sees into it.
 fuzz_onnx_sources = tests/fuzz/fuzz_onnx.c tests/fuzz/fuzz.h $(onnx_sources)

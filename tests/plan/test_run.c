@@ -207,9 +207,8 @@ START_TEST(other_devices_are_told_once)
     ck_gie_ok(ctx, gie_exec_new_plan(plan, NULL, &x[i]));
     ck_gie_ok(ctx, run_batch(x[i], 4));
   }
-  ck_assert_int_eq(count("the plan was tuned on \"mock\" (1)"),
-                   strcmp(x[0]->device->info.name, "mock") != 0 ||
-                       strcmp(x[0]->device->info.version, "1") != 0);
+  ck_assert_int_eq(count("the plan was tuned on \"mock\" (1), this is \""), 1);
+  ck_assert_int_eq(count("\n"), 1);
   for (int i = 0; i < 2; i++)
     gie_exec_free(x[i]);
   gie_plan_free(plan);

@@ -12,11 +12,8 @@ tests_tune_test_cost_SOURCES = tests/tune/test_cost.c tests/op_cases.c tests/op_
 tests_tune_test_cost_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
 tests_tune_test_cost_LDADD = libgie_internal.la libgie_rt_internal.la $(CHECK_LIBS) $(LIBM)
 
-GIE_TUNE_TESTS = \
-  tests/tune/test_pbqp
-check_PROGRAMS += $(GIE_TUNE_TESTS)
-TESTS += $(GIE_TUNE_TESTS)
-
+check_PROGRAMS += tests/tune/test_pbqp
+TESTS += tests/tune/test_pbqp
 tests_tune_test_pbqp_SOURCES = tests/tune/test_pbqp.c
 tests_tune_test_pbqp_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
 tests_tune_test_pbqp_LDADD = libgie_internal.la libgie_rt_internal.la $(CHECK_LIBS) $(LIBM)
@@ -33,3 +30,22 @@ TESTS += tests/tune/test_build
 tests_tune_test_build_SOURCES = tests/tune/test_build.c
 tests_tune_test_build_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
 tests_tune_test_build_LDADD = libgie_internal.la libgie_rt_internal.la $(CHECK_LIBS) $(LIBM)
+
+# The system calls that saving depends on can be made to fail.
+check_PROGRAMS += tests/tune/test_cache
+TESTS += tests/tune/test_cache
+tests_tune_test_cache_SOURCES = tests/tune/test_cache.c
+tests_tune_test_cache_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
+tests_tune_test_cache_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=write,--wrap=fsync,--wrap=renameat,--wrap=open
+tests_tune_test_cache_LDADD = libgie_internal.la libgie_rt_internal.la $(CHECK_LIBS) $(LIBM)
+
+check_LTLIBRARIES += tests/tune/kernels.la
+tests_tune_kernels_la_SOURCES = tests/tune/kernels.c
+tests_tune_kernels_la_CPPFLAGS = $(GIE_MODULE_CPPFLAGS)
+tests_tune_kernels_la_LDFLAGS = -module $(GIE_MODULE_LDFLAGS) -rpath /nowhere
+
+check_PROGRAMS += tests/tune/test_race
+TESTS += tests/tune/test_race
+tests_tune_test_race_SOURCES = tests/tune/test_race.c tests/op_cases.c tests/op_cases.h tests/op_cases.def
+tests_tune_test_race_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
+tests_tune_test_race_LDADD = libgie_internal.la libgie_rt_internal.la $(CHECK_LIBS) $(LIBM)
