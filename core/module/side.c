@@ -326,11 +326,11 @@ gie_status side_prepare(struct side *s)
 {
   GIE_TRY(make_arrays(s));
   GIE_TRY(make_tensors(s));
+  show_problem(s, s->in, s->out);
   GIE_TRY(pack_operands(s));
   for (uint32_t i = 0; i < s->c->n_in; i++)
     if (s->packed[i].base)
       s->in_pointer[i] = side_buffer_at(&s->packed[i], 0);
-  show_problem(s, s->in, s->out);
   GIE_TRY(make_workspace(s));
   gie_status st = s->k->create(s->k, &s->prob, &s->var, &s->instance);
   if (st != GIE_OK)

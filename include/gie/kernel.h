@@ -88,8 +88,8 @@ enum gie_math {
 };
 
 /* in[0..n_in) follows node->in (operands, then step operands; an omitted operand has dtype
- * GIE_DTYPE_NONE). Descriptors carry the layouts and strides at hand; while candidates are being
- * asked for, they carry the dense plain layout and the variants say what is wanted instead. */
+ * GIE_DTYPE_NONE). supports, variants and estimate see dense plain descriptors, and the variants say what
+ * is wanted instead; pack_desc, pack, workspace and create see the layouts and strides at hand. */
 struct gie_problem {
   size_t struct_size;
   struct gie_context *ctx;
