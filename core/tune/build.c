@@ -139,7 +139,7 @@ static const char *state_of(const struct tune_node *node, size_t i)
 
 static void put_alt(struct gie_buf *b, const struct selection *s, const struct gie_node *n, size_t i)
 {
-  static const char *const SOURCES[] = {"estimated", "cached", "timed", "random"};
+  static const char *const SOURCES[] = {"estimated", "measured", "measured", "random"};
   static const char *const KINDS[] = {"", "free", "view"};
   const struct tune_node *node = &s->nodes[n->id];
   const struct tune_alt *a = &node->alts[i];
