@@ -114,6 +114,10 @@ static int finish_output(struct tool *t, int exit_code)
   int error = errno;
   if (!lost || (exit_code != 0 && exit_code != gie_status_exit_code(GIE_E_NO)))
     return exit_code;
+  /* It failed while the verb was at work, and why is forgotten. What has arrived is cut off anyway: another
+   * byte fails for the same reason. */
+  if (!error && write(STDOUT_FILENO, "\n", 1) < 0)
+    error = errno;
   struct pollfd out = {.fd = STDOUT_FILENO};
   if (error == EPIPE || (poll(&out, 1, 0) == 1 && out.revents & POLLERR)) /* the reader has seen enough */
     return gie_status_exit_code(GIE_E_IO);
