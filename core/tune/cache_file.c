@@ -101,7 +101,7 @@ static gie_status read_lines(struct tune_cache *c, char *s, char *end, struct da
   return GIE_OK;
 }
 
-gie_status cache_read_file(struct tune_cache *c, bool warn, bool *foreign)
+gie_status cache_read_file(struct tune_cache *c, bool first, bool *foreign)
 {
   char *data;
   size_t size, header = sizeof CACHE_HEADER - 1;
@@ -112,9 +112,13 @@ gie_status cache_read_file(struct tune_cache *c, bool warn, bool *foreign)
   GIE_TRY(read_bytes(c, &data, &size));
   gie_status status = GIE_OK;
   if (!data)
-    return GIE_OK;
+    return c->named && first ? gie_fail(c->ctx, GIE_E_NOINPUT, "%s: there is no such file", c->path) : GIE_OK;
   *foreign = !is_ours(data, size);
-  if (*foreign)
+  if (*foreign && c->named)
+    status = gie_fail(c->ctx, GIE_E_DATA,
+                      "%s: is no timing cache of this version; its first line is to be \"%.*s\"", c->path,
+                      (int)header - 1, CACHE_HEADER);
+  else if (*foreign)
     gie_log(c->ctx, GIE_LOG_WARN, TOPIC,
             "%s: is no timing cache of this version and stays as it is, what is measured is not kept; name "
             "another file",
@@ -126,7 +130,7 @@ gie_status cache_read_file(struct tune_cache *c, bool warn, bool *foreign)
   gie_free(c->ctx, data);
   GIE_TRY(status);
   c->unsaved |= d.lines > 0;
-  if (d.lines && warn)
+  if (d.lines && first)
     gie_log(c->ctx, GIE_LOG_WARN, TOPIC,
             "%s: %zu line%s cannot be used (line %zu: %s) and will be measured again", c->path, d.lines,
             d.lines == 1 ? "" : "s", d.first, d.why);
@@ -176,10 +180,12 @@ static gie_status take_lock(struct tune_cache *c, int *fd)
   *fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
   gie_status status = *fd < 0 ? lock_failed(c, path, errno) : GIE_OK;
   if (status == GIE_OK && !wait_lock(c, *fd)) {
-    gie_log(
-        c->ctx, GIE_LOG_WARN, TOPIC,
-        "%s: another process holds the lock for over %g s, what was measured is not saved; end that process",
-        path, c->lock_wait);
+    static const char text[] =
+        "%s: another process holds the lock for over %g s, nothing is saved; end that process";
+    if (c->named)
+      status = gie_fail(c->ctx, GIE_E_IO, text, path, c->lock_wait);
+    else
+      gie_log(c->ctx, GIE_LOG_WARN, TOPIC, text, path, c->lock_wait);
     close(*fd);
     *fd = -1;
   }
