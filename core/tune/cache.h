@@ -66,8 +66,9 @@ void cache_put_line(struct gie_buf *b, const struct tune_entry *e);
 const char *cache_read_line(char *line, size_t n, struct tune_entry *out);
 
 /* cache_file.c */
-/* Adds what the file holds. `first`: warns about damage, and a named file must
+/* Adds what the file holds (text: its bytes, with a NUL behind; they are changed). `first`: warns about damage, and a named file must
  * be there. *foreign: it is none of ours, and nothing was added. */
+gie_status cache_read_text(struct tune_cache *c, char *data, size_t size, bool first, bool *foreign);
 gie_status cache_read_file(struct tune_cache *c, bool first, bool *foreign);
 
 /* cache_place.c */

@@ -91,7 +91,8 @@ struct tune_cache;
  * with one warning that counts them (the file is rewritten without them at the next save). A file that is
  * no timing cache is never written to: a warning, and the cache is in memory only. E_PERM for a symbolic
  * link or a file that others may write. read_only: never saved. The format is in doc/cache.md. */
-gie_status tune_cache_open(struct gie_context *ctx, const char *path, bool read_only, struct tune_cache **out);
+gie_status tune_cache_open(struct gie_context *ctx, const char *path, bool read_only,
+                           struct tune_cache **out);
 /* The same for a file that the user asks about: E_NOINPUT when it is missing, E_DATA when it is no timing
  * cache; not getting the lock is E_IO. */
 gie_status tune_cache_open_named(struct gie_context *ctx, const char *path, bool read_only,
