@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 static const struct tool_verb verbs[] = {
+    {"cache", tool_cache, "list, merge, compare or prune measured times of kernels"},
     {"check", tool_check, "list what in a network would not build"},
     {"inspect", tool_inspect, "show a network's inputs, outputs, nodes and memory"},
     {"opt", tool_opt, "rewrite a network's graph and save it as text or a picture"},

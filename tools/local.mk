@@ -1,6 +1,7 @@
 # The command. Everything but main() is in a library of its own, which the tests link with.
 noinst_LTLIBRARIES += tools/libtools.la
 tools_libtools_la_SOURCES = \
+  tools/cache.c \
   tools/check.c \
   tools/compare.c \
   tools/feed.c tools/feed.h \
