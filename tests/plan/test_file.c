@@ -334,6 +334,25 @@ START_TEST(hostile_texts)
 }
 END_TEST
 
+/* What stands behind the hash of a constant is wrong: the weight that was found goes again. */
+START_TEST(a_weight_is_not_lost)
+{
+  char text[512];
+  size_t n, m;
+  kernel(SMALL_KERNEL);
+  uint8_t *p = small_bytes(ONE, &n);
+  const char *hash = memmem(p, n, "@sha256:", 8);
+  ck_assert_ptr_nonnull(hash);
+  snprintf(text, sizeof text, "graph \"net\" (n) { input %%x : f32[n,4] const %%w : f32[4,5] = %.72s \"open",
+           hash);
+  uint8_t *q = with_text(p, n, BASE, text, &m);
+  refused(q, m, text);
+  HAS("section base 0");
+  free(q);
+  free(p);
+}
+END_TEST
+
 /* A kernel that the meta section does not list, and weights that nobody reads. */
 START_TEST(lists_must_agree)
 {
@@ -466,19 +485,13 @@ END_TEST
 
 int main(void)
 {
-  const TTest *const tests[] = {reads_what_it_wrote,
-                                two_makings_are_equal,
-                                every_byte_counts,
-                                every_truncation_is_refused,
-                                random_damage_is_refused,
-                                random_damage_under_right_hashes,
-                                hostile_numbers,
-                                hostile_texts,
-                                lists_must_agree,
-                                other_files_are_named,
-                                a_plan_is_no_network,
-                                other_versions_say_which,
-                                missing_kernels_are_listed,
+  const TTest *const tests[] = {reads_what_it_wrote,      two_makings_are_equal,
+                                every_byte_counts,        every_truncation_is_refused,
+                                random_damage_is_refused, random_damage_under_right_hashes,
+                                hostile_numbers,          hostile_texts,
+                                a_weight_is_not_lost,     lists_must_agree,
+                                other_files_are_named,    a_plan_is_no_network,
+                                other_versions_say_which, missing_kernels_are_listed,
                                 memory_may_end_anywhere};
   return run_tests("plan file", tests, sizeof tests / sizeof tests[0]);
 }
