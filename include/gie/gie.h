@@ -135,7 +135,7 @@ GIE_API gie_status gie_exec_output(struct gie_exec *x, const char *name, struct 
 GIE_API const struct gie_graph *gie_exec_graph(const struct gie_exec *x);
 
 struct gie_node_profile {
-  gie_id node; /* of gie_exec_graph() */
+  gie_id node;                    /* of gie_exec_graph() */
   const char *name, *op, *kernel; /* kernel "view": nothing to do, the results are in place */
   double seconds;                 /* of the last run */
   double start;                   /* seconds from the beginning of the last run */
