@@ -22,7 +22,7 @@
 #include <math.h>
 #include <stdio.h>
 
-#define MAX_PASSES 32
+#define MAX_PASSES 80
 
 /* Text of a section, [from, to) of the file's. */
 struct span {
