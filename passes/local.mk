@@ -1,4 +1,4 @@
-libgie_internal_la_SOURCES += passes/passes.def passes/match.h passes/pads.h passes/perm.h passes/scale.h passes/util.h \
+libgie_internal_la_SOURCES += passes/passes.def passes/match.h passes/pads.h passes/perm.h passes/same.h passes/scale.h passes/util.h \
   passes/eliminate_common_subexpression.c \
   passes/eliminate_deadend.c \
   passes/eliminate_duplicate_initializer.c \
