@@ -18,6 +18,7 @@ libgie_internal_la_SOURCES += passes/passes.def passes/match.h passes/pads.h pas
   passes/eliminate_nop_transpose.c \
   passes/eliminate_nop_with_unit.c \
   passes/eliminate_shape_op.c \
+  passes/eliminate_split.c \
   passes/eliminate_unused_initializer.c \
   passes/fold_constants.c \
   passes/fuse_add_bias_into_conv.c \
