@@ -68,7 +68,22 @@ static const char default_pipeline[] = "eliminate_deadend,"
                                        "eliminate_unused_initializer,"
                                        "eliminate_duplicate_initializer";
 
+/* Names that stand for several passes. `structure` changes which kernels there are and where values lie; whether
+ * that is faster is for whoever measures it to say. */
+static const struct {
+  const char *name, *passes;
+} pipelines[] = {{"default", default_pipeline},
+                 {"structure", "fuse_sibling_convs,eliminate_concat,eliminate_split"}};
+
 const char *gie_pipeline_default(void) { return default_pipeline; }
+
+const char *pass_pipeline(const char *name, size_t n)
+{
+  for (size_t i = 0; i < sizeof pipelines / sizeof *pipelines; i++)
+    if (strlen(pipelines[i].name) == n && memcmp(pipelines[i].name, name, n) == 0)
+      return pipelines[i].passes;
+  return NULL;
+}
 
 const struct gie_pass *pass_at(const struct gie_context *ctx, uint32_t i)
 {
