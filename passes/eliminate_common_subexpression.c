@@ -10,7 +10,7 @@
  *
  * Does not fire: impure and opaque nodes, nodes with bodies, views and quantized values. Of two
  * results that are both graph outputs each keeps its node. */
-#include "passes/util.h"
+#include "passes/same.h"
 
 struct slot {
   uint64_t hash;
@@ -60,54 +60,6 @@ static uint64_t hash_node(const struct gie_node *n)
   return mix(h, n->n_out);
 }
 
-static bool same_floats(const double *a, const double *b, uint32_t n)
-{
-  return n == 0 || memcmp(a, b, n * sizeof *a) == 0; /* bits: 0.0 and -0.0 differ, NaN is NaN */
-}
-
-static bool same_tensor(const struct gie_tensor_attr *a, const struct gie_tensor_attr *b)
-{
-  return pass_same_type(&a->type, &b->type) && a->data.size == b->data.size &&
-         (a->data.size == 0 ||
-          memcmp((char *)gie_blob_data(a->data.blob) + a->data.offset,
-                 (char *)gie_blob_data(b->data.blob) + b->data.offset, a->data.size) == 0);
-}
-
-static bool same_attr(const struct gie_attr *a, const struct gie_attr *b)
-{
-  if (a->kind != b->kind || a->n != b->n)
-    return false;
-  switch (a->kind) {
-  case GIE_ATTR_INT:
-  case GIE_ATTR_DTYPE:
-    return a->u.i == b->u.i;
-  case GIE_ATTR_FLOAT:
-    return same_floats(&a->u.f, &b->u.f, 1);
-  case GIE_ATTR_STRING:
-    return memcmp(a->u.s, b->u.s, a->n) == 0;
-  case GIE_ATTR_INTS:
-    return a->n == 0 || memcmp(a->u.is, b->u.is, a->n * sizeof *a->u.is) == 0;
-  case GIE_ATTR_FLOATS:
-    return same_floats(a->u.fs, b->u.fs, a->n);
-  case GIE_ATTR_TENSOR:
-    return same_tensor(a->u.t, b->u.t);
-  default:
-    return false; /* lists of strings and bodies are rare */
-  }
-}
-
-static bool same_attrs(const struct gie_attrs *a, const struct gie_attrs *b)
-{
-  if (a->n != b->n)
-    return false;
-  for (uint32_t i = 0; i < a->n; i++) {
-    const struct gie_attr *other = gie_attrs_find(b, a->v[i].name);
-    if (!other || !same_attr(&a->v[i], other))
-      return false;
-  }
-  return true;
-}
-
 static bool same_operands(const struct gie_node *a, const struct gie_node *b)
 {
   uint32_t from = 0;
@@ -124,7 +76,7 @@ static bool same_steps(const struct gie_node *a, const struct gie_node *b)
   for (uint32_t i = 0; i < a->n_steps; i++) {
     const struct gie_step *s = &a->steps[i], *t = &b->steps[i];
     if (s->op != t->op || s->operand != t->operand || s->reverse != t->reverse ||
-        !same_attrs(&s->attrs, &t->attrs))
+        !pass_same_attrs(&s->attrs, &t->attrs))
       return false;
   }
   return true;
@@ -148,7 +100,7 @@ static bool same_results(const struct gie_graph *g, const struct gie_node *a, co
 static bool same(const struct gie_graph *g, const struct gie_node *a, const struct gie_node *b)
 {
   return a->op == b->op && a->n_operands == b->n_operands && a->n_in == b->n_in && a->n_out == b->n_out &&
-         a->n_steps == b->n_steps && same_operands(a, b) && same_attrs(&a->attrs, &b->attrs) &&
+         a->n_steps == b->n_steps && same_operands(a, b) && pass_same_attrs(&a->attrs, &b->attrs) &&
          same_steps(a, b) && same_results(g, a, b);
 }
 

@@ -5,8 +5,12 @@
  *     %y = add(%c, %res)          ->
  *     %z = relu(%y)
  *
- * Legal when the result is read by the pointwise node alone and is no graph output, types and
- * dtype stay the same for certain (so an operand broadcasts without enlarging), and the result is
+ * Any pointwise op with one operand, or with two of which one is the result, in either place: sub,
+ * div, pow, … with the result on the right are marked `reverse`. A sum of two is an add.
+ *
+ * Legal when the result is read by the pointwise node alone and is no graph output, the dtype stays
+ * and the operand certainly broadcasts without enlarging (each of its dims is 1 or that of the result, so
+ * that a constant per channel is fine whatever the other dims are), and the result is
  * floating point, because steps are computed in f32. The other operand may be anything that does
  * not itself come from the node; when it is produced later, the node moves behind it.
  *
@@ -31,21 +35,28 @@ static bool may_carry(const struct gie_graph *g, const struct gie_node *n)
   return gie_dtype_class(v->type.dtype) == 'f' && pass_is_plain(v);
 }
 
+/* What the reader is as a step. */
+static const char *step_op(const struct gie_node *reader)
+{
+  return pass_is_op(reader, "sum") && reader->n_operands == 2 ? "add" : reader->op->name;
+}
+
 /* The operand that is not `value`: GIE_NONE for unary ops. False if the op cannot be a step. */
 static bool other_operand(const struct gie_node *reader, gie_id value, gie_id *other, bool *reverse)
 {
+  bool sum = pass_is_op(reader, "sum");
   *other = GIE_NONE;
   *reverse = false;
-  if (!(reader->op->flags & GIE_OP_POINTWISE) || strstr(reader->op->name, "::") ||
+  if ((!(reader->op->flags & GIE_OP_POINTWISE) && !sum) || strstr(reader->op->name, "::") ||
       strcmp(reader->op->name, "identity") == 0)
     return false;
   if (reader->n_operands == 1)
-    return true;
+    return reader->op->max_in == 1; /* max(x) is no step */
   if (reader->n_operands != 2 || reader->in[0] == GIE_NONE || reader->in[1] == GIE_NONE)
     return false;
   bool second = reader->in[1] == value;
   *other = reader->in[second ? 0 : 1];
-  *reverse = second && !(reader->op->flags & GIE_OP_COMMUTATIVE);
+  *reverse = second && !sum && !(reader->op->flags & GIE_OP_COMMUTATIVE);
   return true;
 }
 
@@ -53,6 +64,20 @@ static uint32_t produced_at(const struct state *st, gie_id value)
 {
   gie_id producer = value == GIE_NONE ? GIE_NONE : gie_value_get(st->g, value)->producer;
   return producer == GIE_NONE ? 0 : st->position[producer];
+}
+
+/* The operand broadcasts to the result for certain. */
+static bool fits(const struct gie_value *operand, const struct gie_value *result)
+{
+  const struct gie_shape *o = &operand->type.shape, *r = &result->type.shape;
+  if (operand->type.dtype != result->type.dtype || o->rank < 0 || o->rank > r->rank)
+    return false;
+  for (int i = 0; i < o->rank; i++) {
+    bool one = gie_dim_is_num(o->dim[i]) && o->dim[i].b == 1;
+    if (!one && !gie_dim_equal(o->dim[i], r->dim[r->rank - o->rank + i]))
+      return false;
+  }
+  return true;
 }
 
 static bool match(const struct state *st, const struct gie_node *n, const struct gie_node *reader,
@@ -63,9 +88,9 @@ static bool match(const struct state *st, const struct gie_node *n, const struct
   if (!reader || reader->n_out != 1 || reader->n_steps || !other_operand(reader, v->id, other, reverse))
     return false;
   const struct gie_value *result = gie_value_get(g, reader->out[0]);
-  if (!pass_same_type(&v->type, &result->type) || !pass_is_plain(result))
+  if (result->type.dtype != v->type.dtype || !pass_is_plain(result))
     return false;
-  return *other == GIE_NONE || gie_value_get(g, *other)->type.dtype == v->type.dtype;
+  return *other == GIE_NONE || fits(gie_value_get(g, *other), v);
 }
 
 /* The reader becomes a step; its result's name goes on if it is a graph output. */
@@ -76,7 +101,7 @@ static gie_status rewrite(struct state *st, const struct gie_node *n, const stru
     GIE_TRY(gie_node_move(st->g, n->id, reader->id));
     st->position[n->id] = st->position[reader->id];
   }
-  GIE_TRY(gie_node_add_step(st->g, n->id, reader->op->name, other, reverse, &reader->attrs));
+  GIE_TRY(gie_node_add_step(st->g, n->id, step_op(reader), other, reverse, &reader->attrs));
   GIE_TRY(gie_value_replace(st->g, reader->out[0], n->out[0]));
   return gie_node_remove(st->g, reader->id);
 }

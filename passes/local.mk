@@ -1,5 +1,6 @@
-libgie_internal_la_SOURCES += passes/passes.def passes/match.h passes/pads.h passes/perm.h passes/scale.h passes/util.h \
+libgie_internal_la_SOURCES += passes/passes.def passes/match.h passes/pads.h passes/perm.h passes/same.h passes/scale.h passes/util.h \
   passes/eliminate_common_subexpression.c \
+  passes/eliminate_concat.c \
   passes/eliminate_deadend.c \
   passes/eliminate_duplicate_initializer.c \
   passes/eliminate_identity.c \
@@ -17,6 +18,7 @@ libgie_internal_la_SOURCES += passes/passes.def passes/match.h passes/pads.h pas
   passes/eliminate_nop_transpose.c \
   passes/eliminate_nop_with_unit.c \
   passes/eliminate_shape_op.c \
+  passes/eliminate_split.c \
   passes/eliminate_unused_initializer.c \
   passes/fold_constants.c \
   passes/fuse_add_bias_into_conv.c \
@@ -38,6 +40,7 @@ libgie_internal_la_SOURCES += passes/passes.def passes/match.h passes/pads.h pas
   passes/fuse_mul_into_conv.c \
   passes/fuse_pad_into_conv.c \
   passes/fuse_pad_into_pool.c \
+  passes/fuse_sibling_convs.c \
   passes/fuse_silu.c \
   passes/fuse_transpose_into_gemm.c \
   passes/reduce_strength.c \

@@ -11,6 +11,7 @@
 
 static const struct tool_verb verbs[] = {
     {"build", tool_build, "tune a network for this machine and save the plan"},
+    {"cache", tool_cache, "list, merge, compare or prune measured times of kernels"},
     {"check", tool_check, "list what in a network would not build"},
     {"explain", tool_explain, "show why each node of a plan got its kernel"},
     {"inspect", tool_inspect, "show a network's inputs, outputs, nodes and memory"},
@@ -117,6 +118,10 @@ static int finish_output(struct tool *t, int exit_code)
   int error = errno;
   if (!lost || (exit_code != 0 && exit_code != gie_status_exit_code(GIE_E_NO)))
     return exit_code;
+  /* It failed while the verb was at work, and why is forgotten. What has arrived is cut off anyway: another
+   * byte fails for the same reason. */
+  if (!error && write(STDOUT_FILENO, "\n", 1) < 0)
+    error = errno;
   struct pollfd out = {.fd = STDOUT_FILENO};
   if (error == EPIPE || (poll(&out, 1, 0) == 1 && out.revents & POLLERR)) /* the reader has seen enough */
     return gie_status_exit_code(GIE_E_IO);

@@ -2,6 +2,7 @@
 noinst_LTLIBRARIES += tools/libtools.la
 tools_libtools_la_SOURCES = \
   tools/build.c tools/build.h \
+  tools/cache.c \
   tools/check.c \
   tools/compare.c \
   tools/explain.c \

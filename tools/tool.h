@@ -37,6 +37,7 @@ struct tool_verb {
 const struct tool_verb *tool_verb_at(unsigned i); /* NULL past the end */
 
 int tool_build(struct tool *t, int argc, char **argv);
+int tool_cache(struct tool *t, int argc, char **argv);
 int tool_check(struct tool *t, int argc, char **argv);
 int tool_explain(struct tool *t, int argc, char **argv);
 int tool_inspect(struct tool *t, int argc, char **argv);

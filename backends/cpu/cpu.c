@@ -121,6 +121,11 @@ static gie_status device_sync(void *dev, void *stream)
   return GIE_OK;
 }
 
+static gie_status device_peaks(void *dev, struct gie_peaks *out)
+{
+  return cpu_peaks(((struct cpu_device *)dev)->ctx, count_cores(), out);
+}
+
 static const struct gie_device DEVICE = {
     .struct_size = sizeof DEVICE,
     .kind = "cpu",
@@ -132,6 +137,7 @@ static const struct gie_device DEVICE = {
     .free = device_free,
     .copy = device_copy,
     .sync = device_sync,
+    .peaks = device_peaks,
 };
 
 /* ---- Kernels: one set of callbacks for all, what differs is in struct cpu_op */
@@ -262,6 +268,7 @@ static gie_status kernel_create(const struct gie_kernel *k, const struct gie_pro
    .ops = (const char *const[]){#op, NULL},  \
    .user = (void *)&cpu_op_##implementation, \
    .supports = kernel_supports,              \
+   .estimate = cpu_estimate,                 \
    .workspace = kernel_workspace,            \
    .create = kernel_create,                  \
    .destroy = kernel_destroy,                \

@@ -174,6 +174,13 @@ gie_status cpu_emit(const struct cpu_call *c, const int64_t *idx, int axis, int 
 gie_status cpu_fail_division(const struct cpu_call *c);
 __attribute__((format(printf, 3, 4))) bool cpu_refuse(char *why, size_t size, const char *fmt, ...);
 
+/* ---- What the cost model is told (cost.c) --------------------------------------------------------- */
+
+/* Peaks with all `units` cores; measured by the first call, which takes up to 0.2 s. */
+gie_status cpu_peaks(struct gie_context *ctx, uint32_t units, struct gie_peaks *out);
+void cpu_estimate(const struct gie_kernel *k, const struct gie_problem *p, const struct gie_variant *v,
+                  struct gie_cost *out);
+
 /* ---- Sums of products (contract.c) ---------------------------------------------------------------- */
 
 /* out[o][r][c] = sum over t of a[o][r][t] * b[o][t][c], for convolutions and matrix products. In

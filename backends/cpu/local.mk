@@ -2,7 +2,7 @@
 # The cpu backend: device and reference kernels.
 gie_module_LTLIBRARIES += backends/cpu/cpu.la
 backends_cpu_cpu_la_SOURCES = \
-  backends/cpu/cpu.c backends/cpu/cpu.h backends/cpu/kernels.def \
+  backends/cpu/cost.c backends/cpu/cpu.c backends/cpu/cpu.h backends/cpu/kernels.def \
   backends/cpu/tensor.c backends/cpu/number.c backends/cpu/functions.c backends/cpu/run.c \
   backends/cpu/contract.c backends/cpu/conv.c backends/cpu/matmul.c \
   backends/cpu/pointwise.c backends/cpu/norm.c backends/cpu/pool.c backends/cpu/reduce.c \

@@ -80,34 +80,44 @@ static dnnl_format_tag_t block_tag(int rank, int block)
   return dnnl_format_tag_undef;
 }
 
-/* A descriptor with gaps is a range of a dense one, whose extents the strides tell. */
+/* Extents of the dense tensor that d is a range of; its strides tell them. How far apart the images lie says
+ * nothing when there is one. */
+static bool base_dims(const struct gie_desc *d, dnnl_dims_t dims)
+{
+  int64_t block = d->layout.block, below = block, blocks = (d->dim[1] + block - 1) / block;
+  for (int i = d->rank - 1; i >= 0; i--) {
+    int64_t own = i == 1 ? blocks : d->dim[i];
+    bool free = i == 0 || (i == 1 && d->dim[0] == 1);
+    if ((d->layout.rank && d->layout.perm[i] != i) || (d->stride[i] != below && d->dim[i] != 1))
+      return false;
+    int64_t outer = free ? below * own : d->stride[i - 1];
+    if (below < 1 || outer % below)
+      return false;
+    dims[i] = outer / below;
+    below = outer;
+  }
+  if (dims[1] == blocks)
+    dims[1] = d->dim[1];
+  else if (d->dim[1] % block) /* pad lanes inside the base: oneDNN would not know of them */
+    return false;
+  else
+    dims[1] *= block;
+  return true;
+}
+
 static dnnl_status_t md_blocked(const struct gie_desc *d, struct od_md *m)
 {
   dnnl_dims_t dims, offsets = {0};
-  struct od_md dense;
+  struct od_md base;
   dnnl_format_tag_t tag = block_tag(d->rank, d->layout.block);
-  int64_t below = d->layout.block;
-  if (tag == dnnl_format_tag_undef || d->layout.block_axis != 1)
+  if (tag == dnnl_format_tag_undef || d->layout.block_axis != 1 || !base_dims(d, dims))
     return dnnl_unimplemented;
-  for (int i = d->rank - 1; i >= 0; i--) {
-    int64_t outer = i > 0 ? d->stride[i - 1] : d->dim[0] * d->stride[0];
-    if (d->layout.rank && d->layout.perm[i] != i)
-      return dnnl_unimplemented;
-    if (below < 1 || d->stride[i] != below || outer % below)
-      return dnnl_unimplemented;
-    dims[i] = outer / below;
-    if (i == 1 && dims[1] == (d->dim[1] + d->layout.block - 1) / d->layout.block)
-      dims[1] = d->dim[1];
-    else if (i == 1)
-      dims[1] *= d->layout.block;
-    below = outer;
-  }
-  dnnl_status_t st = dnnl_memory_desc_create_with_tag(&dense.d, d->rank, dims, dtype_of(d->dtype), tag);
+  dnnl_status_t st = MD_BY_TAG(&base.d, d->rank, dims, dtype_of(d->dtype), tag);
   if (st != dnnl_success)
     return st;
   copy_dims(d->rank, d->dim, dims);
-  st = dnnl_memory_desc_create_submemory(&m->d, dense.d, dims, offsets);
-  od_md_free(&dense);
+  st = dnnl_memory_desc_create_submemory(&m->d, base.d, dims, offsets);
+  od_md_free(&base);
   return st;
 }
 

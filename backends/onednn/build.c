@@ -89,6 +89,12 @@ static dnnl_status_t make_attributes(struct od_build *b)
   return st;
 }
 
+/* "ref:any", and what is built upon it: "conv:any+ref:any". */
+static bool is_reference(const char *name)
+{
+  return strstr(name, "ref:") != NULL || strcmp(name, "ref") == 0;
+}
+
 dnnl_status_t od_build_make(struct od_build *b, const struct od_op *op, const struct gie_desc *in,
                             const struct gie_desc *out, uint32_t n_steps, int32_t sum)
 {
@@ -102,7 +108,7 @@ dnnl_status_t od_build_make(struct od_build *b, const struct od_op *op, const st
   if (st == dnnl_success)
     st = op->make(b);
   od_threads_leave(before);
-  if (st == dnnl_success && !op->any_reference && strncmp(od_pd_name(b->pd), "ref", 3) == 0)
+  if (st == dnnl_success && !op->any_reference && is_reference(od_pd_name(b->pd)))
     st = dnnl_unimplemented;
   return st;
 }

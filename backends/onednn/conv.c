@@ -86,6 +86,9 @@ static dnnl_status_t conv_make(struct od_build *b)
   struct od_geometry g;
   const char *why;
   bool has_bias = p->node->n_operands > 2 && b->in[2].dtype, transpose = is_transpose(p);
+  /* some deconvolutions add the bias as if the result had no gaps */
+  if (transpose && od_has_gaps(&b->out[0]))
+    return dnnl_unimplemented;
   if (!read_window(p, &win, &why) || !weights_desc(p, &given, &w))
     return dnnl_invalid_arguments;
   geometry_of(p, &win, &g);

@@ -63,8 +63,10 @@ static dnnl_status_t binary_make(struct od_build *b)
   return st == dnnl_success ? od_pd_binary(&b->pd, od_binary_find(n->op->name), x, y, dst, b->attr) : st;
 }
 
-const struct od_op od_op_binary = {
-    .shape = OD_POINTWISE, .check = binary_check, .make = binary_make, .over_first = true};
+const struct od_op od_op_binary = {.shape = OD_POINTWISE,
+                                   .check = binary_check,
+                                   .make = binary_make,
+                                   .over_first = true};
 
 static dnnl_status_t prelu_make(struct od_build *b)
 {

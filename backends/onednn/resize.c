@@ -55,8 +55,10 @@ static bool resize_check(const struct gie_problem *p, char *why, size_t size)
   if (gie_attrs_find(&n->attrs, "axes") || gie_node_int(n, "antialias") ||
       gie_node_int(n, "exclude_outside") || strcmp(gie_node_string(n, "keep_aspect"), "stretch") != 0 ||
       !scales_exact(p))
-    return od_refuse(why, size, "axes, antialias, exclude_outside, keep_aspect or scales that are not out/in");
-  if (!(strcmp(mode, "nearest") == 0 && nearest_exact(p)) && !(strcmp(mode, "linear") == 0 && linear_exact(p)))
+    return od_refuse(why, size,
+                     "axes, antialias, exclude_outside, keep_aspect or scales that are not out/in");
+  if (!(strcmp(mode, "nearest") == 0 && nearest_exact(p)) &&
+      !(strcmp(mode, "linear") == 0 && linear_exact(p)))
     return od_refuse(why, size, "mode %s at %s is another function there", mode,
                      gie_node_string(n, "coordinate"));
   return true;

@@ -95,7 +95,8 @@ dnnl_status_t od_append_operand(struct od_build *b, dnnl_alg_kind_t alg, uint32_
   struct gie_desc d;
   int at = dnnl_post_ops_len(b->ops);
   /* some implementations compute places in the operand as if neither it nor the result had gaps */
-  if (od_has_gaps(&b->out[0]) || od_has_gaps(&b->in[operand]) || !od_align(&b->in[operand], b->out[0].rank > 0 ? b->out[0].rank : 1, &d))
+  if (od_has_gaps(&b->out[0]) || od_has_gaps(&b->in[operand]) ||
+      !od_align(&b->in[operand], b->out[0].rank > 0 ? b->out[0].rank : 1, &d))
     return dnnl_unimplemented;
   od_mdp m = od_use(b, &d);
   if (!m)

@@ -82,7 +82,7 @@ static dnnl_status_t pool_make(struct od_build *b)
 {
   struct od_geometry g;
   od_mdp src, dst;
-  dnnl_alg_kind_t alg = !is_average(b->p)                             ? dnnl_pooling_max
+  dnnl_alg_kind_t alg = !is_average(b->p)                               ? dnnl_pooling_max
                         : gie_node_int(b->p->node, "count_include_pad") ? dnnl_pooling_avg_include_padding
                                                                         : dnnl_pooling_avg_exclude_padding;
   if (!pool_geometry(b->p, &g) || !bind_unary(b, &src, &dst))
@@ -129,8 +129,11 @@ static dnnl_status_t softmax_make(struct od_build *b)
   axis += axis < 0 ? b->in[0].rank : 0;
   if (!bind_unary(b, &src, &dst))
     return dnnl_unimplemented;
-  return od_pd_softmax(&b->pd, strcmp(b->p->node->op->name, "log_softmax") == 0, src, dst, (int)axis, b->attr);
+  return od_pd_softmax(&b->pd, strcmp(b->p->node->op->name, "log_softmax") == 0, src, dst, (int)axis,
+                       b->attr);
 }
 
-const struct od_op od_op_softmax = {
-    .shape = OD_POINTWISE, .check = softmax_check, .make = softmax_make, .over_first = true};
+const struct od_op od_op_softmax = {.shape = OD_POINTWISE,
+                                    .check = softmax_check,
+                                    .make = softmax_make,
+                                    .over_first = true};

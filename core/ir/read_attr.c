@@ -124,7 +124,12 @@ static gie_status read_hashed(struct reader *r, const struct gie_type *type, int
     return gie_error_prefix(r->ctx, s, "line %u, column %u", at.line, at.column);
   out->offset = 0;
   out->size = bytes;
-  return lex_next(&r->lx);
+  s = lex_next(&r->lx);
+  if (s != GIE_OK) {
+    gie_blob_unref(out->blob);
+    out->blob = NULL;
+  }
+  return s;
 }
 
 gie_status read_tensor(struct reader *r, const struct gie_type *type, struct gie_const *out)

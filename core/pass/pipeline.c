@@ -94,6 +94,18 @@ static bool next_name(const char **list, char name[NAME_MAX_BYTES])
   return true;
 }
 
+/* The list with names of pipelines replaced by their passes. */
+static gie_status expand(struct gie_context *ctx, const char *list, struct gie_buf *out)
+{
+  char name[NAME_MAX_BYTES];
+  gie_buf_init(out, ctx);
+  for (bool first = true; next_name(&list, name); first = false) {
+    const char *passes = pass_pipeline(name, strlen(name));
+    gie_buf_printf(out, "%s%s", first ? "" : ",", passes ? passes : name);
+  }
+  return out->status;
+}
+
 /* All names are looked up before the first pass runs. */
 static gie_status check_names(struct gie_context *ctx, const char *list, const char *print_after)
 {
@@ -107,27 +119,34 @@ static gie_status check_names(struct gie_context *ctx, const char *list, const c
   return GIE_OK;
 }
 
+static gie_status run_list(struct pipeline *p, const char *list)
+{
+  char name[NAME_MAX_BYTES];
+  GIE_TRY(check_names(p->ctx, list, p->options.print_after));
+  p->pc = (struct gie_pass_ctx){sizeof p->pc, p->ctx, NULL, p->options.device_flags};
+  GIE_TRY(dump(p, "before"));
+  while (next_name(&list, name))
+    GIE_TRY(run_pass(p, pass_find(p->ctx, name)));
+  return GIE_OK;
+}
+
 gie_status gie_pipeline_run(struct gie_graph *g, const char *pipeline,
                             const struct gie_pipeline_options *options)
 {
   struct pipeline p = {.g = g, .ctx = gie_graph_context(g)};
-  char name[NAME_MAX_BYTES];
-  const char *list = pipeline ? pipeline : gie_pipeline_default();
   const char *dir = gie_config(p.ctx, "DUMP");
-  gie_status s = GIE_OK;
+  struct gie_buf list;
   if (options)
     memcpy(&p.options, options,
            options->struct_size < sizeof p.options ? options->struct_size : sizeof p.options);
   if (p.options.n_stats)
     *p.options.n_stats = 0;
-  if (!*list)
-    list = NULL;
-  GIE_TRY(check_names(p.ctx, list, p.options.print_after));
   p.dump_dir = dir && *dir ? dir : NULL;
-  p.pc = (struct gie_pass_ctx){sizeof p.pc, p.ctx, NULL, p.options.device_flags};
-  s = dump(&p, "before");
-  while (s == GIE_OK && next_name(&list, name))
-    s = run_pass(&p, pass_find(p.ctx, name));
+  pipeline = pipeline ? pipeline : gie_pipeline_default();
+  gie_status s = expand(p.ctx, *pipeline ? pipeline : NULL, &list);
+  if (s == GIE_OK)
+    s = run_list(&p, *pipeline ? list.data : NULL);
+  gie_buf_free(&list);
   if (p.options.n_stats)
     *p.options.n_stats = p.n_stats;
   return s;

@@ -284,13 +284,15 @@ static gie_status open_file(struct tune_cache *c, const char *path)
   return GIE_OK;
 }
 
-gie_status tune_cache_open(struct gie_context *ctx, const char *path, bool read_only, struct tune_cache **out)
+static gie_status open_cache(struct gie_context *ctx, const char *path, bool read_only, bool named,
+                             struct tune_cache **out)
 {
   struct tune_cache *c = gie_alloc(ctx, 1, sizeof *c);
   if (!c)
     return GIE_E_MEMORY;
   c->ctx = ctx;
   c->read_only = read_only;
+  c->named = named;
   c->lock_wait = DEFAULT_LOCK_WAIT;
   gie_arena_init(&c->mem, ctx);
   gie_map_init(&c->ids, ctx);
@@ -302,6 +304,17 @@ gie_status tune_cache_open(struct gie_context *ctx, const char *path, bool read_
   }
   *out = c;
   return GIE_OK;
+}
+
+gie_status tune_cache_open(struct gie_context *ctx, const char *path, bool read_only, struct tune_cache **out)
+{
+  return open_cache(ctx, path, read_only, false, out);
+}
+
+gie_status tune_cache_open_named(struct gie_context *ctx, const char *path, bool read_only,
+                                 struct tune_cache **out)
+{
+  return open_cache(ctx, path, read_only, true, out);
 }
 
 void tune_cache_free(struct tune_cache *c)

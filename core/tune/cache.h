@@ -38,6 +38,7 @@ struct tune_cache {
   struct gie_arena mem; /* strings */
   char *path;           /* NULL: in memory only */
   bool read_only;
+  bool named;       /* the user asks about this file: what a build gets over is a failure */
   bool make_dir;    /* the directory may be made */
   bool unsaved;     /* the file lacks something, or has what it should not */
   double lock_wait; /* seconds */
@@ -65,8 +66,10 @@ void cache_put_line(struct gie_buf *b, const struct tune_entry *e);
 const char *cache_read_line(char *line, size_t n, struct tune_entry *out);
 
 /* cache_file.c */
-/* Adds what the file holds. A missing file is fine; a foreign one makes *foreign true. */
-gie_status cache_read_file(struct tune_cache *c, bool warn, bool *foreign);
+/* Adds what the file holds (text: its bytes, with a NUL behind; they are changed). `first`: warns about damage, and a named file must
+ * be there. *foreign: it is none of ours, and nothing was added. */
+gie_status cache_read_text(struct tune_cache *c, char *data, size_t size, bool first, bool *foreign);
+gie_status cache_read_file(struct tune_cache *c, bool first, bool *foreign);
 
 /* cache_place.c */
 /* The default path without the config row; NULL: none, or out of memory. */

@@ -101,36 +101,51 @@ static gie_status read_lines(struct tune_cache *c, char *s, char *end, struct da
   return GIE_OK;
 }
 
-gie_status cache_read_file(struct tune_cache *c, bool warn, bool *foreign)
+static gie_status is_foreign(struct tune_cache *c)
 {
-  char *data;
-  size_t size, header = sizeof CACHE_HEADER - 1;
+  if (c->named)
+    return gie_fail(c->ctx, GIE_E_DATA,
+                    "%s: is no timing cache of this version; its first line is to be \"%.*s\"", c->path,
+                    (int)sizeof CACHE_HEADER - 2, CACHE_HEADER);
+  gie_log(c->ctx, GIE_LOG_WARN, TOPIC,
+          "%s: is no timing cache of this version and stays as it is, what is measured is not kept; name "
+          "another file",
+          c->path);
+  return GIE_OK;
+}
+
+gie_status cache_read_text(struct tune_cache *c, char *data, size_t size, bool first, bool *foreign)
+{
+  size_t header = sizeof CACHE_HEADER - 1;
   struct damage d = {0};
-  *foreign = false;
   c->pass++;
   c->n_twice = 0;
-  GIE_TRY(read_bytes(c, &data, &size));
-  gie_status status = GIE_OK;
-  if (!data)
-    return GIE_OK;
   *foreign = !is_ours(data, size);
   if (*foreign)
-    gie_log(c->ctx, GIE_LOG_WARN, TOPIC,
-            "%s: is no timing cache of this version and stays as it is, what is measured is not kept; name "
-            "another file",
-            c->path);
-  else if (size > header)
-    status = read_lines(c, data + header, data + size, &d);
-  else if (size && size < header)
+    return is_foreign(c);
+  if (size >= header)
+    GIE_TRY(read_lines(c, data + header, data + size, &d));
+  else if (size)
     note_damage(&d, 1, "the end is missing");
-  gie_free(c->ctx, data);
-  GIE_TRY(status);
   c->unsaved |= d.lines > 0;
-  if (d.lines && warn)
+  if (d.lines && first)
     gie_log(c->ctx, GIE_LOG_WARN, TOPIC,
             "%s: %zu line%s cannot be used (line %zu: %s) and will be measured again", c->path, d.lines,
             d.lines == 1 ? "" : "s", d.first, d.why);
   return GIE_OK;
+}
+
+gie_status cache_read_file(struct tune_cache *c, bool first, bool *foreign)
+{
+  char *data;
+  size_t size;
+  *foreign = false;
+  GIE_TRY(read_bytes(c, &data, &size));
+  if (!data)
+    return c->named && first ? gie_fail(c->ctx, GIE_E_NOINPUT, "%s: there is no such file", c->path) : GIE_OK;
+  gie_status status = cache_read_text(c, data, size, first, foreign);
+  gie_free(c->ctx, data);
+  return status;
 }
 
 /* ---- The lock */
@@ -176,10 +191,12 @@ static gie_status take_lock(struct tune_cache *c, int *fd)
   *fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
   gie_status status = *fd < 0 ? lock_failed(c, path, errno) : GIE_OK;
   if (status == GIE_OK && !wait_lock(c, *fd)) {
-    gie_log(
-        c->ctx, GIE_LOG_WARN, TOPIC,
-        "%s: another process holds the lock for over %g s, what was measured is not saved; end that process",
-        path, c->lock_wait);
+    static const char text[] =
+        "%s: another process holds the lock for over %g s, nothing is saved; end that process";
+    if (c->named)
+      status = gie_fail(c->ctx, GIE_E_IO, text, path, c->lock_wait);
+    else
+      gie_log(c->ctx, GIE_LOG_WARN, TOPIC, text, path, c->lock_wait);
     close(*fd);
     *fd = -1;
   }

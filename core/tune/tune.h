@@ -91,7 +91,12 @@ struct tune_cache;
  * with one warning that counts them (the file is rewritten without them at the next save). A file that is
  * no timing cache is never written to: a warning, and the cache is in memory only. E_PERM for a symbolic
  * link or a file that others may write. read_only: never saved. The format is in doc/cache.md. */
-gie_status tune_cache_open(struct gie_context *ctx, const char *path, bool read_only, struct tune_cache **out);
+gie_status tune_cache_open(struct gie_context *ctx, const char *path, bool read_only,
+                           struct tune_cache **out);
+/* The same for a file that the user asks about: E_NOINPUT when it is missing, E_DATA when it is no timing
+ * cache; not getting the lock is E_IO. */
+gie_status tune_cache_open_named(struct gie_context *ctx, const char *path, bool read_only,
+                                 struct tune_cache **out);
 void tune_cache_free(struct tune_cache *c);
 /* Looks for the entry of key's problem, kernel, config and device. true: found and of key's version. Else
  * *why (may be NULL) is "absent" or says what made the entry stale; it belongs to the cache. */
@@ -111,7 +116,7 @@ gie_status tune_cache_save(struct tune_cache *c);
 void tune_cache_lock_wait(struct tune_cache *c, double seconds);
 /* Entry i in sorted order (problem, kernel, config, device, version); false past the end. */
 bool tune_cache_at(const struct tune_cache *c, size_t i, struct tune_entry *out);
-/* false: in memory only, because of `path` or of what the file is. */
+/* false: in memory only, because of the path or of what the file is. */
 bool tune_cache_is_file(const struct tune_cache *c);
 /* Where measurements are kept by default: $XDG_CACHE_HOME/gie/timing.txt or ~/.cache/gie/timing.txt
  * (config row CACHE overrides); NULL when there is no such place. Saving makes the default's directory. */

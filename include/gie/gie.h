@@ -93,7 +93,8 @@ struct gie_pipeline_options {
   uint32_t max_stats, *n_stats;
 };
 
-/* Runs "a,b,c" in order; NULL: the default pipeline; "": nothing. E_USAGE names an unknown pass. */
+/* Runs "a,b,c" in order; NULL or "default": the default pipeline; "structure": the passes that make products wide and
+ * results views; "": nothing. E_USAGE names an unknown pass. */
 GIE_API gie_status gie_pipeline_run(struct gie_graph *g, const char *pipeline,
                                     const struct gie_pipeline_options *options);
 GIE_API const char *gie_pipeline_default(void);
@@ -140,7 +141,7 @@ GIE_API gie_status gie_exec_output(struct gie_exec *x, const char *name, struct 
 GIE_API const struct gie_graph *gie_exec_graph(const struct gie_exec *x);
 
 struct gie_node_profile {
-  gie_id node; /* of gie_exec_graph() */
+  gie_id node;                    /* of gie_exec_graph() */
   const char *name, *op, *kernel; /* kernel "view": nothing to do, the results are in place */
   double seconds;                 /* of the last run */
   double start;                   /* seconds from the beginning of the last run */

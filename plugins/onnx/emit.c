@@ -168,7 +168,7 @@ gie_status onnx_const_ints(struct onnx_node *n, const char *what, const int64_t 
 static void store_number(enum gie_dtype dtype, void *to, size_t i, double v)
 {
   size_t size = gie_dtype_size(dtype);
-  unsigned cut = 64 - 8 * (unsigned)size;
+  unsigned cut = (64 - 8 * (unsigned)size) & 63;
   float f = (float)v;
   double top = (double)(INT64_MAX >> cut) + 1, n = isnan(v) ? 0 : v;
   int64_t s = n >= top ? INT64_MAX >> cut : n <= -top ? -(INT64_MAX >> cut) - 1 : (int64_t)n;

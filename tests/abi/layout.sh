@@ -13,7 +13,7 @@ pinned=tests/abi/layout-x86_64.txt
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 
-for h in gie module kernel window; do echo "#include <gie/$h.h>"; done >"$tmp/all.c"
+for h in gie module kernel plan window; do echo "#include <gie/$h.h>"; done >"$tmp/all.c"
 # shellcheck disable=SC2086
 $CC -std=gnu11 -gdwarf-4 -fno-eliminate-unused-debug-types -Iinclude -c "$tmp/all.c" -o "$tmp/all.o"
 readelf --debug-dump=info "$tmp/all.o" | awk '

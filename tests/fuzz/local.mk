@@ -20,6 +20,15 @@ tests_fuzz_fuzz_plan_SOURCES = tests/fuzz/fuzz_plan.c tests/fuzz/fuzz.h tests/pl
 tests_fuzz_fuzz_plan_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_plan_LDADD = libgie_rt_internal.la $(LIBM)
 
+check_PROGRAMS += tests/fuzz/replay_cache
+tests_fuzz_replay_cache_SOURCES = tests/fuzz/replay.c tests/fuzz/fuzz_cache.c tests/fuzz/fuzz.h
+tests_fuzz_replay_cache_LDADD = libgie_internal.la libgie_rt_internal.la $(LIBM)
+
+EXTRA_PROGRAMS += tests/fuzz/fuzz_cache
+tests_fuzz_fuzz_cache_SOURCES = tests/fuzz/fuzz_cache.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_cache_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_cache_LDADD = libgie_internal.la libgie_rt_internal.la $(LIBM)
+
 if HAVE_PROTOC_C
 # The importer itself is linked, so that the fuzzer sees into it.
 fuzz_onnx_sources = tests/fuzz/fuzz_onnx.c tests/fuzz/fuzz.h $(onnx_sources)

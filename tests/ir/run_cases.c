@@ -22,7 +22,7 @@
 #include <math.h>
 #include <stdio.h>
 
-#define MAX_PASSES 32
+#define MAX_PASSES 80
 
 /* Text of a section, [from, to) of the file's. */
 struct span {
@@ -288,7 +288,7 @@ static gie_status run_passes(const struct test *t, struct gie_graph *g, uint32_t
                                          .max_stats = MAX_PASSES,
                                          .n_stats = &n};
   *changes = 0;
-  GIE_TRY(gie_pipeline_run(g, strcmp(t->passes, "default") == 0 ? NULL : t->passes, &options));
+  GIE_TRY(gie_pipeline_run(g, t->passes, &options));
   for (uint32_t i = 0; i < n; i++)
     *changes += stats[i].changes;
   return GIE_OK;

@@ -42,12 +42,12 @@ START_TEST(test_default_pipeline)
 {
   static const int blocks[2] = {10000 / NODES_OF_BLOCK, 100000 / NODES_OF_BLOCK};
   struct gie_context *ctx;
-  double time[2][40], all = 0;
-  struct gie_pass_stat stats[40];
+  double time[2][80], all = 0;
+  struct gie_pass_stat stats[80];
   uint32_t n = 0;
   struct gie_pipeline_options options = {.struct_size = sizeof options,
                                          .stats = stats,
-                                         .max_stats = 40,
+                                         .max_stats = 80,
                                          .n_stats = &n};
   ck_assert_int_eq(gie_context_new(NULL, &ctx), GIE_OK);
   for (int k = 0; k < 2; k++) {
@@ -74,11 +74,11 @@ START_TEST(test_wide)
   struct gie_context *ctx;
   struct gie_buf b;
   struct gie_graph *g;
-  struct gie_pass_stat stats[40];
+  struct gie_pass_stat stats[80];
   uint32_t n = 0;
   struct gie_pipeline_options options = {.struct_size = sizeof options,
                                          .stats = stats,
-                                         .max_stats = 40,
+                                         .max_stats = 80,
                                          .n_stats = &n};
   ck_assert_int_eq(gie_context_new(NULL, &ctx), GIE_OK);
   gie_buf_init(&b, ctx);

@@ -275,7 +275,8 @@ START_TEST(random_windows)
     gie_graph_free(g);
     check_case(&c, "f32");
   }
-  printf("%d cases, %d variants, %d runs, %d packed\n", taken.cases, taken.variants, taken.runs, taken.packed);
+  printf("%d cases, %d variants, %d runs, %d packed\n", taken.cases, taken.variants, taken.runs,
+         taken.packed);
   ck_assert_int_eq(taken.wrong, 0);
   ck_assert_int_ge(taken.cases, 100);
   teardown();

@@ -31,4 +31,4 @@ check-tsan:
 check_PROGRAMS += tests/plan/make_plan
 tests_plan_make_plan_SOURCES = tests/plan/make_plan.c
 tests_plan_make_plan_LDADD = libgie_rt_internal.la
-TESTS += tests/plan/example.sh
+TESTS += tests/plan/cli.sh tests/plan/example.sh

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The plan's file: the same bytes after reading and writing, and an error for everything else. */
+#include "core/module/registry.h"
 #include "tests/plan/plan_check.h"
 #include <unistd.h>
 
@@ -334,6 +335,25 @@ START_TEST(hostile_texts)
 }
 END_TEST
 
+/* What stands behind the hash of a constant is wrong: the weight that was found goes again. */
+START_TEST(a_weight_is_not_lost)
+{
+  char text[512];
+  size_t n, m;
+  kernel(SMALL_KERNEL);
+  uint8_t *p = small_bytes(ONE, &n);
+  const char *hash = memmem(p, n, "@sha256:", 8);
+  ck_assert_ptr_nonnull(hash);
+  snprintf(text, sizeof text, "graph \"net\" (n) { input %%x : f32[n,4] const %%w : f32[4,5] = %.72s \"open",
+           hash);
+  uint8_t *q = with_text(p, n, BASE, text, &m);
+  refused(q, m, text);
+  HAS("section base 0");
+  free(q);
+  free(p);
+}
+END_TEST
+
 /* A kernel that the meta section does not list, and weights that nobody reads. */
 START_TEST(lists_must_agree)
 {
@@ -436,6 +456,52 @@ START_TEST(missing_kernels_are_listed)
 }
 END_TEST
 
+static gie_status infer_same(struct gie_infer *x)
+{
+  x->out[0] = x->in[0];
+  return GIE_OK;
+}
+
+static const struct gie_op layer = {.struct_size = sizeof layer,
+                                    .name = "test::Layer",
+                                    .min_in = 1,
+                                    .max_in = 1,
+                                    .min_out = 1,
+                                    .max_out = 1,
+                                    .infer = infer_same,
+                                    .help = "the operand"};
+
+static void register_op(const struct gie_op *op)
+{
+  struct gie_registry *r = ctx->registry;
+  r->open = true;
+  r->loading = UINT32_MAX;
+  ck_gie_ok(ctx, r->host.register_op(&r->host, op));
+  r->open = false;
+}
+
+/* Ops of modules, of base and profiles, are asked for before anything is parsed. */
+START_TEST(missing_ops_are_listed)
+{
+  const char *text = "graph \"net\" { input %x : f32[4] %y = test::Layer(%x) output %y }";
+  char path[256];
+  struct gie_plan *plan;
+  snprintf(path, sizeof path, "%s", temp_path("op.plan"));
+  register_op(&layer);
+  ck_gie_ok(ctx, plan_new(ctx, parse(text), &plan));
+  add_profile(plan, parse(text));
+  ck_gie_ok(ctx, gie_plan_save(plan, path));
+  gie_plan_free(plan);
+  ck_gie_ok(ctx, gie_plan_load(ctx, path, &plan));
+  gie_plan_free(plan);
+  teardown();
+  setup();
+  ck_gie(ctx, gie_plan_load(ctx, path, &plan), GIE_E_MODULE);
+  HAS("needs what no module here has: op test::Layer (the program); modules were searched in nowhere");
+  ck_gie(ctx, plan_load_any(ctx, path, &plan), GIE_E_MODULE);
+}
+END_TEST
+
 START_TEST(memory_may_end_anywhere)
 {
   const char *path = temp_path("memory.plan");
@@ -466,19 +532,13 @@ END_TEST
 
 int main(void)
 {
-  const TTest *const tests[] = {reads_what_it_wrote,
-                                two_makings_are_equal,
-                                every_byte_counts,
-                                every_truncation_is_refused,
-                                random_damage_is_refused,
-                                random_damage_under_right_hashes,
-                                hostile_numbers,
-                                hostile_texts,
-                                lists_must_agree,
-                                other_files_are_named,
-                                a_plan_is_no_network,
-                                other_versions_say_which,
-                                missing_kernels_are_listed,
-                                memory_may_end_anywhere};
+  const TTest *const tests[] = {reads_what_it_wrote,      two_makings_are_equal,
+                                every_byte_counts,        every_truncation_is_refused,
+                                random_damage_is_refused, random_damage_under_right_hashes,
+                                hostile_numbers,          hostile_texts,
+                                a_weight_is_not_lost,     lists_must_agree,
+                                other_files_are_named,    a_plan_is_no_network,
+                                other_versions_say_which, missing_kernels_are_listed,
+                                missing_ops_are_listed,   memory_may_end_anywhere};
   return run_tests("plan file", tests, sizeof tests / sizeof tests[0]);
 }

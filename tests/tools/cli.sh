@@ -114,7 +114,7 @@ expect 78 'not an ELF file' check --module="$0" "$tmp/net.gie"
 # The man page has every flag and every row of the config table.
 top=${top_srcdir:-$(cd "$(dirname "$0")/../.." && pwd)}
 sed 's/\\-/-/g' "$top/doc/gie.1" >"$tmp/man"
-for verb in check inspect opt plugin run; do
+for verb in cache check inspect opt plugin run; do
   grep -q "^\.SS gie $verb\$" "$tmp/man" || fail "doc/gie.1 does not know $verb"
   for flag in $("$gie" help $verb | sed -n 's/^  \(-[a-z], \)\{0,1\}\(--[a-z-]*\).*/\2/p'); do
     grep -qe "$flag" "$tmp/man" || fail "doc/gie.1 does not know $flag"
@@ -255,6 +255,47 @@ for flags in --resize=0x1 --resize=1x --resize=x --resize=2x2x2 --mean=1,2 --mea
   --channel-order=rbg; do
   expect 64 "$flags" run "$tmp/image.gie" --random $flags
 done
+
+# ---- cache
+
+line() { printf '%s\t%s\t%s\tcpu|board|threads=1\tv\t%s\t%s\t0.0\t0.0\t\n' "$@"; }
+{ echo 'gie timing cache 1'; line p a.k 0x0 ok 0.001; line p b.k 0x1 ok 0.002; line q a.k 0x0 ok 0.003; } >"$tmp/a.txt"
+{ echo 'gie timing cache 1'; line p a.k 0x0 ok 0.00105; line p b.k 0x1 wrong 0.0; line 'r\n' a.k 0x0 ok 0.004; } >"$tmp/b.txt"
+chmod 644 "$tmp/a.txt" "$tmp/b.txt"
+expect 64 'takes list, merge, diff or prune, not "show"' cache show
+expect 64 'an argument is missing' cache
+expect 64 'gie cache merge OUT IN...' cache merge "$tmp/a.txt"
+expect 64 'gie cache diff A B' cache diff "$tmp/a.txt"
+expect 64 '--tolerance wants a percentage' cache diff --tolerance=much "$tmp/a.txt" "$tmp/b.txt"
+expect 0 '3 entries' cache list "$tmp/a.txt"
+lines 5 "$tmp/out"
+expect 0 '1 of 3 entries' cache list --problem=p --kernel=b "$tmp/a.txt"
+expect 0 '"problem": "r\u000a"' cache list --json "$tmp/b.txt"
+expect 0 'r\n' cache list "$tmp/b.txt"
+lines 5 "$tmp/out"
+expect 0 '3 entries' cache list --config=CACHE="$tmp/a.txt"
+expect 0 '0 entries' cache list --config=CACHE="$tmp/none.txt"
+expect 66 'no such file' cache list "$tmp/none.txt"
+expect 78 'no timing cache by default' cache list --config=CACHE=none
+expect 65 'no timing cache of this version' cache list "$tmp/net.gie"
+expect 65 'no timing cache of this version' cache merge "$tmp/net.gie" "$tmp/a.txt"
+head -n 1 "$tmp/net.gie" | grep -q '^graph' || fail "cache merge wrote over another file"
+ln -s a.txt "$tmp/link.txt"
+expect 77 'symbolic link' cache list "$tmp/link.txt"
+expect 0 '0 differences' cache diff "$tmp/a.txt" "$tmp/a.txt"
+expect 1 '3 differences' cache diff "$tmp/a.txt" "$tmp/b.txt"
+grep -q '^ok, then wrong .*b.k 0x1' "$tmp/out" && grep -q '^only in .*a.txt .* q$' "$tmp/out" &&
+  grep -q '^only in .*b.txt .* r.n$' "$tmp/out" || { fail "cache diff"; cat "$tmp/out"; }
+expect 1 '4 differences' cache diff --tolerance=4% "$tmp/a.txt" "$tmp/b.txt"
+grep -qF '1.0000 ms, then 1.0500 ms (+5.0 %)' "$tmp/out" || { fail "cache diff --tolerance"; cat "$tmp/out"; }
+expect 0 '4 entries added, 2 changed' cache merge "$tmp/m.txt" "$tmp/a.txt" "$tmp/b.txt"
+expect 0 '0 entries added, 2 changed' cache merge "$tmp/m.txt" "$tmp/a.txt"
+expect 66 'no such file' cache merge "$tmp/m.txt" "$tmp/a.txt" "$tmp/none.txt"
+expect 73 'not saved' cache merge "$tmp/no/m.txt" "$tmp/a.txt"
+expect 0 '4 would go (4 of kernels that are not loaded' cache prune --dry-run "$tmp/m.txt"
+expect 0 '4 entries' cache list "$tmp/m.txt"
+expect 0 '4 gone' cache prune "$tmp/m.txt"
+expect 0 '0 entries' cache list "$tmp/m.txt"
 
 # ---- Standard output that does not take it
 

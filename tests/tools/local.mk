@@ -11,3 +11,9 @@ TESTS += tests/tools/test_json tests/tools/cli.sh tests/tools/demo.sh tests/tool
 tests_tools_test_json_SOURCES = tests/tools/test_json.c
 tests_tools_test_json_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS) $(JANSSON_CFLAGS)
 tests_tools_test_json_LDADD = libgie_rt_internal.la $(CHECK_LIBS) $(JANSSON_LIBS)
+
+check_PROGRAMS += tests/tools/test_prune
+TESTS += tests/tools/test_prune
+tests_tools_test_prune_SOURCES = tests/tools/test_prune.c
+tests_tools_test_prune_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
+tests_tools_test_prune_LDADD = libgie_internal.la libgie_rt_internal.la $(CHECK_LIBS)

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # doc/manual.md shows what the command prints: runs the commands of its console blocks, in order, in a copy of
-# examples/signs, and compares. Times are not compared. `tests/tools/manual.sh --update` (from the top
+# examples/signs with the files of examples/cache, and compares. Times are not compared. `tests/tools/manual.sh --update` (from the top
 # folder) writes what was printed into the manual; look at the difference before keeping it.
 set -eu
 top=${top_srcdir:-$(cd "$(dirname "$0")/../.." && pwd)}
@@ -15,6 +15,8 @@ chmod +x "$tmp/bin/gie"
 PATH=$tmp/bin:$PATH
 export PATH
 for f in signs.onnx labels.txt samples; do cp -R "$top/examples/signs/$f" "$tmp/work"; done
+cp "$top"/examples/cache/*.txt "$tmp/work"
+chmod -R u+w,go-w "$tmp/work"
 
 # Copies the manual with the output of the commands as they print it now.
 in_block=no

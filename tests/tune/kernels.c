@@ -144,11 +144,13 @@ static gie_status run(void *instance, const struct gie_launch *l)
   return GIE_OK;
 }
 
-#define NAMES(X)                                                                                           \
-  X(right)                                                                                                 \
-  X(border)                                                                                                \
-  X(last_channel) X(bad_pad) X(no_bias) X(no_relu) X(pads) X(coarse) X(skip_image) X(gap) X(fail) X(crash) \
-      X(crash_later) X(hang) X(hang_later) X(stray_later) X(threads) X(fast) X(slow) X(slower)
+/* clang-format never settles on this list. */
+/* clang-format off */
+#define NAMES(X)                                                                                     \
+  X(right) X(border) X(last_channel) X(bad_pad) X(no_bias) X(no_relu) X(pads) X(coarse) X(skip_image) \
+  X(gap) X(fail) X(crash) X(crash_later) X(hang) X(hang_later) X(stray_later) X(threads) X(fast)      \
+  X(slow) X(slower)
+/* clang-format on */
 
 static const char *const names[] = {
 #define NAME(name) "race." #name,

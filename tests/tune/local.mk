@@ -32,11 +32,11 @@ tests_tune_test_build_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
 tests_tune_test_build_LDADD = libgie_internal.la libgie_rt_internal.la $(CHECK_LIBS) $(LIBM)
 
 # The system calls that saving depends on can be made to fail.
+
 check_PROGRAMS += tests/tune/test_cache
 TESTS += tests/tune/test_cache
-tests_tune_test_cache_SOURCES = tests/tune/test_cache.c
+tests_tune_test_cache_SOURCES = tests/tune/test_cache.c tests/tune/cache_check.h
 tests_tune_test_cache_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
-tests_tune_test_cache_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=write,--wrap=fsync,--wrap=renameat,--wrap=open
 tests_tune_test_cache_LDADD = libgie_internal.la libgie_rt_internal.la $(CHECK_LIBS) $(LIBM)
 
 check_LTLIBRARIES += tests/tune/kernels.la
@@ -49,3 +49,11 @@ TESTS += tests/tune/test_race
 tests_tune_test_race_SOURCES = tests/tune/test_race.c tests/op_cases.c tests/op_cases.h tests/op_cases.def
 tests_tune_test_race_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
 tests_tune_test_race_LDADD = libgie_internal.la libgie_rt_internal.la $(CHECK_LIBS) $(LIBM)
+
+# The system calls that saving depends on can be made to fail.
+check_PROGRAMS += tests/tune/test_cache_save
+TESTS += tests/tune/test_cache_save
+tests_tune_test_cache_save_SOURCES = tests/tune/test_cache_save.c tests/tune/cache_check.h
+tests_tune_test_cache_save_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
+tests_tune_test_cache_save_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=write,--wrap=fsync,--wrap=renameat,--wrap=open
+tests_tune_test_cache_save_LDADD = libgie_internal.la libgie_rt_internal.la $(CHECK_LIBS) $(LIBM)

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Horizontal fusion: products of one value with constant weights become one wide product.
+ *
+ *     %a = conv(%x, %v, %c) | relu             %w' = [%v; %w], %b' = [%c; %d], stored once
+ *     %b = conv(%x, %w, %d) | relu       ->    %y = conv(%x, %w', %b') | relu
+ *                                              %a view(%y, 1, 0, 64), %b view(%y, 1, 64, 32) = split(%y, [64, 32])
+ *
+ * Siblings read the same value, have the same op, attributes, kernel size and dtype, and the same
+ * epilogue without operands; their numbers of channels may differ. conv with group 1, gemm, and
+ * matmul by a matrix. A missing bias is 0 where another one has one. The results are views of the wide
+ * one and cost nothing.
+ *
+ * Does not fire: weights or bias not constant, groups, epilogues with operands, results that are views
+ * already, a bias of gemm or matmul that is not one number per column, a rank or number of channels that
+ * is not known. Whether the wide product is cheaper is for the caller to say. */
+#include "passes/same.h"
+
+#define MAX_GROUPS 16 /* kinds of siblings told apart per value: keeps values with many readers linear */
+
+struct group {
+  gie_id first, last; /* list through state.next, in the order of uses */
+  uint32_t n;
+};
+
+struct state {
+  struct gie_graph *g;
+  struct gie_context *ctx;
+  uint32_t n_nodes;
+  uint32_t *position; /* by node that was there at the start */
+  gie_id *next;       /* the next sibling in the group */
+};
+
+/* One group on the way to be fused. */
+struct wide {
+  struct state *st;
+  const struct gie_node *first; /* in the order of the graph */
+  gie_id *nodes;
+  int64_t *channels;
+  uint32_t n;
+  int axis;        /* of the weights along which they are put together */
+  int result_axis; /* of the results */
+  int64_t total;
+};
+
+/* ---- Which are siblings -------------------------------------------------------------------------- */
+
+static const struct gie_value *weights(const struct gie_graph *g, gie_id value)
+{
+  const struct gie_value *v = gie_value_get(g, value);
+  return v && v->kind == GIE_VALUE_CONST && pass_is_plain(v) ? v : NULL;
+}
+
+static int weight_axis(const struct gie_node *n)
+{
+  return pass_is_op(n, "conv") || (pass_is_op(n, "gemm") && gie_node_int(n, "trans_b")) ? 0 : 1;
+}
+
+/* The bias is missing, or one number per channel. */
+static bool bias_fits(const struct gie_graph *g, const struct gie_node *n, int64_t channels)
+{
+  if (!pass_has_operand(n, 2))
+    return true;
+  const struct gie_value *b = weights(g, n->in[2]);
+  int rank = b ? b->type.shape.rank : 0;
+  if (rank < 1 || b->type.shape.dim[rank - 1].b != channels)
+    return false;
+  for (int i = 0; i < rank - 1; i++)
+    if (b->type.shape.dim[i].b != 1)
+      return false;
+  return b->type.dtype == gie_value_get(g, n->in[1])->type.dtype;
+}
+
+static bool is_candidate(const struct gie_graph *g, const struct gie_node *n)
+{
+  bool conv = pass_is_op(n, "conv");
+  const struct gie_value *w;
+  if ((!conv && !pass_is_op(n, "gemm") && !pass_is_op(n, "matmul")) || n->n_captures ||
+      n->n_in != n->n_operands || !(w = weights(g, n->in[1])) || (conv && gie_node_int(n, "group") != 1))
+    return false;
+  const struct gie_value *y = gie_value_get(g, n->out[0]);
+  int rank = y->type.shape.rank;
+  if (rank < 2 || !pass_is_plain(y) || y->type.dtype != w->type.dtype || (!conv && w->type.shape.rank != 2))
+    return false;
+  return bias_fits(g, n, w->type.shape.dim[weight_axis(n)].b);
+}
+
+static bool are_siblings(const struct gie_graph *g, const struct gie_node *a, const struct gie_node *b)
+{
+  const struct gie_value *v = gie_value_get(g, a->in[1]), *w = gie_value_get(g, b->in[1]);
+  if (a->op != b->op || a->n_steps != b->n_steps || v->type.dtype != w->type.dtype ||
+      v->type.shape.rank != w->type.shape.rank || !pass_same_attrs(&a->attrs, &b->attrs))
+    return false;
+  for (int i = 0; i < v->type.shape.rank; i++)
+    if (i != weight_axis(a) && v->type.shape.dim[i].b != w->type.shape.dim[i].b)
+      return false;
+  for (uint32_t i = 0; i < a->n_steps; i++)
+    if (a->steps[i].op != b->steps[i].op || !pass_same_attrs(&a->steps[i].attrs, &b->steps[i].attrs))
+      return false;
+  return true;
+}
+
+/* ---- Weights and bias ---------------------------------------------------------------------------- */
+
+static gie_status wide_weights(const struct wide *w, gie_id *out)
+{
+  struct gie_graph *g = w->st->g;
+  struct gie_type type = gie_value_get(g, w->first->in[1])->type;
+  struct gie_blob *blob;
+  size_t outer = 1, inner = gie_dtype_size(type.dtype), bytes, row; /* inner: bytes of one channel in a row */
+  for (int i = 0; i < type.shape.rank; i++)
+    if (i != w->axis)
+      *(i < w->axis ? &outer : &inner) *= (size_t)type.shape.dim[i].b;
+  type.shape.dim[w->axis] = gie_dim_num(w->total);
+  if (!gie_mul((size_t)w->total, inner, &row) || !gie_mul(row, outer, &bytes))
+    return gie_fail(w->st->ctx, GIE_E_LIMIT, "the size of the wide weights overflows");
+  GIE_TRY(gie_blob_new(w->st->ctx, bytes, &blob));
+  char *to = gie_blob_data(blob);
+  for (uint32_t i = 0; i < w->n; i++) {
+    size_t part = (size_t)w->channels[i] * inner;
+    const char *from = gie_value_bytes(g, gie_node_get(g, w->nodes[i])->in[1], NULL);
+    for (size_t k = 0; k < outer && part > 0; k++)
+      memcpy(to + k * row, from + k * part, part);
+    to += part;
+  }
+  return pass_const(g, &type, blob, out);
+}
+
+/* *out stays GIE_NONE when no sibling has a bias. */
+static gie_status wide_bias(const struct wide *w, gie_id *out)
+{
+  struct gie_graph *g = w->st->g;
+  struct gie_type type = {gie_value_get(g, w->first->in[1])->type.dtype, {1, {gie_dim_num(w->total)}}};
+  size_t size = gie_dtype_size(type.dtype), at = 0;
+  struct gie_blob *blob;
+  bool any = false;
+  for (uint32_t i = 0; i < w->n; i++)
+    any = any || pass_has_operand(gie_node_get(g, w->nodes[i]), 2);
+  if (!any)
+    return GIE_OK;
+  GIE_TRY(gie_blob_new(w->st->ctx, (size_t)w->total * size, &blob));
+  for (uint32_t i = 0; i < w->n; at += (size_t)w->channels[i++] * size) {
+    const struct gie_node *n = gie_node_get(g, w->nodes[i]);
+    if (pass_has_operand(n, 2) && w->channels[i])
+      memcpy((char *)gie_blob_data(blob) + at, gie_value_bytes(g, n->in[2], NULL),
+             (size_t)w->channels[i] * size);
+  }
+  return pass_const(g, &type, blob, out);
+}
+
+/* ---- Rewriting ----------------------------------------------------------------------------------- */
+
+static gie_status add_product(const struct wide *w, gie_id *out)
+{
+  struct gie_graph *g = w->st->g;
+  const struct gie_node *n = w->first;
+  gie_id in[3] = {n->in[0], GIE_NONE, GIE_NONE};
+  GIE_TRY(wide_weights(w, &in[1]));
+  GIE_TRY(wide_bias(w, &in[2]));
+  GIE_TRY(pass_node(g, n->op->name, NULL, in, in[2] == GIE_NONE ? 2 : 3, n->attrs.v, n->attrs.n, n->id, out));
+  for (uint32_t i = 0; i < n->n_steps; i++)
+    GIE_TRY(gie_node_add_step(g, gie_value_get(g, *out)->producer, n->steps[i].op->name, GIE_NONE, false,
+                              &n->steps[i].attrs));
+  return GIE_OK;
+}
+
+static gie_status add_split(const struct wide *w, gie_id product, gie_id *node)
+{
+  struct gie_graph *g = w->st->g;
+  const struct gie_attr axis = {.name = "axis", .kind = GIE_ATTR_INT, .u.i = w->result_axis};
+  struct gie_node_spec spec = GIE_NODE_SPEC("split");
+  gie_id in[2] = {product, GIE_NONE};
+  GIE_TRY(pass_const_ints(g, w->channels, w->n, &in[1]));
+  spec.in = in, spec.n_in = 2, spec.n_out = w->n;
+  spec.attrs = &axis, spec.n_attrs = 1, spec.before = w->first->id;
+  return gie_node_add(g, &spec, node);
+}
+
+static gie_status take_weights(struct gie_graph *g, gie_id value)
+{
+  const struct gie_value *v = gie_value_get(g, value);
+  bool unused = v && v->kind == GIE_VALUE_CONST && !v->n_uses && !v->n_outputs;
+  return unused ? gie_value_remove(g, value) : GIE_OK;
+}
+
+static gie_status rewrite(const struct wide *w)
+{
+  struct gie_graph *g = w->st->g;
+  gie_id product, split;
+  GIE_TRY(add_product(w, &product));
+  GIE_TRY(add_split(w, product, &split));
+  struct gie_view view = {product, w->result_axis, 0, 0};
+  for (uint32_t i = 0; i < w->n; i++, view.offset += view.extent) {
+    const struct gie_node *n = gie_node_get(g, w->nodes[i]);
+    gie_id part = gie_node_get(g, split)->out[i],
+           old[2] = {n->in[1], n->n_operands > 2 ? n->in[2] : GIE_NONE};
+    view.extent = w->channels[i];
+    GIE_TRY(pass_supplant(g, n->id, part));
+    GIE_TRY(gie_value_set_view(g, part, &view));
+    GIE_TRY(take_weights(g, old[0]));
+    GIE_TRY(take_weights(g, old[1]));
+  }
+  return GIE_OK;
+}
+
+static bool add_member(struct wide *w, gie_id id)
+{
+  const struct gie_node *n = gie_node_get(w->st->g, id);
+  if (!w->n || w->st->position[id] < w->st->position[w->first->id])
+    w->first = n;
+  w->axis = weight_axis(n);
+  w->channels[w->n] = gie_value_get(w->st->g, n->in[1])->type.shape.dim[w->axis].b;
+  w->nodes[w->n] = id;
+  return gie_add64(w->total, w->channels[w->n++], &w->total);
+}
+
+static gie_status fuse_group(struct state *st, const struct group *group, uint32_t *changes)
+{
+  struct wide w = {.st = st};
+  w.nodes = gie_alloc(st->ctx, group->n, sizeof *w.nodes);
+  w.channels = gie_alloc(st->ctx, group->n, sizeof *w.channels);
+  gie_status s = w.nodes && w.channels ? GIE_OK : GIE_E_MEMORY;
+  bool fits = s == GIE_OK;
+  for (gie_id id = group->first; fits && id != GIE_NONE; id = st->next[id])
+    fits = add_member(&w, id);
+  if (fits) {
+    w.result_axis = pass_is_op(w.first, "conv") ? 1
+                                                : gie_value_get(st->g, w.first->out[0])->type.shape.rank - 1;
+    s = rewrite(&w);
+    ++*changes;
+  }
+  gie_free(st->ctx, w.nodes);
+  gie_free(st->ctx, w.channels);
+  return s;
+}
+
+/* ---- Pass ------------------------------------------------------------------------------------------ */
+
+/* Sorts the readers of a value into groups; a kind too many is left alone. */
+static uint32_t find_groups(struct state *st, gie_id value, struct group *groups)
+{
+  struct gie_use use = {GIE_NONE, 0};
+  uint32_t n_groups = 0, i;
+  while (gie_value_next_use(st->g, value, &use)) {
+    const struct gie_node *n = gie_node_get(st->g, use.node);
+    if (use.slot != 0 || use.node >= st->n_nodes || !is_candidate(st->g, n))
+      continue;
+    for (i = 0; i < n_groups; i++)
+      if (groups[i].n < UINT16_MAX && are_siblings(st->g, gie_node_get(st->g, groups[i].first), n))
+        break;
+    if (i == MAX_GROUPS)
+      continue;
+    st->next[use.node] = GIE_NONE;
+    if (i == n_groups)
+      groups[n_groups++] = (struct group){use.node, use.node, 1};
+    else {
+      st->next[groups[i].last] = use.node;
+      groups[i].last = use.node;
+      groups[i].n++;
+    }
+  }
+  return n_groups;
+}
+
+/* Results of a split are values of their own, whose readers may be siblings, too. */
+static gie_status fuse_all(struct state *st, uint32_t *changes)
+{
+  struct group groups[MAX_GROUPS];
+  for (gie_id v = 0; v < gie_graph_n_values(st->g); v++) {
+    if (gie_value_get(st->g, v)->kind == GIE_VALUE_DEAD || gie_value_get(st->g, v)->n_uses < 2)
+      continue;
+    uint32_t n = find_groups(st, v, groups);
+    for (uint32_t i = 0; i < n; i++)
+      if (groups[i].n > 1)
+        GIE_TRY(fuse_group(st, &groups[i], changes));
+  }
+  return GIE_OK;
+}
+
+static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32_t *changes)
+{
+  struct state st = {.g = g, .ctx = pc->ctx, .n_nodes = gie_graph_n_nodes(g)};
+  uint32_t position = 0;
+  st.position = gie_alloc(pc->ctx, st.n_nodes, sizeof *st.position);
+  st.next = gie_alloc(pc->ctx, st.n_nodes, sizeof *st.next);
+  gie_status s = st.position && st.next ? GIE_OK : GIE_E_MEMORY;
+  if (s == GIE_OK) {
+    GIE_FOR_NODES(g, id)
+      st.position[id] = ++position;
+    s = fuse_all(&st, changes);
+  }
+  gie_free(pc->ctx, st.position);
+  gie_free(pc->ctx, st.next);
+  return s;
+}
+
+const struct gie_pass gie_pass_fuse_sibling_convs = {
+    sizeof(struct gie_pass), "fuse_sibling_convs",
+    "makes conv, gemm or matmul of one value with constant weights one wide product; not with other attributes",
+    run};
