@@ -302,13 +302,15 @@ static enum reason judge(struct tool *t, const struct options *o, const struct m
                          const struct tune_entry *e)
 {
   const struct gie_kernel *k = find_kernel(t, e->kernel);
-  enum reason reason = k ? NO_DEVICE : NO_KERNEL;
-  for (size_t i = 0; k && i < m->n; i++) {
+  bool is_peak = strcmp(e->kernel, TUNE_PEAK) == 0;
+  enum reason reason = k || is_peak ? NO_DEVICE : NO_KERNEL;
+  for (size_t i = 0; (k || is_peak) && i < m->n; i++) {
     if (strncmp(e->device, m->v[i].prefix, strlen(m->v[i].prefix)) != 0)
       continue;
     struct gie_arena mem;
     gie_arena_init(&mem, t->ctx);
-    const char *version = o->older ? tune_entry_version(&mem, k, &m->v[i].info) : NULL;
+    const char *version = !o->older ? NULL : is_peak ? m->v[i].info.version
+                                                       : tune_entry_version(&mem, k, &m->v[i].info);
     bool current = !version || strcmp(version, e->version) == 0;
     gie_arena_free(&mem);
     if (current)

@@ -15,7 +15,7 @@
 static struct tune_entry peak_entry(const struct tuner *t, const char *name)
 {
   return (struct tune_entry){.problem = name,
-                             .kernel = "peak",
+                             .kernel = TUNE_PEAK,
                              .device = t->device_key,
                              .version = t->device.info.version,
                              .text = ""};
@@ -24,18 +24,15 @@ static struct tune_entry peak_entry(const struct tuner *t, const char *name)
 static bool peaks_from_cache(struct tuner *t)
 {
   struct tune_entry e;
-  bool all = true;
 #define FIND_PEAK(name)                                      \
   {                                                          \
     struct tune_entry key = peak_entry(t, "peak " #name);    \
     if (tune_cache_find(t->cache, &key, &e, NULL))           \
       t->peaks.name = e.seconds;                             \
-    else                                                     \
-      all = false;                                           \
   }
   PEAKS(FIND_PEAK)
 #undef FIND_PEAK
-  return all;
+  return t->peaks.bytes_per_s > 0;
 }
 
 static gie_status peaks_to_cache(struct tuner *t)
@@ -44,7 +41,8 @@ static gie_status peaks_to_cache(struct tuner *t)
   {                                                       \
     struct tune_entry e = peak_entry(t, "peak " #name);   \
     e.seconds = t->peaks.name;                            \
-    GIE_TRY(tune_cache_put(t->cache, &e));                \
+    if (e.seconds > 0)                                    \
+      GIE_TRY(tune_cache_put(t->cache, &e));              \
   }
   PEAKS(PUT_PEAK)
 #undef PUT_PEAK
@@ -54,14 +52,14 @@ static gie_status peaks_to_cache(struct tuner *t)
 static gie_status find_peaks(struct tuner *t)
 {
   const struct gie_device *d = t->device.ops;
-  if (t->cache && peaks_from_cache(t))
-    return GIE_OK;
   t->peaks = (struct gie_peaks){.struct_size = sizeof t->peaks};
+  if (peaks_from_cache(t))
+    return GIE_OK;
   if (t->no_timing || !d->peaks || d->peaks(t->device.dev, &t->peaks) != GIE_OK || t->peaks.bytes_per_s <= 0) {
     tune_default_peaks(&t->device.info, &t->peaks);
     return GIE_OK;
   }
-  return t->cache ? peaks_to_cache(t) : GIE_OK;
+  return peaks_to_cache(t);
 }
 
 static gie_status open_cache(struct tuner *t)

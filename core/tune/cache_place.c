@@ -49,5 +49,8 @@ const char *tune_entry_version(struct gie_arena *mem, const struct gie_kernel *k
   for (uint32_t i = 0; (e = mod_entry_at(mem->ctx, MOD_KERNEL, i)); i++)
     if (e->what == k && gie_module_at(mem->ctx, e->module, &m) && m.name)
       module = join(mem, m.name, " ", m.version);
+  const char *library = GIE_OPTION(k, version);
+  if (module && library)
+    module = join(mem, module, " ", library);
   return module ? join(mem, module, "|", info->version) : NULL;
 }
