@@ -19,8 +19,12 @@ static double default_rtol(enum gie_dtype d)
   }
 }
 
-/* Equal dims, axes of 1 aside. */
-static bool same_shape(const struct gie_tensor *a, const struct gie_tensor *b)
+double compare_rtol(enum gie_dtype a, enum gie_dtype b)
+{
+  return default_rtol(a) > default_rtol(b) ? default_rtol(a) : default_rtol(b);
+}
+
+bool compare_shapes(const struct gie_tensor *a, const struct gie_tensor *b)
 {
   int i = 0, j = 0;
   for (;; i++, j++) {
@@ -74,11 +78,10 @@ static gie_status compare_best(struct gie_context *ctx, const struct gie_tensor 
 gie_status compare_tensors(struct gie_context *ctx, const struct gie_tensor *a, const struct gie_tensor *b,
                            const struct compare_rule *rule, struct compare_result *out)
 {
-  struct compare_result r = {.same_shape = same_shape(a, b), .same_top = true, .count = tensor_count(a)};
-  double max_b = 0, low = INFINITY, high = -INFINITY, ra = default_rtol(a->dtype),
-         rb = default_rtol(b->dtype);
+  struct compare_result r = {.same_shape = compare_shapes(a, b), .same_top = true, .count = tensor_count(a)};
+  double max_b = 0, low = INFINITY, high = -INFINITY;
   r.absolute = rule->atol >= 0;
-  r.tolerance = r.absolute ? rule->atol : rule->rtol >= 0 ? rule->rtol : ra > rb ? ra : rb;
+  r.tolerance = r.absolute ? rule->atol : rule->rtol >= 0 ? rule->rtol : compare_rtol(a->dtype, b->dtype);
   *out = r;
   if (!r.same_shape)
     return GIE_OK;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Finds what each input of a network is fed with, and makes the tensors. */
 #include "tools/feed.h"
+#include "tools/kernels.h"
 #include <unistd.h>
 
 #define DEFAULT_SEED 1
@@ -257,7 +258,8 @@ static gie_status load_random(struct tool *t, const struct feeds *f, uint32_t i,
     return gie_fail(t->ctx, GIE_E_SHAPE, "the shape of input \"%s\" is not known; give --shapes=%s:…",
                     feed->name, feed->name);
   for (int k = 0; k < feed->type.shape.rank; k++)
-    dim[k] = gie_dim_is_num(feed->type.shape.dim[k]) ? feed->type.shape.dim[k].b : 1;
+    if (!dim_number(feed->type.shape.dim[k], &dim[k]))
+      dim[k] = 1;
   GIE_TRY(tensor_new(t->ctx, feed->type.dtype, feed->type.shape.rank, dim, out));
   size_t n = tensor_count(out);
   bool is_float = gie_dtype_class(out->dtype) == 'f';

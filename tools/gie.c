@@ -10,9 +10,11 @@
 #include <unistd.h>
 
 static const struct tool_verb verbs[] = {
+    {"bench", tool_bench, "measure how fast a network runs"},
     {"build", tool_build, "tune a network for this machine and save the plan"},
     {"cache", tool_cache, "list, merge, compare or prune measured times of kernels"},
     {"check", tool_check, "list what in a network would not build"},
+    {"debug", tool_debug, "find the node where an optimized network goes wrong"},
     {"explain", tool_explain, "show why each node of a plan got its kernel"},
     {"inspect", tool_inspect, "show a network's inputs, outputs, nodes and memory"},
     {"opt", tool_opt, "rewrite a network's graph and save it as text or a picture"},

@@ -1,24 +1,34 @@
 # The command. Everything but main() is in a library of its own, which the tests link with.
 noinst_LTLIBRARIES += tools/libtools.la
 tools_libtools_la_SOURCES = \
+  tools/bench.c tools/bench.h \
+  tools/bench_baseline.c \
+  tools/bench_report.c \
+  tools/bench_stats.c tools/bench_stats.h \
   tools/build.c tools/build.h \
   tools/cache.c \
   tools/check.c \
   tools/compare.c \
+  tools/debug.c \
+  tools/debug_judge.c tools/debug_judge.h \
+  tools/debug_reference.c tools/debug_reference.h \
   tools/explain.c \
   tools/feed.c tools/feed.h \
   tools/image.c tools/image.h \
   tools/inspect.c tools/inspect.h tools/inspect_plan.c \
   tools/jpeg.c \
   tools/json.c \
+  tools/json_read.c \
   tools/kernels.c tools/kernels.h \
   tools/measure.c \
+  tools/net.c tools/net.h \
   tools/npy.c \
   tools/opt.c \
   tools/option.c \
   tools/plugin.c \
   tools/png.c \
   tools/print.c \
+  tools/profile.c tools/profile.h \
   tools/proto.c \
   tools/report.c tools/report.h \
   tools/resize.c \

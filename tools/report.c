@@ -249,47 +249,7 @@ void report_compare(struct tool *t, struct json *j, const char *name, const char
   putchar('\n');
 }
 
-/* ---- Times and memory */
-
-void report_profile(struct tool *t, struct json *j, const struct gie_exec *x)
-{
-  static const char *const heads[] = {"node", "op", "kernel", "ms", "%"};
-  struct gie_node_profile p;
-  struct tool_table tab;
-  double total = 0;
-  for (uint32_t i = 0; gie_exec_profile(x, i, &p); i++)
-    total += p.seconds;
-  if (j)
-    json_open(j, "profile", '[', false);
-  else
-    tool_table_begin(t, &tab, "lllrr", heads);
-  for (uint32_t i = 0; gie_exec_profile(x, i, &p); i++) {
-    if (j) {
-      json_open(j, NULL, '{', true);
-      json_text(j, "node", p.name);
-      json_text(j, "op", p.op);
-      json_text(j, "kernel", p.kernel);
-      json_real(j, "seconds", p.seconds);
-      json_close(j, '}');
-      continue;
-    }
-    tool_cell(&tab, "%s", p.name);
-    tool_cell(&tab, "%s", tool_op(t, gie_node_get(gie_exec_graph(x), p.node)));
-    tool_cell(&tab, "%s", p.kernel ? p.kernel : "-");
-    tool_cell(&tab, "%.3f", 1e3 * p.seconds);
-    tool_cell(&tab, "%.1f", total > 0 ? 100 * p.seconds / total : 0.0);
-  }
-  if (j) {
-    json_close(j, ']');
-    return;
-  }
-  tool_cell(&tab, "total");
-  tool_cell(&tab, "%s", "");
-  tool_cell(&tab, "%s", "");
-  tool_cell(&tab, "%.3f", 1e3 * total);
-  tool_cell(&tab, "%.1f", total > 0 ? 100.0 : 0.0);
-  tool_table_end(&tab, 0);
-}
+/* ---- Memory */
 
 gie_status report_memory(struct tool *t, struct json *j, const struct gie_exec *x)
 {

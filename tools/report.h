@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What `gie run` says about a run: outputs, best labels, comparison, times, memory. Each prints as text, or with `j`
+/* What `gie run` says about a run: outputs, best labels, comparison, memory. Each prints as text, or with `j`
  * as members of the JSON object that is open. */
 #ifndef GIE_TOOLS_REPORT_H
 #define GIE_TOOLS_REPORT_H
@@ -29,7 +29,6 @@ gie_status report_top(struct tool *t, struct json *j, const struct outputs *o, c
 /* One comparison; members of an open object with `j`. */
 void report_compare(struct tool *t, struct json *j, const char *name, const char *file,
                     const struct compare_result *r, const struct compare_rule *rule);
-void report_profile(struct tool *t, struct json *j, const struct gie_exec *x);
 gie_status report_memory(struct tool *t, struct json *j, const struct gie_exec *x);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gie run: feeds a network, runs it, and says what came out. */
-#include "tools/feed.h"
+#include "tools/net.h"
+#include "tools/profile.h"
 #include "tools/report.h"
-#include <gie/plan.h>
 #include <math.h>
 
 static const char what[] =
@@ -14,7 +14,8 @@ static const char examples[] =
     "  gie run model.onnx --input in.pb --compare expected.pb --rtol=1e-4\n"
     "  gie run model.onnx --input cat.jpg --resize --mean=123,117,104 --labels=names.txt --top=5\n"
     "  gie run model.onnx --random --shapes=data:1x3x224x224 --profile --memory\n"
-    "  gie run model.plan --input in.npy --compare expected.npy\n";
+    "  gie run model.plan --input in.npy --compare expected.npy\n"
+    "  gie run model.onnx --random --trace=trace.json     open it in Perfetto or chrome://tracing\n";
 
 #define DEFAULT_TOP 5
 
@@ -22,16 +23,15 @@ struct run {
   struct feed_options feed;
   struct tool_list outputs, compare;
   struct compare_rule rule;
-  const char *labels_file, *passes, *backend;
+  const char *labels_file, *passes, *backend, *trace;
   uint32_t top;
   bool profile, memory, is_json;
   /* while running */
   const char *model;
-  struct gie_plan *plan; /* NULL: MODEL is a network */
-  struct gie_graph *own; /* the network, when it is not the plan's */
-  const struct gie_graph *g;
-  struct gie_exec *x;
+  struct tool_net net;
+  struct tool_exec exec;
   struct feeds feeds;
+  struct profile times;
   struct labels labels;
   struct outputs out;
   struct json json, *j; /* j: NULL for text */
@@ -40,25 +40,11 @@ struct run {
 
 /* ---- One run */
 
-static gie_status set_inputs(struct tool *t, struct run *r, uint32_t run)
-{
-  for (uint32_t i = 0; i < r->feeds.n; i++) {
-    struct gie_tensor x;
-    if (!r->feeds.v[i].needed && !feed_file(&r->feeds, run, i))
-      continue;
-    GIE_TRY(feeds_load(t, &r->feeds, run, i, &x));
-    gie_status st = gie_exec_set_input(r->x, r->feeds.v[i].name, &x);
-    tensor_free(t->ctx, &x);
-    if (st != GIE_OK)
-      return gie_error_prefix(t->ctx, st, "%s", r->model);
-  }
-  return GIE_OK;
-}
-
 static gie_status get_outputs(struct run *r)
 {
   for (uint32_t i = 0; i < r->out.n; i++)
-    GIE_TRY(gie_exec_output(r->x, gie_value_get(r->g, gie_graph_output(r->g, i))->name, &r->out.v[i]));
+    GIE_TRY(gie_exec_output(r->exec.x, gie_value_get(r->exec.g, gie_graph_output(r->exec.g, i))->name,
+                            &r->out.v[i]));
   return GIE_OK;
 }
 
@@ -77,7 +63,7 @@ static const char *run_name(const struct run *r, uint32_t run)
 /* Whether anything but the summary of the outputs was asked for. */
 static bool wants_more(const struct run *r)
 {
-  return r->labels.n || r->outputs.n || r->compare.n || r->profile || r->memory;
+  return r->labels.n || r->outputs.n || r->compare.n || r->profile || r->memory || r->trace;
 }
 
 static gie_status report_run(struct tool *t, struct run *r, uint32_t run)
@@ -101,8 +87,11 @@ static gie_status report_run(struct tool *t, struct run *r, uint32_t run)
 
 static gie_status run_once(struct tool *t, struct run *r, uint32_t run)
 {
-  GIE_TRY(set_inputs(t, r, run));
-  gie_status st = gie_exec_run(r->x);
+  GIE_TRY(tool_feed_exec(t, &r->net, &r->exec, &r->feeds, run));
+  double began = tool_now();
+  gie_status st = gie_exec_run(r->exec.x);
+  if (st == GIE_OK && (r->profile || r->trace))
+    st = profile_add(&r->times, r->exec.x, began);
   if (st == GIE_OK)
     st = get_outputs(r);
   if (st != GIE_OK)
@@ -117,8 +106,8 @@ static gie_status write_outputs(struct tool *t, struct run *r)
   for (uint32_t i = 0; i < r->outputs.n; i++) {
     uint32_t index;
     const char *file;
-    GIE_TRY(feed_split(t, r->g, "output", r->out.n, gie_graph_output, r->outputs.v[i], &index, &file));
-    GIE_TRY(tensor_write(t->ctx, file, gie_value_get(r->g, gie_graph_output(r->g, index))->name,
+    GIE_TRY(feed_split(t, r->exec.g, "output", r->out.n, gie_graph_output, r->outputs.v[i], &index, &file));
+    GIE_TRY(tensor_write(t->ctx, file, gie_value_get(r->exec.g, gie_graph_output(r->exec.g, index))->name,
                          &r->out.v[index]));
   }
   return GIE_OK;
@@ -130,7 +119,7 @@ static gie_status compare_one(struct tool *t, struct run *r, const char *text)
   const char *file;
   struct gie_tensor want;
   struct compare_result result;
-  GIE_TRY(feed_split(t, r->g, "output", r->out.n, gie_graph_output, text, &index, &file));
+  GIE_TRY(feed_split(t, r->exec.g, "output", r->out.n, gie_graph_output, text, &index, &file));
   GIE_TRY(tensor_read(t->ctx, file, &want));
   gie_status st = compare_tensors(t->ctx, &r->out.v[index], &want, &r->rule, &result);
   tensor_free(t->ctx, &want);
@@ -138,7 +127,8 @@ static gie_status compare_one(struct tool *t, struct run *r, const char *text)
     return gie_error_prefix(t->ctx, st, "%s", file);
   if (r->j)
     json_open(r->j, NULL, '{', true);
-  report_compare(t, r->j, gie_value_get(r->g, gie_graph_output(r->g, index))->name, file, &result, &r->rule);
+  report_compare(t, r->j, gie_value_get(r->exec.g, gie_graph_output(r->exec.g, index))->name, file, &result,
+                 &r->rule);
   if (r->j)
     json_close(r->j, '}');
   r->differs |= !result.same;
@@ -158,58 +148,23 @@ static gie_status compare_all(struct tool *t, struct run *r)
 
 /* ---- The whole */
 
-static gie_status prepare_network(struct tool *t, struct run *r, const struct gie_exec_options *options)
-{
-  GIE_TRY(gie_graph_load(t->ctx, r->model, NULL, &r->own));
-  r->g = r->own;
-  gie_status st = gie_pipeline_run(r->own, r->passes, NULL);
-  if (st == GIE_OK)
-    st = feeds_make(t, r->g, &r->feed, &r->feeds);
-  if (st == GIE_OK)
-    st = gie_exec_new(r->g, options, &r->x);
-  return st == GIE_OK ? st : gie_error_prefix(t->ctx, st, "%s", r->model);
-}
-
-/* Inputs without a file get the shapes of the profile that was made ready, unless --shapes says others. */
-static void use_profile_shapes(struct run *r)
-{
-  const struct gie_graph *g = gie_exec_graph(r->x);
-  for (uint32_t i = 0; i < r->feeds.n && !r->feed.shapes; i++)
-    if (r->feeds.v[i].files.n == 0)
-      r->feeds.v[i].type = gie_value_get(g, gie_graph_input(g, i))->type;
-}
-
-static gie_status prepare_plan(struct tool *t, struct run *r, const struct gie_exec_options *options)
-{
-  if (r->passes || r->backend)
-    return gie_fail(
-        t->ctx, GIE_E_USAGE,
-        "--passes and --backend choose what a plan has chosen already; give them when it is built");
-  GIE_TRY(gie_plan_load(t->ctx, r->model, &r->plan));
-  r->g = gie_plan_base(r->plan);
-  gie_status st = feeds_make(t, r->g, &r->feed, &r->feeds);
-  if (st == GIE_OK)
-    st = gie_exec_new_plan(r->plan, options, &r->x);
-  if (st != GIE_OK)
-    return gie_error_prefix(t->ctx, st, "%s", r->model);
-  use_profile_shapes(r);
-  return GIE_OK;
-}
-
 static gie_status prepare(struct tool *t, struct run *r)
 {
   struct gie_exec_options options = {.struct_size = sizeof options,
                                      .backends = r->backend,
                                      .threads = t->threads,
-                                     .profile = r->profile};
-  GIE_TRY(gie_plan_probe(r->model) ? prepare_plan(t, r, &options) : prepare_network(t, r, &options));
+                                     .profile = r->profile || r->trace};
+  profile_init(t, &r->times);
+  GIE_TRY(tool_open_net(t, r->model, r->passes, &r->net));
+  GIE_TRY(tool_open_exec(t, &r->net, 0, &options, &r->exec));
+  GIE_TRY(tool_make_feeds(t, &r->net, &r->exec, &r->feed, &r->feeds));
   if (r->labels_file)
     GIE_TRY(labels_read(t, r->labels_file, &r->labels));
   if (r->feeds.runs > 1 && (r->outputs.n || r->compare.n))
     return gie_fail(t->ctx, GIE_E_USAGE,
                     "--output and --compare go with one run; here an input is given %u times",
                     (unsigned)r->feeds.runs);
-  r->out = (struct outputs){r->g, gie_graph_n_outputs(r->g), NULL};
+  r->out = (struct outputs){r->exec.g, gie_graph_n_outputs(r->exec.g), NULL};
   r->out.v = gie_arena_alloc(&t->arena, r->out.n, sizeof *r->out.v);
   return r->out.v ? GIE_OK : gie_fail(t->ctx, GIE_E_MEMORY, "out of memory");
 }
@@ -238,10 +193,14 @@ static gie_status report_all(struct tool *t, struct run *r)
 {
   GIE_TRY(write_outputs(t, r));
   GIE_TRY(compare_all(t, r));
+  if (r->profile || r->trace)
+    GIE_TRY(profile_finish(&r->times));
   if (r->profile)
-    report_profile(t, r->j, r->x);
+    profile_report(&r->times, r->j);
+  if (r->trace)
+    GIE_TRY(profile_trace(&r->times, r->trace, r->model));
   if (r->memory)
-    GIE_TRY(report_memory(t, r->j, r->x));
+    GIE_TRY(report_memory(t, r->j, r->exec.x));
   if (r->j)
     json_end(r->j);
   return GIE_OK;
@@ -256,10 +215,9 @@ static int run(struct tool *t, struct run *r)
     st = report_all(t, r);
   int exit_code = st != GIE_OK ? tool_error(t, st) : r->differs ? gie_status_exit_code(GIE_E_NO) : 0;
   labels_free(t, &r->labels);
-  gie_exec_free(r->x);
-  gie_plan_free(r->plan);
-  if (r->own)
-    gie_graph_free(r->own);
+  profile_free(&r->times);
+  tool_close_exec(&r->exec);
+  tool_close_net(&r->net);
   return exit_code;
 }
 
@@ -289,7 +247,8 @@ int tool_run(struct tool *t, int argc, char **argv)
       {"passes", 0, TOOL_TEXT, &r.passes, "LIST", "passes to run before, as in gie opt"},
       {"backend", 0, TOOL_TEXT, &r.backend, "-NAME,+NAME",
        "leave out kernels, or try them first, by how their names begin"},
-      {"profile", 0, TOOL_FLAG, &r.profile, NULL, "print the time of each node (of the last run)"},
+      {"profile", 0, TOOL_FLAG, &r.profile, NULL, "print the time of each node, the median over the runs"},
+      {"trace", 0, TOOL_TEXT, &r.trace, "FILE", "save the times as Chrome trace events"},
       {"memory", 0, TOOL_FLAG, &r.memory, NULL, "print the memory used at the peak, by category"},
       {"json", 0, TOOL_FLAG, &r.is_json, NULL, "everything for machines"},
       {NULL, 0, TOOL_FLAG, NULL, NULL, NULL}};

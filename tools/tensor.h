@@ -58,6 +58,10 @@ struct compare_result {
  * finite, or constant with a relative tolerance. */
 gie_status compare_tensors(struct gie_context *ctx, const struct gie_tensor *a, const struct gie_tensor *b,
                            const struct compare_rule *rule, struct compare_result *out);
+/* The tolerance that goes without saying: the wider one of the two types. */
+double compare_rtol(enum gie_dtype a, enum gie_dtype b);
+/* Equal dims, axes of 1 aside. */
+bool compare_shapes(const struct gie_tensor *a, const struct gie_tensor *b);
 /* Indices of the k greatest of v[0..n), greatest first, the lower index first among equals; NaN last. */
 void compare_top(const struct gie_tensor *t, size_t first, size_t n, uint32_t k, size_t *out);
 

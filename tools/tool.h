@@ -36,9 +36,11 @@ struct tool_verb {
 };
 const struct tool_verb *tool_verb_at(unsigned i); /* NULL past the end */
 
+int tool_bench(struct tool *t, int argc, char **argv);
 int tool_build(struct tool *t, int argc, char **argv);
 int tool_cache(struct tool *t, int argc, char **argv);
 int tool_check(struct tool *t, int argc, char **argv);
+int tool_debug(struct tool *t, int argc, char **argv);
 int tool_explain(struct tool *t, int argc, char **argv);
 int tool_inspect(struct tool *t, int argc, char **argv);
 int tool_opt(struct tool *t, int argc, char **argv);
@@ -152,14 +154,17 @@ GIE_PRINTF(2, 3) void tool_cell(struct tool_table *tab, const char *fmt, ...);
 /* Prints it on standard output, each line behind `indent` blanks. */
 void tool_table_end(struct tool_table *tab, int indent);
 
-/* ---- JSON on standard output (json.c) */
+/* ---- JSON (json.c, json_read.c) */
 
 struct json {
+  FILE *to;
+  char outer; /* bracket round the document */
   int depth;
   bool comma;    /* a member was written at this depth */
   uint32_t flat; /* bit d: what is open at depth d is on one line */
 };
-void json_begin(struct json *j);
+void json_begin(struct json *j); /* an object on standard output */
+void json_begin_on(struct json *j, FILE *to, char bracket);
 void json_end(struct json *j);
 /* `key` is NULL inside arrays. `flat`: on one line. */
 void json_open(struct json *j, const char *key, char bracket, bool flat);
@@ -171,5 +176,19 @@ void json_real(struct json *j, const char *key, double v); /* null unless finite
 void json_bool(struct json *j, const char *key, bool v);
 /* {"name", "dtype", "shape"} members of a value. */
 void json_value(struct json *j, const struct gie_graph *g, gie_id value);
+/* A file with what `fill` writes into the outer bracket. Atomic. */
+gie_status json_save(struct tool *t, const char *path, char bracket,
+                     void (*fill)(struct tool *t, struct json *j, const void *what), const void *what);
+
+/* One value of a document: `where` is its path, "batches[0].latency_ms.median". */
+struct json_item {
+  const char *where;
+  const char *text; /* of a string, else NULL */
+  double number;    /* NaN for everything but numbers */
+};
+/* Reads a file and calls `each` for every string, number, true, false and null in it, in order. E_PARSE says the
+ * line. */
+gie_status json_read(struct tool *t, const char *path,
+                     gie_status (*each)(void *user, const struct json_item *i), void *user);
 
 #endif

@@ -48,7 +48,7 @@ const char *gie_exec_device(const struct gie_exec *x, struct gie_device_info *ou
   return x->device->ops->kind;
 }
 
-uint32_t gie_exec_threads(const struct gie_exec *x) { return x->device->threads; }
+uint32_t gie_exec_threads(const struct gie_exec *x) { return x->threads; }
 
 gie_status gie_exec_energy(struct gie_exec *x, double *joules)
 {

@@ -41,8 +41,8 @@ expect 0 "a batch of 3 runs, filled up, in the profile for 4" run "$plan" --rand
 expect 65 "profiles: x:2x4 on cpu; x:4x4 on cpu" run "$plan" --random --shapes=x:5x4
 expect 0 "cpu.matmul" run "$plan" --random --profile --memory
 expect 0 '"kernel": "cpu.matmul"' run "$plan" --random --profile --json
-expect 64 "give them when it is built" run "$plan" --random --backend=-cpu
-expect 64 "give them when it is built" run "$plan" --random --passes=
+expect 64 "give it when it is built" run "$plan" --random --backend=-cpu
+expect 64 "give it when it is built" run "$plan" --random --passes=
 expect 64 "nothing to feed x with" run "$plan"
 
 expect 0 "profile 1    x:4x4 on cpu" inspect "$plan"

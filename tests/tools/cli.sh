@@ -1,40 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # What scripts rely on: exit codes, one-line errors, and what each verb writes.
-set -u
-gie=${GIE:-${top_builddir:-.}/gie}
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
-failed=0 number=0
-
-fail() { echo "FAIL: $*"; failed=$((failed + 1)); }
-
-# run ARGUMENT...: output and errors in $tmp/out and $tmp/err, exit code in $code
-run()
-{
-  number=$((number + 1))
-  code=0
-  "$gie" "$@" >"$tmp/out" 2>"$tmp/err" </dev/null || code=$?
-}
-
-# expect CODE TEXT ARGUMENT...: runs, wants this exit code, and TEXT in what was printed. An error is one
-# line, beginning error[E_…].
-expect()
-{
-  want=$1 text=$2
-  shift 2
-  run "$@"
-  [ "$code" = "$want" ] || { fail "gie $*: exit $code instead of $want"; cat "$tmp/out" "$tmp/err"; }
-  cat "$tmp/out" "$tmp/err" | grep -qF -e "$text" ||
-    { fail "gie $*: no \"$text\" in"; cat "$tmp/out" "$tmp/err"; }
-  if [ "$code" -gt 1 ] && [ $# -gt 0 ]; then
-    [ "$(wc -l <"$tmp/err" | tr -d ' ')" = 1 ] || { fail "gie $*: not one line:"; cat "$tmp/err"; }
-    grep -q '^error\[E_[A-Z]*\]: ' "$tmp/err" || { fail "gie $*: no error[E_…]:"; cat "$tmp/err"; }
-  fi
-}
-
-# lines N FILE
-lines() { [ "$(wc -l <"$2" | tr -d ' ')" = "$1" ] || { fail "$2 has not $1 lines:"; cat "$2"; }; }
+. "${top_srcdir:-$(dirname "$0")/../..}/tests/tools/expect.sh"
 
 # ---- Networks
 
@@ -87,7 +54,7 @@ expect 0 'gie ' --version
 lines 1 "$tmp/out"
 expect 0 'Usage: gie VERB' --help
 expect 0 'Usage: gie VERB' help
-for verb in check inspect opt run; do
+for verb in bench check inspect opt run; do
   expect 0 "Usage: gie $verb" help $verb
   grep -q '^Examples:' "$tmp/out" || fail "help $verb has no examples"
   expect 0 "Usage: gie $verb" $verb --help
@@ -114,9 +81,9 @@ expect 78 'not an ELF file' check --module="$0" "$tmp/net.gie"
 # The man page has every flag and every row of the config table.
 top=${top_srcdir:-$(cd "$(dirname "$0")/../.." && pwd)}
 sed 's/\\-/-/g' "$top/doc/gie.1" >"$tmp/man"
-for verb in cache check inspect opt plugin run; do
+for verb in bench cache check debug inspect opt plugin run; do
   grep -q "^\.SS gie $verb\$" "$tmp/man" || fail "doc/gie.1 does not know $verb"
-  for flag in $("$gie" help $verb | sed -n 's/^  \(-[a-z], \)\{0,1\}\(--[a-z-]*\).*/\2/p'); do
+  for flag in $("$gie" help $verb | sed -n 's/^  \(-[a-z], \)\{0,1\}\(--[a-zA-Z-]*\).*/\2/p'); do
     grep -qe "$flag" "$tmp/man" || fail "doc/gie.1 does not know $flag"
   done
 done
@@ -242,7 +209,7 @@ expect 64 '--top wants at least 1' run "$tmp/net.gie" --random --top=0
 expect 0 'total' run "$tmp/net.gie" --random --profile
 expect 0 'activations' run "$tmp/net.gie" --random --memory
 expect 64 'backend rule' run "$tmp/net.gie" --random --backend=cpu
-expect 65 'without a kernel' run "$tmp/net.gie" --random --backend=-cpu
+expect 65 'without a kernel' run "$tmp/net.gie" --random --backend=-cpu,-onednn
 expect 65 'warp1' run "$tmp/opaque.gie" --random
 expect 64 '.npy or .pb' run "$tmp/net.gie" --random --output "$tmp/y.txt"
 expect 73 'No such file' run "$tmp/net.gie" --random --output "$tmp/none/y.npy"
@@ -314,5 +281,4 @@ fi
 "$gie" opt "$tmp/net.gie" -o "$tmp/quiet.gie" 2>&- || fail "closed standard error"
 head -c 5 "$tmp/quiet.gie" | grep -q graph || fail "a message went into the output"
 
-echo "$number runs, $failed failed"
-[ "$failed" = 0 ]
+finish

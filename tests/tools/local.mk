@@ -17,3 +17,15 @@ TESTS += tests/tools/test_prune
 tests_tools_test_prune_SOURCES = tests/tools/test_prune.c
 tests_tools_test_prune_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
 tests_tools_test_prune_LDADD = libgie_internal.la libgie_rt_internal.la $(CHECK_LIBS)
+
+check_PROGRAMS += tests/tools/test_bench
+TESTS += tests/tools/test_bench tests/tools/bench.sh tests/tools/debug.sh
+tests_tools_test_bench_SOURCES = tests/tools/test_bench.c
+tests_tools_test_bench_LDADD = tools/libtools.la libgie_internal.la libgie_rt_internal.la $(CHECK_LIBS)
+
+# A device with an energy counter.
+check_LTLIBRARIES += tests/tools/meter.la
+tests_tools_meter_la_SOURCES = tests/tools/meter.c
+tests_tools_meter_la_CPPFLAGS = $(GIE_MODULE_CPPFLAGS)
+tests_tools_meter_la_LDFLAGS = -module $(GIE_MODULE_LDFLAGS) -rpath /nowhere
+tests_tools_meter_la_LIBADD = $(LIBM)

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a verb runs. Every verb that executes opens its FILE here, whatever kind of file it is. */
+#ifndef GIE_TOOLS_NET_H
+#define GIE_TOOLS_NET_H
+
+#include "tools/feed.h"
+#include <gie/plan.h>
+
+struct tool_net {
+  const char *path;
+  struct gie_plan *plan;     /* NULL: a network */
+  struct gie_graph *own;     /* the network after the passes, when it is not the plan's */
+  const struct gie_graph *g; /* has the inputs and outputs by name */
+};
+/* `passes` as in gie opt; a plan has had its own and takes none. Messages begin with the path. */
+gie_status tool_open_net(struct tool *t, const char *path, const char *passes, struct tool_net *out);
+void tool_close_net(struct tool_net *n); /* zeroed is fine */
+
+struct tool_exec {
+  struct gie_graph *g; /* inputs and outputs of this executor: what feeds are made for */
+  struct gie_exec *x;
+  bool has_batch; /* another one was asked for */
+};
+/* `batch` 0: as the network has it; else the number that the first dim of its inputs becomes: the symbol there
+ * wherever it occurs, or the number, if all outputs follow. A plan runs it in the profile that fits, and takes no
+ * backends. The net must stay open. */
+gie_status tool_open_exec(struct tool *t, const struct tool_net *n, uint32_t batch,
+                          const struct gie_exec_options *options, struct tool_exec *out);
+void tool_close_exec(struct tool_exec *e); /* zeroed is fine */
+/* feeds_make() for the executor; what is random gets the shapes of the plan's profile that is ready, unless --shapes
+ * says others. */
+gie_status tool_make_feeds(struct tool *t, const struct tool_net *n, const struct tool_exec *e,
+                           const struct feed_options *o, struct feeds *out);
+/* Sets the inputs of run `run`. */
+gie_status tool_feed_exec(struct tool *t, const struct tool_net *n, const struct tool_exec *e,
+                          const struct feeds *f, uint32_t run);
+
+#endif
