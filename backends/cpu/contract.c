@@ -36,6 +36,7 @@ TILE(tile_int, uint64_t, lanes_i)
 size_t cpu_contract_scratch(int64_t taps)
 {
   size_t bytes;
+  taps += taps == 0; /* scratch that is there, even if nothing is summed */
   if (__builtin_mul_overflow((size_t)taps, 8 * (CPU_COLS + ROWS), &bytes))
     return SIZE_MAX;
   return bytes;

@@ -10,6 +10,13 @@ struct args {
 
 static double clamp(double v, double lo, double hi) { return v < lo ? lo : v > hi ? hi : v; }
 
+static double gelu(double x, bool approximate)
+{
+  const double root_half = 0.70710678118654752440, two_over_root_pi = 1.12837916709551257390;
+  return approximate ? x / 2 * (1 + tanh(two_over_root_pi * root_half * (x + 0.044715 * x * x * x)))
+                     : x / 2 * (1 + erf(x * root_half));
+}
+
 #define STEP(name, expr) \
   static double step_##name(const struct args *s) { return expr; }
 STEP(identity, s->x)
@@ -17,6 +24,9 @@ STEP(relu, s->x < 0 ? 0 : s->x)
 STEP(leaky_relu, s->x < 0 ? s->alpha * s->x : s->x)
 STEP(clip, s->x > s->beta || s->alpha > s->beta ? s->beta : s->x < s->alpha ? s->alpha : s->x)
 STEP(sigmoid, 1 / (1 + exp(-s->x)))
+STEP(silu, s->x == -INFINITY ? 0 : s->x / (1 + exp(-s->x)))
+STEP(mish, s->x == -INFINITY ? 0 : s->x * tanh(fmax(s->x, 0) + log1p(exp(-fabs(s->x)))))
+STEP(gelu, s->x == -INFINITY ? 0 : gelu(s->x, s->alpha != 0))
 STEP(hard_sigmoid, clamp(s->alpha * s->x + s->beta, 0, 1))
 STEP(hard_swish, s->x *clamp(s->x / 6 + 0.5, 0, 1))
 STEP(tanh, tanh(s->x))
@@ -49,6 +59,9 @@ static const struct step_fn {
     {"leaky_relu", step_leaky_relu, "alpha", NULL},
     {"clip", step_clip, "min", "max"},
     {"sigmoid", step_sigmoid, NULL, NULL},
+    {"silu", step_silu, NULL, NULL},
+    {"mish", step_mish, NULL, NULL},
+    {"gelu", step_gelu, "tanh", NULL},
     {"hard_sigmoid", step_hard_sigmoid, "alpha", "beta"},
     {"hard_swish", step_hard_swish, NULL, NULL},
     {"tanh", step_tanh, NULL, NULL},

@@ -268,4 +268,69 @@ START_TEST(test_every_op)
 }
 END_TEST
 
-GIE_TESTS_MAIN("race", test_wrong, test_forms, test_restarts, test_hangs, test_times, test_every_op)
+/* The samples' own idea of every epilogue step is that of the reference kernels. */
+START_TEST(test_every_step)
+{
+  static const char *const steps[] = {"identity",
+                                      "relu",
+                                      "leaky_relu {alpha=0.25}",
+                                      "clip {min=-1.0, max=0.5}",
+                                      "sigmoid",
+                                      "hard_sigmoid",
+                                      "hard_swish",
+                                      "silu",
+                                      "mish",
+                                      "gelu",
+                                      "gelu {tanh=1}",
+                                      "tanh",
+                                      "elu",
+                                      "softplus",
+                                      "abs | sqrt",
+                                      "exp",
+                                      "abs | log",
+                                      "neg",
+                                      "abs",
+                                      "erf",
+                                      "floor",
+                                      "ceil",
+                                      "cast {to=f16}",
+                                      "add(%r)",
+                                      "sub(%r)",
+                                      "reverse sub(%r)",
+                                      "mul(%r)",
+                                      "div(%r)",
+                                      "reverse div(%r)",
+                                      "prelu(%r)",
+                                      "abs | pow(%r)",
+                                      "max(%r)",
+                                      "min(%r)",
+                                      "add(%c) | relu | mul(%r)"};
+  struct arena a = start(60);
+  for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+    const struct tune_race_options o = {.check_only = true, .threads = 1};
+    struct gie_graph *g;
+    struct tune_problem p;
+    char text[512];
+    snprintf(text, sizeof text,
+             "graph \"t\" { input %%x : f32[1,3,20,20] input %%w : f32[17,3,3,3] input %%r : f32[1,17,18,18] "
+             "input %%c : f32[17,1,1] %%y = conv(%%x, %%w) | %s output %%y }",
+             steps[i]);
+    ck_gie_ok(a.ctx, gie_graph_parse(a.ctx, text, strlen(text), NULL, &g));
+    const struct gie_node *n = gie_node_get(g, gie_graph_first(g));
+    struct sample_problem sampled = {.ctx = a.ctx, .node = n};
+    const struct gie_desc f32 = {.dtype = GIE_F32};
+    sampled.out = &f32;
+    ck_assert_msg(sample_supports(&sampled), "%s", steps[i]);
+    ck_gie_ok(a.ctx, tune_problem_make(g, n, n->n_steps, NULL, NULL, &p));
+    struct tune_candidate c = {.problem = &p, .kernel = kernel(&a, "cpu.conv")};
+    ck_gie_ok(a.ctx, tune_race(a.w, &c, 1, &o));
+    ck_assert_msg(c.verdict == PROBE_OK, "%s: %s", steps[i], c.text);
+    tune_problem_free(&p, a.ctx);
+    gie_graph_free(g);
+  }
+  stop(&a);
+}
+END_TEST
+
+GIE_TESTS_MAIN("race", test_wrong, test_forms, test_restarts, test_hangs, test_times, test_every_op,
+               test_every_step)
