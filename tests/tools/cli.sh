@@ -242,7 +242,7 @@ expect 64 '--top wants at least 1' run "$tmp/net.gie" --random --top=0
 expect 0 'total' run "$tmp/net.gie" --random --profile
 expect 0 'activations' run "$tmp/net.gie" --random --memory
 expect 64 'backend rule' run "$tmp/net.gie" --random --backend=cpu
-expect 65 'without a kernel' run "$tmp/net.gie" --random --backend=-cpu
+expect 65 'without a kernel' run "$tmp/net.gie" --random --backend=-cpu,-onednn
 expect 65 'warp1' run "$tmp/opaque.gie" --random
 expect 64 '.npy or .pb' run "$tmp/net.gie" --random --output "$tmp/y.txt"
 expect 73 'No such file' run "$tmp/net.gie" --random --output "$tmp/none/y.npy"

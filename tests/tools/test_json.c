@@ -75,7 +75,7 @@ START_TEST(inspect)
   ck_assert_int_eq(json_integer_value(json_object_get(j, "node_count")), 2);
   ck_assert_int_eq(json_integer_value(json_object_get(json_object_get(j, "nodes"), "relu")), 1);
   json_t *nodes = json_object_get(j, "node_list");
-  ck_assert_str_eq(text(json_array_get(nodes, 0), "kernel"), "cpu.relu");
+  ck_assert_ptr_nonnull(strstr(text(json_array_get(nodes, 0), "kernel"), ".relu"));
   ck_assert_str_eq(text(json_array_get(nodes, 1), "op"), "org::\n\x1b");
   ck_assert(json_is_null(json_object_get(json_array_get(nodes, 1), "kernel")));
   ck_assert(json_is_null(
