@@ -42,6 +42,9 @@ static bool conv_check(const struct gie_problem *p, char *why, size_t size)
     return od_refuse(why, size, "%d spatial axes; it has kernels for 1 to 3", p->in[0].rank - 2);
   if (!read_window(p, &w, &reason))
     return od_refuse(why, size, "%s", reason);
+  if (od_is_large(w.n, w.stride) || od_is_large(w.n, w.dilation) || od_is_large(w.n, w.kernel) ||
+      od_is_large(w.n, w.pad_begin) || od_is_large(w.n, w.pad_end))
+    return od_refuse(why, size, "a window above 2^28");
   for (int i = 0; i < w.n; i++)
     if (w.out[i] != p->out[0].dim[2 + i])
       return od_refuse(why, size, "the result's axis %d does not fit the window", 2 + i);

@@ -106,6 +106,14 @@ bool od_is_empty(const struct gie_desc *d)
   return false;
 }
 
+bool od_is_large(int n, const int64_t *extent)
+{
+  for (int i = 0; i < n; i++)
+    if (extent[i] > OD_MAX_EXTENT)
+      return true;
+  return false;
+}
+
 bool od_has_gaps(const struct gie_desc *d)
 {
   struct gie_desc dense = *d;

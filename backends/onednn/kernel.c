@@ -209,6 +209,8 @@ static bool check_tensors(const struct gie_problem *p, bool all_f32, char *why, 
     const struct gie_desc *d = i < p->n_in ? &p->in[i] : &p->out[0];
     if (all_f32 && d->dtype != GIE_F32 && d->dtype != GIE_DTYPE_NONE)
       return od_refuse(why, size, "%s; it computes in f32", gie_dtype_name(d->dtype));
+    if (d->dtype && od_is_large(d->rank, d->dim))
+      return od_refuse(why, size, "an axis above 2^28");
   }
   if (od_is_empty(&p->in[0]) || od_is_empty(&p->out[0]))
     return od_refuse(why, size, "no elements");

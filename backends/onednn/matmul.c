@@ -51,6 +51,12 @@ static void swap_last(struct gie_desc *d)
   d->stride[d->rank - 2] = stride;
 }
 
+static bool can_flatten(const struct gie_desc *d)
+{
+  int64_t rows = gie_desc_count(d) / d->dim[d->rank - 1];
+  return !d->pitched && rows <= OD_MAX_EXTENT;
+}
+
 /* All axes but the last as one. */
 static void flatten(struct gie_desc *d)
 {
@@ -107,8 +113,8 @@ static bool read_product(const struct od_build *b, struct product *m)
     insert_axis(&m->y, m->y.rank);
   }
   m->row = has_addend(p) && m->alpha == 1 && is_row(&b->in[2], m->y.dim[m->y.rank - 1]);
-  if (m->b.rank == 2 && m->a.rank > 2 && !m->a.pitched && !m->y.pitched && (m->row || !has_addend(p)) &&
-      !steps_read(p)) {
+  if (m->b.rank == 2 && m->a.rank > 2 && can_flatten(&m->a) && can_flatten(&m->y) &&
+      (m->row || !has_addend(p)) && !steps_read(p)) {
     flatten(&m->a);
     flatten(&m->y);
   }

@@ -16,6 +16,9 @@
 
 #include "backends/onednn/api.h"
 
+/* oneDNN computes extents, pads and strides as int; sums of a few of these stay inside. */
+#define OD_MAX_EXTENT (1 << 28)
+
 /* ---- Forms (form.c) ---------------------------------------------------------------------------- */
 
 /* Layouts that can be asked for, by number; the number is part of a variant's config, so only add. */
@@ -33,6 +36,7 @@ bool od_code_of(od_mdp m, const struct gie_desc *d, enum od_code *out);
 bool od_has_gaps(const struct gie_desc *d);
 bool od_same_dims(const struct gie_desc *a, const struct gie_desc *b);
 bool od_is_empty(const struct gie_desc *d);
+bool od_is_large(int n, const int64_t *extent); /* one is above OD_MAX_EXTENT */
 
 /* How operands share layouts. `in` and `out` are the two layouts of a variant. */
 enum od_shape {

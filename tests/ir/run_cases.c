@@ -186,8 +186,9 @@ static gie_status set_inputs(struct runner *r, const struct gie_graph *g, struct
 
 static gie_status execute(struct runner *r, const struct gie_graph *g, struct gie_exec **out)
 {
+  const struct gie_exec_options options = {.struct_size = sizeof options, .backends = "+cpu"};
   struct gie_exec *x;
-  GIE_TRY(gie_exec_new(g, NULL, &x));
+  GIE_TRY(gie_exec_new(g, &options, &x));
   gie_status s = set_inputs(r, g, x);
   if (s == GIE_OK)
     s = gie_exec_run(x);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Real networks against ONNX Runtime's recorded results (records/, made by record_ort.py): each one
- * runs as imported and after the default passes. Skips visibly (77) without the shared data. */
+ * runs on the reference kernels as imported and after the default passes. Skips visibly (77) without the shared data. */
 #include <check.h>
 #include <gie/gie.h>
 #include <math.h>
@@ -111,7 +111,8 @@ static void run_network(struct gie_context *ctx, struct gie_graph *g, const stru
   snprintf(path, sizeof path, "%s/tests/networks/records/%s.txt", source, net->stem);
   FILE *record = fopen(path, "r");
   ck_assert_ptr_nonnull(record);
-  gie_status s = gie_exec_new(g, NULL, &x);
+  const struct gie_exec_options options = {.struct_size = sizeof options, .backends = "+cpu"};
+  gie_status s = gie_exec_new(g, &options, &x);
   ck_assert_msg(s == GIE_OK, "%s: %s", net->stem, gie_error_text(ctx));
   while (fgets(line, sizeof line, record)) {
     if (strncmp(line, "input ", 6) == 0) {

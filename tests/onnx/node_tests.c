@@ -107,7 +107,7 @@ static bool check_outputs(struct answer *a, const struct gie_graph *g, struct gi
 static bool run_graph(struct answer *a, struct gie_graph *g, const char *dir)
 {
   struct gie_context *ctx = gie_graph_context(g);
-  const struct gie_exec_options options = {.struct_size = sizeof options, .threads = 1};
+  const struct gie_exec_options options = {.struct_size = sizeof options, .backends = "+cpu", .threads = 1};
   struct gie_exec *x;
   bool good = true;
   if (failed(a, ctx, gie_exec_new(g, &options, &x), "prepare"))

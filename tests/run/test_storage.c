@@ -170,8 +170,9 @@ static void compare(int which, const char *layout, bool views)
   ck_assert(!views || n_views > 3);
   if (layout)
     set_layouts(ctx, h, layout);
-  ck_gie_ok(ctx, gie_exec_new(g, NULL, &plain));
-  ck_gie_ok(ctx, gie_exec_new(h, NULL, &x));
+  const struct gie_exec_options reference = {.struct_size = sizeof reference, .backends = "+cpu"};
+  ck_gie_ok(ctx, gie_exec_new(g, &reference, &plain));
+  ck_gie_ok(ctx, gie_exec_new(h, &reference, &x));
   for (int64_t batch = 1; batch <= 3; batch += 2) {
     feed(ctx, plain, g, batch);
     feed(ctx, x, g, batch);
