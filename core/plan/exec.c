@@ -264,7 +264,7 @@ static gie_status warm_up(const struct gie_plan *plan, struct gie_exec *x)
   if (!p || x->current)
     return GIE_OK;
   struct gie_type *types = gie_alloc(plan->ctx, x->n_inputs, sizeof *types);
-  const struct gie_graph *g;
+  const struct gie_graph *g = p->graph;
   if (!types)
     return GIE_E_MEMORY;
   for (uint32_t i = 0; i < x->n_inputs; i++)

@@ -106,8 +106,9 @@ static void hash(const void *p, size_t n, const void *q, size_t m, unsigned char
 /* Header and table: PLAN_HEADER + n * PLAN_ENTRY bytes at p. */
 static void make_header(const struct writer *w, unsigned char *p)
 {
+  static const unsigned char magic[8] = PLAN_MAGIC;
   unsigned char *table = p + PLAN_HEADER;
-  memcpy(p, PLAN_MAGIC, 8);
+  memcpy(p, magic, sizeof magic);
   put_u32(p + 8, PLAN_FORMAT);
   put_u32(p + 12, PLAN_ENDIAN);
   put_u64(p + 16, w->size);

@@ -9,6 +9,7 @@ static gie_status make_binders(struct gie_exec *x, const char *backends)
   struct run_engine *e = x->engine;
   x->device = &e->device;
   GIE_TRY(run_binder_init(&x->binder, &e->device, &e->weights, backends));
+  x->binder.said_missed = &e->said_missed;
   if (e->device.host) {
     run_once_share(&x->once, &x->binder, x->threads);
     return GIE_OK;

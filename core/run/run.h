@@ -17,6 +17,7 @@
 #include "core/base/base.h"
 #include "core/ir/ir.h"
 #include <gie/gie.h>
+#include <stdatomic.h>
 
 #define RUN_ALIGN 64            /* of every buffer in the arena */
 #define RUN_WORKSPACE_ALIGN 256 /* promised by struct gie_launch */
@@ -156,7 +157,8 @@ struct run_engine {
   char *kind;                     /* as asked for */
   struct run_device device, host; /* host.ops NULL: the device is one itself */
   struct run_weights weights, host_weights;
-  uint32_t refs; /* guarded by the pool's lock */
+  atomic_bool said_missed; /* see run_binder */
+  uint32_t refs;           /* guarded by the pool's lock */
   struct run_engines *pool;
   struct run_engine *next;
 };
@@ -212,6 +214,7 @@ struct run_binder {
   struct gie_variant *variants; /* RUN_MAX_VARIANTS */
   struct gie_buf refusals;      /* "kernel: why; …" of the node at hand */
   gie_status failed;            /* the worst reason: E_UNSUPPORTED or E_MEMORY */
+  atomic_bool *said_missed;     /* not NULL: the line about them is logged once for all who share this */
   uint32_t n_missed; /* nodes that did not get the kernel and configuration that their notes name */
 };
 gie_status run_binder_init(struct run_binder *b, struct run_device *d, struct run_weights *w,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* For tests of the command and of programs: make_plan BATCHES OUT.plan NETWORK: a plan with a profile for
- * each batch ("1,4"; "-": the network as it is) that has the reference kernel on every node. */
+ * each batch ("1,4") that has the reference kernel on every node. */
 #include "core/plan/plan.h"
 #include <stdio.h>
 
@@ -30,10 +30,10 @@ static struct gie_graph *specialized(const struct gie_graph *base, int64_t batch
 
 static void note_kernels(struct gie_graph *g)
 {
+  struct gie_exec_options o = {.struct_size = sizeof o, .backends = "+cpu"};
   struct gie_exec *x;
   struct gie_node_profile p;
-  const struct gie_exec_options options = {.struct_size = sizeof options, .backends = "+cpu."};
-  must(gie_exec_new(g, &options, &x));
+  must(gie_exec_new(g, &o, &x));
   for (uint32_t i = 0; gie_exec_profile(x, i, &p); i++) {
     struct gie_attr a = {.name = "kernel",
                          .kind = GIE_ATTR_STRING,

@@ -117,9 +117,10 @@ END_TEST
 /* First elements of the output for a batch whose row r is made of seed + r. */
 static size_t run(struct gie_context *ctx, const struct gie_graph *g, int batch, char *out, size_t max)
 {
+  struct gie_exec_options o = {.struct_size = sizeof o, .backends = "+cpu"};
   struct gie_exec *x;
   struct gie_tensor t;
-  ck_gie_ok(ctx, gie_exec_new(g, NULL, &x));
+  ck_gie_ok(ctx, gie_exec_new(g, &o, &x));
   for (uint32_t i = 0; i < gie_graph_n_inputs(g); i++) {
     const struct gie_value *v = gie_value_get(g, gie_graph_input(g, i));
     float data[256];

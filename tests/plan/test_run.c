@@ -301,6 +301,29 @@ START_TEST(one_warning_counts_all_nodes)
 }
 END_TEST
 
+/* Executors of one plan say it once. */
+START_TEST(one_warning_for_all_executors)
+{
+  struct gie_plan *plan;
+  struct gie_exec *x[2];
+  kernel(SMALL_KERNEL);
+  listen();
+  ck_gie_ok(ctx, plan_new(ctx, parse("graph \"g\" { input %x : f32[4] %y = relu(%x) output %y }"), &plan));
+  struct gie_plan_profile p = {.device = "cpu",
+                               .graph = parse(
+                                   "graph \"g\" { input %x : f32[4] %y = relu(%x) !{kernel=\"" SMALL_KERNEL
+                                   "\", config=5} output %y }")};
+  ck_gie_ok(ctx, plan_add_profile(plan, &p));
+  for (int i = 0; i < 2; i++)
+    ck_gie_ok(ctx, gie_exec_new_plan(plan, NULL, &x[i]));
+  ck_assert_int_eq(count("\n"), 1);
+  ck_assert_int_eq(count("1 node does not get the kernel chosen for it"), 1);
+  for (int i = 0; i < 2; i++)
+    gie_exec_free(x[i]);
+  gie_plan_free(plan);
+}
+END_TEST
+
 START_TEST(memory_may_end_anywhere)
 {
   struct gie_exec *x = NULL;
@@ -349,16 +372,11 @@ END_TEST
 
 int main(void)
 {
-  const TTest *const tests[] = {runs_the_profile_that_matches,
-                                a_smaller_batch_is_filled_up,
-                                a_mixed_batch_is_not,
-                                executors_share_what_is_packed,
-                                far_devices_get_their_profiles,
-                                absent_devices_do_not_matter,
-                                other_devices_are_told_once,
-                                notes_choose_kernel_and_config,
-                                one_warning_counts_all_nodes,
-                                memory_may_end_anywhere,
-                                profiles_must_fit};
+  const TTest *const tests[] = {runs_the_profile_that_matches,  a_smaller_batch_is_filled_up,
+                                a_mixed_batch_is_not,           executors_share_what_is_packed,
+                                far_devices_get_their_profiles, absent_devices_do_not_matter,
+                                other_devices_are_told_once,    notes_choose_kernel_and_config,
+                                one_warning_counts_all_nodes,   one_warning_for_all_executors,
+                                memory_may_end_anywhere,        profiles_must_fit};
   return run_tests("plan run", tests, sizeof tests / sizeof tests[0]);
 }
