@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Arithmetic with the neutral element, and sums of one operand: readers read the operand.
+/* Arithmetic with the neutral element: readers read the operand.
  *
- *     x + 0, x - 0, x * 1, x / 1, pow(x, 1), sum(x), max(x), min(x)    ->    x
+ *     x + 0, x - 0, x * 1, x / 1, pow(x, 1)    ->    x
  *
  * The constant may be of any shape, all its elements being the same.
  *
@@ -36,10 +36,6 @@ static bool match(const struct gie_graph *g, const struct gie_node *n, gie_id *t
     const char *op;
     double unit;
   } table[] = {{"add", 0}, {"sub", 0}, {"mul", 1}, {"div", 1}, {"pow", 1}};
-  if (n->n_operands == 1 && (pass_is_op(n, "sum") || pass_is_op(n, "max") || pass_is_op(n, "min"))) {
-    *to = n->in[0];
-    return true;
-  }
   for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
     if (!pass_is_op(n, table[i].op))
       continue;
@@ -58,4 +54,4 @@ static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32
 
 const struct gie_pass gie_pass_eliminate_nop_with_unit = {
     sizeof(struct gie_pass), "eliminate_nop_with_unit",
-    "removes x+0, x-0, x*1, x/1, pow(x, 1) and sums of one; not where the constant enlarges x", run};
+    "removes x+0, x-0, x*1, x/1 and pow(x, 1); not where the constant enlarges x", run};

@@ -26,7 +26,7 @@ static const struct gie_node *match(const struct gie_graph *g, const struct gie_
   const struct gie_value *v = gie_value_get(g, n->in[0]), *y = gie_value_get(g, n->out[0]);
   const struct gie_node *first = gie_node_get(g, v->producer);
   if (!first || v->n_uses != 1 || v->n_outputs || first->n_steps || !pass_is_plain(v) || !pass_is_plain(y) ||
-      first->n_out != 1 || first->n_operands == 0)
+      first->n_out != 1 || first->n_operands == 0 || pass_holds_views(g, v->id))
     return NULL;
   int rank = gie_value_get(g, first->in[0])->type.shape.rank;
   if (rank < 0 || y->type.shape.rank != rank || !reduced_axes(g, first, rank, &reduced) ||

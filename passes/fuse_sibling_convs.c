@@ -10,8 +10,8 @@
  * matmul by a matrix. A missing bias is 0 where another one has one. The results are views of the wide
  * one and cost nothing.
  *
- * Does not fire: weights or bias not constant, groups, epilogues with operands, results that are views
- * already, a bias of gemm or matmul that is not one number per column, a rank or number of channels that
+ * Does not fire: weights or bias not constant, groups, epilogues with operands, results that are or hold
+ * views, a bias of gemm or matmul that is not one number per column, a rank or number of channels that
  * is not known. Whether the wide product is cheaper is for the caller to say. */
 #include "passes/same.h"
 
@@ -79,7 +79,8 @@ static bool is_candidate(const struct gie_graph *g, const struct gie_node *n)
     return false;
   const struct gie_value *y = gie_value_get(g, n->out[0]);
   int rank = y->type.shape.rank;
-  if (rank < 2 || !pass_is_plain(y) || y->type.dtype != w->type.dtype || (!conv && w->type.shape.rank != 2))
+  if (rank < 2 || !pass_is_plain(y) || pass_holds_views(g, y->id) || y->type.dtype != w->type.dtype ||
+      (!conv && w->type.shape.rank != 2))
     return false;
   return bias_fits(g, n, w->type.shape.dim[weight_axis(n)].b);
 }

@@ -5,6 +5,7 @@
 #define GIE_PASSES_UTIL_H
 
 #include "core/base/base.h"
+#include "core/ir/ir.h"
 #include <gie/module.h>
 
 /* Known and certainly equal: dtype, rank and every dim, whatever the symbols stand for. */
@@ -52,12 +53,18 @@ static inline gie_status pass_redirect(struct gie_graph *g, gie_id from, gie_id 
   return s;
 }
 
-/* Nothing reads any result of the node. */
+/* Other values lie in it. */
+static inline bool pass_holds_views(const struct gie_graph *g, gie_id value)
+{
+  return ir_value(g, value)->n_views > 0;
+}
+
+/* Nothing reads any result of the node, or lies in one. */
 static inline bool pass_is_unused(const struct gie_graph *g, const struct gie_node *n)
 {
   for (uint32_t i = 0; i < n->n_out; i++) {
     const struct gie_value *v = gie_value_get(g, n->out[i]);
-    if (v->n_uses || v->n_outputs)
+    if (v->n_uses || v->n_outputs || pass_holds_views(g, v->id))
       return false;
   }
   return true;
@@ -158,13 +165,13 @@ static inline const struct gie_node *pass_producer(const struct gie_graph *g, gi
   return n && v->out_index == 0 && n->n_steps == 0 && pass_is_op(n, op) && pass_is_plain(v) ? n : NULL;
 }
 
-/* The same, and the value is read once and is no graph output: the node may go with its reader. */
+/* The same, and the value is read once, is no graph output and holds no views: the node may go with its reader. */
 static inline const struct gie_node *pass_private_producer(const struct gie_graph *g, gie_id value,
                                                            const char *op)
 {
   const struct gie_node *n = pass_producer(g, value, op);
   const struct gie_value *v = n ? gie_value_get(g, value) : NULL;
-  return n && v->n_uses == 1 && v->n_outputs == 0 ? n : NULL;
+  return n && v->n_uses == 1 && v->n_outputs == 0 && !pass_holds_views(g, value) ? n : NULL;
 }
 
 /* The one element of a constant of floats. */

@@ -10,6 +10,7 @@ static const char examples[] =
     "  gie opt model.onnx -o model.gie\n"
     "  gie opt model.onnx --passes= -o plain.dot\n"
     "  gie opt model.onnx --stats --passes=fold_constants,fuse_bn_into_conv -o out.gie\n"
+    "  gie opt model.onnx --passes=default,structure -o out.gie\n"
     "  gie opt --list\n";
 
 #define MAX_STATS 1024
@@ -23,14 +24,27 @@ struct opt {
 
 /* ---- Lists */
 
-/* NULL is the default pipeline. */
-static bool in_pipeline(const char *list, const char *name)
+static bool in_list(const char *list, const char *name)
 {
   size_t n = strlen(name);
-  list = list ? list : gie_pipeline_default();
   for (const char *s = list; *s; s += strcspn(s, ","), s += *s == ',')
     if (strcspn(s, ",") == n && memcmp(s, name, n) == 0)
       return true;
+  return false;
+}
+
+/* NULL is the default pipeline. Names may stand for several passes. */
+static bool in_pipeline(const char *list, const char *name)
+{
+  if (!list)
+    return in_list(gie_pipeline_default(), name);
+  if (in_list(list, name))
+    return true;
+  for (const char *s = list; *s; s += strcspn(s, ","), s += *s == ',') {
+    const char *passes = pass_pipeline(s, strcspn(s, ","));
+    if (passes && in_list(passes, name))
+      return true;
+  }
   return false;
 }
 
@@ -66,7 +80,9 @@ static int list_passes(struct tool *t, bool json)
     json_end(&j);
   } else {
     tool_table_end(&tab, 0);
-    printf("\nThe default pipeline:\n  %s\n", gie_pipeline_default());
+    printf("\nThe default pipeline, also called default:\n  %s\n", gie_pipeline_default());
+    printf("\nWide products and views instead of copies, called structure:\n  %s\n",
+           pass_pipeline("structure", strlen("structure")));
   }
   return 0;
 }
