@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* For tests of the command and of programs: make_plan BATCHES OUT.plan NETWORK: a plan with a profile for
- * each batch ("1,4"; "-": the network as it is) that has the reference kernel on every node. */
+ * each batch ("1,4") that has the reference kernel on every node. */
 #include "core/plan/plan.h"
 #include <stdio.h>
 
