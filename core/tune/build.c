@@ -237,7 +237,7 @@ static gie_status choose(struct tuner *t, const struct gie_graph *g, uint32_t pr
 }
 
 /* Structures that selection may choose from: passes on the graph with numbers as dims, after the clean-up. */
-static const char *const STRUCTURES[] = {""};
+static const char *const STRUCTURES[] = {"", "eliminate_concat,eliminate_split", "structure"};
 
 static gie_status choose_structure(struct tuner *t, const struct gie_graph *g, uint32_t profile, struct outcome *best)
 {
