@@ -164,7 +164,7 @@ run run "$tmp/net.gie" --random --output "$tmp/y.npy" --output y="$tmp/y.pb"
 [ "$code" = 0 ] && [ ! -s "$tmp/out" ] || fail "--output: exit $code"
 expect 0 'f32[1,3]' run "$tmp/net.gie" --random=7
 expect 0 'f32[5,3]' run "$tmp/net.gie" --random=7 --shapes=x:5x4
-expect 65 'f32[n,4] in the network' run "$tmp/net.gie" --random --shapes=x:5x5
+expect 65 '[n,4] in the network' run "$tmp/net.gie" --random --shapes=x:5x5
 expect 64 'there is no input "q"' run "$tmp/net.gie" --random --shapes=q:5x4
 for shapes in x x: x:5x x:ax4 x:-1x4 x:5x4x x:1x1x1x1x1x1x1x1x1; do
   run "$tmp/net.gie" --random --shapes=$shapes
