@@ -40,6 +40,7 @@ libgie_internal_la_SOURCES += passes/passes.def passes/match.h passes/pads.h pas
   passes/fuse_mul_into_conv.c \
   passes/fuse_pad_into_conv.c \
   passes/fuse_pad_into_pool.c \
+  passes/fuse_scale_into_next_conv.c \
   passes/fuse_sibling_convs.c \
   passes/fuse_silu.c \
   passes/fuse_transpose_into_gemm.c \
