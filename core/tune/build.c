@@ -342,6 +342,7 @@ static gie_status build(struct tuner *t, const struct gie_graph *g, struct gie_p
     gie_graph_free(base);
     return st;
   }
+  base->fresh = 0; /* as after reading it from the plan, so that retuning makes the same names */
   GIE_TRY(plan_new(t->ctx, base, &plan));
   st = fill_plan(t, plan);
   keep_measurements(t, st);
