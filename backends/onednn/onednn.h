@@ -109,8 +109,8 @@ __attribute__((format(printf, 3, 4))) bool od_refuse(char *why, size_t size, con
 /* Functions of one operand: f(x), where the attributes are alpha and beta or these are constant. */
 struct od_function {
   const char *op;
-  dnnl_alg_kind_t alg;
   const char *alpha, *beta; /* attributes; NULL: the constants */
+  dnnl_alg_kind_t alg;
   float a, b;
   bool unit; /* then clipped to [0, 1] */
 };

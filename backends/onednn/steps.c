@@ -6,24 +6,24 @@
  * off by 1e-6 around 1. NaN is another matter: relu and clip may give a number. */
 
 static const struct od_function FUNCTIONS[] = {
-    /* op, algorithm, attributes, constants, clipped to [0,1] */
-    {"relu", dnnl_eltwise_relu, NULL, NULL, 0, 0, false},
-    {"leaky_relu", dnnl_eltwise_relu, "alpha", NULL, 0, 0, false},
-    {"clip", dnnl_eltwise_clip, "min", "max", 0, 0, false},
-    {"sigmoid", dnnl_eltwise_logistic, NULL, NULL, 0, 0, false},
+    /* op, attributes, algorithm, constants, clipped to [0,1] */
+    {"relu", NULL, NULL, dnnl_eltwise_relu, 0, 0, false},
+    {"leaky_relu", "alpha", NULL, dnnl_eltwise_relu, 0, 0, false},
+    {"clip", "min", "max", dnnl_eltwise_clip, 0, 0, false},
+    {"sigmoid", NULL, NULL, dnnl_eltwise_logistic, 0, 0, false},
 #if OD_V3
-    {"hard_sigmoid", dnnl_eltwise_hardsigmoid, "alpha", "beta", 0, 0, false},
+    {"hard_sigmoid", "alpha", "beta", dnnl_eltwise_hardsigmoid, 0, 0, false},
 #else
-    {"hard_sigmoid", dnnl_eltwise_linear, "alpha", "beta", 0, 0, true},
+    {"hard_sigmoid", "alpha", "beta", dnnl_eltwise_linear, 0, 0, true},
 #endif
-    {"hard_swish", dnnl_eltwise_hardswish, NULL, NULL, 1.0f / 6, 0.5f, false},
-    {"tanh", dnnl_eltwise_tanh, NULL, NULL, 0, 0, false},
-    {"elu", dnnl_eltwise_elu, "alpha", NULL, 0, 0, false},
-    {"softplus", dnnl_eltwise_soft_relu, NULL, NULL, 1, 0, false},
-    {"sqrt", dnnl_eltwise_sqrt, NULL, NULL, 0, 0, false},
-    {"exp", dnnl_eltwise_exp, NULL, NULL, 0, 0, false},
-    {"neg", dnnl_eltwise_linear, NULL, NULL, -1, 0, false},
-    {"abs", dnnl_eltwise_abs, NULL, NULL, 0, 0, false},
+    {"hard_swish", NULL, NULL, dnnl_eltwise_hardswish, 1.0f / 6, 0.5f, false},
+    {"tanh", NULL, NULL, dnnl_eltwise_tanh, 0, 0, false},
+    {"elu", "alpha", NULL, dnnl_eltwise_elu, 0, 0, false},
+    {"softplus", NULL, NULL, dnnl_eltwise_soft_relu, 1, 0, false},
+    {"sqrt", NULL, NULL, dnnl_eltwise_sqrt, 0, 0, false},
+    {"exp", NULL, NULL, dnnl_eltwise_exp, 0, 0, false},
+    {"neg", NULL, NULL, dnnl_eltwise_linear, -1, 0, false},
+    {"abs", NULL, NULL, dnnl_eltwise_abs, 0, 0, false},
 };
 
 static const struct {
