@@ -97,7 +97,7 @@ FLOAT_FN(hard_sigmoid, clamp01(s->alpha *x + s->beta))
 FLOAT_FN(hard_swish, x *clamp01(x / 6 + 0.5))
 /* -inf goes to its limit 0 instead of -inf * 0. */
 FLOAT_FN(silu, x == -INFINITY ? 0 : x / (1 + exp(-x)))
-FLOAT_FN(mish, x == -INFINITY ? 0 : x *tanh(fmax(x, 0) + log1p(exp(-fabs(x)))))
+FLOAT_FN(mish, x == -INFINITY ? 0 : x * tanh(fmax(x, 0) + log1p(exp(-fabs(x)))))
 FLOAT_FN(gelu, gelu(x, s->alpha != 0))
 FLOAT_FN(tanh, tanh(x))
 FLOAT_FN(elu, x < 0 ? s->alpha * expm1(x) : x)
