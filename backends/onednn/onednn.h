@@ -112,9 +112,10 @@ struct od_function {
   const char *alpha, *beta; /* attributes; NULL: the constants */
   dnnl_alg_kind_t alg;
   float a, b;
-  bool unit; /* then clipped to [0, 1] */
+  bool unit;        /* then clipped to [0, 1] */
+  const char *when; /* attribute that is not 0; NULL: no condition */
 };
-const struct od_function *od_function_find(const char *op);
+const struct od_function *od_function_find(const struct gie_op *op, const struct gie_attrs *attrs);
 float od_alpha(const struct od_function *f, const struct gie_op *op, const struct gie_attrs *attrs);
 float od_beta(const struct od_function *f, const struct gie_op *op, const struct gie_attrs *attrs);
 /* The binary algorithm, or dnnl_alg_kind_undef. */

@@ -7,7 +7,7 @@
 static dnnl_status_t unary_make(struct od_build *b)
 {
   const struct gie_node *n = b->p->node;
-  const struct od_function *f = od_function_find(n->op->name);
+  const struct od_function *f = od_function_find(n->op, &n->attrs);
   od_bind(b, DNNL_ARG_SRC, 0);
   od_bind(b, DNNL_ARG_DST, OD_OUT);
   od_mdp src = od_use(b, &b->in[0]), dst = od_use(b, &b->out[0]);

@@ -2,28 +2,33 @@
 /* Pointwise functions of oneDNN, and epilogue steps as post-ops. */
 #include "backends/onednn/onednn.h"
 
-/* ---- The functions that oneDNN computes as the ops say, for every number; log is not among them: it is
- * off by 1e-6 around 1. NaN is another matter: relu and clip may give a number. */
+/* ---- The functions that oneDNN computes as the ops say, for every finite number; log is not among them: it
+ * is off by 1e-6 around 1. NaN and infinities are another matter: relu, clip and max pools may give a number
+ * for NaN; silu, mish and gelu give NaN for -infinity; a max pool starts at the least finite number. */
 
 static const struct od_function FUNCTIONS[] = {
-    /* op, attributes, algorithm, constants, clipped to [0,1] */
-    {"relu", NULL, NULL, dnnl_eltwise_relu, 0, 0, false},
-    {"leaky_relu", "alpha", NULL, dnnl_eltwise_relu, 0, 0, false},
-    {"clip", "min", "max", dnnl_eltwise_clip, 0, 0, false},
-    {"sigmoid", NULL, NULL, dnnl_eltwise_logistic, 0, 0, false},
+    /* op, attributes, algorithm, constants, clipped to [0,1], condition */
+    {"relu", NULL, NULL, dnnl_eltwise_relu, 0, 0, false, NULL},
+    {"leaky_relu", "alpha", NULL, dnnl_eltwise_relu, 0, 0, false, NULL},
+    {"clip", "min", "max", dnnl_eltwise_clip, 0, 0, false, NULL},
+    {"sigmoid", NULL, NULL, dnnl_eltwise_logistic, 0, 0, false, NULL},
 #if OD_V3
-    {"hard_sigmoid", "alpha", "beta", dnnl_eltwise_hardsigmoid, 0, 0, false},
+    {"hard_sigmoid", "alpha", "beta", dnnl_eltwise_hardsigmoid, 0, 0, false, NULL},
 #else
-    {"hard_sigmoid", "alpha", "beta", dnnl_eltwise_linear, 0, 0, true},
+    {"hard_sigmoid", "alpha", "beta", dnnl_eltwise_linear, 0, 0, true, NULL},
 #endif
-    {"hard_swish", NULL, NULL, dnnl_eltwise_hardswish, 1.0f / 6, 0.5f, false},
-    {"tanh", NULL, NULL, dnnl_eltwise_tanh, 0, 0, false},
-    {"elu", "alpha", NULL, dnnl_eltwise_elu, 0, 0, false},
-    {"softplus", NULL, NULL, dnnl_eltwise_soft_relu, 1, 0, false},
-    {"sqrt", NULL, NULL, dnnl_eltwise_sqrt, 0, 0, false},
-    {"exp", NULL, NULL, dnnl_eltwise_exp, 0, 0, false},
-    {"neg", NULL, NULL, dnnl_eltwise_linear, -1, 0, false},
-    {"abs", NULL, NULL, dnnl_eltwise_abs, 0, 0, false},
+    {"hard_swish", NULL, NULL, dnnl_eltwise_hardswish, 1.0f / 6, 0.5f, false, NULL},
+    {"tanh", NULL, NULL, dnnl_eltwise_tanh, 0, 0, false, NULL},
+    {"elu", "alpha", NULL, dnnl_eltwise_elu, 0, 0, false, NULL},
+    {"softplus", NULL, NULL, dnnl_eltwise_soft_relu, 1, 0, false, NULL},
+    {"silu", NULL, NULL, dnnl_eltwise_swish, 1, 0, false, NULL},
+    {"mish", NULL, NULL, dnnl_eltwise_mish, 0, 0, false, NULL},
+    {"gelu", NULL, NULL, dnnl_eltwise_gelu_tanh, 0, 0, false, "tanh"},
+    {"gelu", NULL, NULL, dnnl_eltwise_gelu_erf, 0, 0, false, NULL},
+    {"sqrt", NULL, NULL, dnnl_eltwise_sqrt, 0, 0, false, NULL},
+    {"exp", NULL, NULL, dnnl_eltwise_exp, 0, 0, false, NULL},
+    {"neg", NULL, NULL, dnnl_eltwise_linear, -1, 0, false, NULL},
+    {"abs", NULL, NULL, dnnl_eltwise_abs, 0, 0, false, NULL},
 };
 
 static const struct {
@@ -34,10 +39,11 @@ static const struct {
     {"div", dnnl_binary_div}, {"sum", dnnl_binary_add},
 };
 
-const struct od_function *od_function_find(const char *op)
+const struct od_function *od_function_find(const struct gie_op *op, const struct gie_attrs *attrs)
 {
   for (size_t i = 0; i < sizeof FUNCTIONS / sizeof *FUNCTIONS; i++)
-    if (strcmp(FUNCTIONS[i].op, op) == 0)
+    if (strcmp(FUNCTIONS[i].op, op->name) == 0 &&
+        (!FUNCTIONS[i].when || gie_attrs_int(attrs, op, FUNCTIONS[i].when) != 0))
       return &FUNCTIONS[i];
   return NULL;
 }
@@ -126,7 +132,7 @@ dnnl_status_t od_steps(struct od_build *b)
 {
   for (uint32_t i = 0; i < b->n_steps; i++) {
     const struct gie_step *s = &b->p->node->steps[i];
-    const struct od_function *f = od_function_find(s->op->name);
+    const struct od_function *f = od_function_find(s->op, &s->attrs);
     dnnl_status_t st = f                      ? od_append_function(b, f, s->op, &s->attrs)
                        : (int32_t)i == b->sum ? od_append_sum(b->ops)
                                               : append_binary(b, s);
