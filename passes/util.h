@@ -215,14 +215,11 @@ static inline bool pass_axes(const struct gie_graph *g, const struct gie_node *n
 
 /* ---- Rewriting */
 
-/* `by` takes the place of result 0 of the node, its name too, and the node goes. */
+/* The result `by` takes the place of result 0 of the node, its name too, and the node goes. */
 static inline gie_status pass_supplant(struct gie_graph *g, gie_id node, gie_id by)
 {
-  const struct gie_value *old = gie_value_get(g, gie_node_get(g, node)->out[0]);
-  bool output = old->n_outputs > 0;
-  GIE_TRY(gie_value_replace(g, old->id, by));
-  GIE_TRY(gie_node_remove(g, node));
-  return output ? GIE_OK : gie_value_rename(g, by, old->name);
+  GIE_TRY(gie_value_replace(g, gie_node_get(g, node)->out[0], by));
+  return gie_node_remove(g, node);
 }
 
 /* Removes the node that makes `value` when nothing reads it, and then those that only it read; what
