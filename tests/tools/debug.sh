@@ -26,7 +26,8 @@ grep -q '^same: worst relative error 0$' "$tmp/out" || { fail "the same"; cat "$
 lines 8 "$tmp/out"
 # With passes there are fewer nodes; their results are matched by what they mean, not by which node is left.
 expect 0 '1 of 1 results have a counterpart' debug compare "$tmp/net.gie" "$tmp/net.gie"
-expect 0 '43 of 43 results have a counterpart' debug compare "$top/examples/signs/signs.onnx" "$top/examples/signs/signs.onnx" --backend=+cpu.
+expect 0 'results have a counterpart' debug compare "$top/examples/signs/signs.onnx" "$top/examples/signs/signs.onnx" --backend=+cpu.
+grep -qE '^([0-9]+) of \1 results' "$tmp/out" || fail "some results of the signs network have no counterpart"
 grep -q '^/stem1/conv/Conv  *conv | relu  *cpu.conv  *[0-9.e-]*  *[0-9.e-]*  *1.00000000$' "$tmp/out" ||
   { fail "a fused node"; cat "$tmp/out"; }
 
