@@ -71,16 +71,14 @@ static bool takes_pitch(struct walk *w, int32_t i, uint32_t n_steps)
          od_build_make(w->b, w->op, w->probe, &res, n_steps, -1) == dnnl_success;
 }
 
-static int32_t in_place(struct walk *w, uint32_t n_steps)
+/* Operand that a pointwise result may be written over. */
+static int32_t over_first(const struct walk *w)
 {
   const struct gie_desc *x = &w->in[0];
-  int32_t step = od_sum_step(w->p, w->in, &w->res, n_steps);
-  if (step >= 0 && od_build_make(w->b, w->op, w->in, &w->res, n_steps, step) == dnnl_success)
-    return w->p->node->steps[step].operand;
-  if (w->op->over_first && x->dtype == w->res.dtype && od_same_dims(x, &w->res) &&
-      gie_layout_equal(&x->layout, &w->res.layout, x->rank))
-    return 0;
-  return -1;
+  return w->op->over_first && x->dtype == w->res.dtype && od_same_dims(x, &w->res) &&
+                 gie_layout_equal(&x->layout, &w->res.layout, x->rank)
+             ? 0
+             : -1;
 }
 
 static void fill_ports(struct walk *w, struct gie_variant *v)
@@ -97,7 +95,27 @@ static void fill_ports(struct walk *w, struct gie_variant *v)
   v->out[0].pitch = takes_pitch(w, -1, v->n_steps);
 }
 
-/* The forms at hand as a variant with as many steps as can be fused; false: oneDNN cannot. */
+/* The descriptor at hand as a variant. `sum`: the step whose operand the result is added to where it lies, which
+ * oneDNN may do with another implementation, and so with other weights, than when it reads the operand. */
+static void add_variant(struct walk *w, enum od_code in, enum od_code out, uint32_t n_steps, int32_t sum)
+{
+  if (w->n++, !w->out)
+    return;
+  struct gie_variant *v = &w->out[w->n - 1];
+  *v = (struct gie_variant){.struct_size = sizeof *v,
+                            .config = (uint64_t)in | (uint64_t)out << 8 | (sum >= 0 ? OD_SUM : 0),
+                            .n_steps = n_steps};
+  snprintf(v->label, sizeof v->label, "%.28s %s>%s%s", od_pd_name(w->b->pd), od_code_name(in), od_code_name(out),
+           sum >= 0 ? " sum" : "");
+  fill_ports(w, v);
+  v->in_place = over_first(w);
+  if (sum >= 0) {
+    v->in_place = w->p->node->steps[sum].operand;
+    v->out[0].pitch = false;
+  }
+}
+
+/* The forms at hand as variants with as many steps as can be fused; false: oneDNN cannot. */
 static bool offer(struct walk *w, enum od_code in, enum od_code out)
 {
   int64_t n_steps = w->p->node->n_steps;
@@ -108,17 +126,11 @@ static bool offer(struct walk *w, enum od_code in, enum od_code out)
     n_steps--;
   if (n_steps < 0)
     return false;
-  w->n++;
-  if (!w->out)
-    return true;
-  struct gie_variant *v = &w->out[w->n - 1];
-  *v = (struct gie_variant){.struct_size = sizeof *v,
-                            .config = (uint64_t)in | (uint64_t)out << 8,
-                            .n_steps = (uint32_t)n_steps};
-  snprintf(v->label, sizeof v->label, "%.28s %s>%s", od_pd_name(w->b->pd), od_code_name(in),
-           od_code_name(out));
-  fill_ports(w, v);
-  v->in_place = in_place(w, v->n_steps);
+  add_variant(w, in, out, (uint32_t)n_steps, -1);
+  int32_t sum = od_sum_step(w->p, w->in, &w->res, (uint32_t)n_steps);
+  if (sum >= 0 && w->n < w->max &&
+      od_build_make(w->b, w->op, w->in, &w->res, (uint32_t)n_steps, sum) == dnnl_success)
+    add_variant(w, in, out, (uint32_t)n_steps, sum);
   return true;
 }
 
@@ -244,11 +256,17 @@ int32_t od_sum_step(const struct gie_problem *p, const struct gie_desc *in, cons
   return -1;
 }
 
+int32_t od_variant_sum(const struct gie_problem *p, const struct gie_variant *v)
+{
+  return v->config & OD_SUM ? od_sum_step(p, p->in, p->out, v->n_steps) : -1;
+}
+
 static struct od_build *made(const struct gie_kernel *k, const struct gie_problem *p,
-                             const struct gie_variant *v, int32_t sum)
+                             const struct gie_variant *v)
 {
   struct od_build *b = od_build_new(p);
-  if (b && od_build_make(b, op_of(k), p->in, p->out, v->n_steps, sum) != dnnl_success) {
+  if (b &&
+      od_build_make(b, op_of(k), p->in, p->out, v->n_steps, od_variant_sum(p, v)) != dnnl_success) {
     od_build_free(b);
     return NULL;
   }
@@ -266,7 +284,7 @@ static od_mdp packed_format(const struct od_build *b)
 uint32_t od_pack_desc(const struct gie_kernel *k, const struct gie_problem *p, const struct gie_variant *v,
                       struct gie_pack *out, uint32_t max)
 {
-  struct od_build *b = max > 0 ? made(k, p, v, -1) : NULL;
+  struct od_build *b = max > 0 ? made(k, p, v) : NULL;
   uint32_t n = 0;
   if (b && b->packs) {
     char text[96];
@@ -320,7 +338,7 @@ static dnnl_status_t reorder_now(od_mdp from, const void *src, od_mdp to, void *
 gie_status od_pack(const struct gie_kernel *k, const struct gie_problem *p, const struct gie_variant *v,
                    const struct gie_pack *d, const void *plain, void *packed)
 {
-  struct od_build *b = made(k, p, v, -1);
+  struct od_build *b = made(k, p, v);
   od_mdp to = b ? packed_format(b) : NULL;
   od_mdp from = b ? od_use(b, &b->packed_plain) : NULL;
   dnnl_status_t st = dnnl_runtime_error;
@@ -338,17 +356,10 @@ gie_status od_pack(const struct gie_kernel *k, const struct gie_problem *p, cons
 
 size_t od_workspace(const struct gie_kernel *k, const struct gie_problem *p, const struct gie_variant *v)
 {
-  struct od_build *b = made(k, p, v, -1);
-  int32_t step = od_sum_step(p, p->in, p->out, v->n_steps);
-  size_t bytes = 0;
+  struct od_build *b = made(k, p, v);
   if (!b)
     return 0; /* create says why */
-  bytes = od_pd_scratch(b->pd);
-  if (v->in_place >= 0 && step >= 0 &&
-      od_build_make(b, op_of(k), p->in, p->out, v->n_steps, step) == dnnl_success) {
-    size_t more = od_pd_scratch(b->pd);
-    bytes = more > bytes ? more : bytes;
-  }
+  size_t bytes = od_pd_scratch(b->pd);
   od_build_free(b);
   return bytes;
 }

@@ -148,7 +148,10 @@ gie_status od_pack(const struct gie_kernel *k, const struct gie_problem *p, cons
                    const struct gie_pack *d, const void *plain, void *packed);
 size_t od_workspace(const struct gie_kernel *k, const struct gie_problem *p, const struct gie_variant *v);
 /* Step whose operand may be accumulated in the result's buffer, or -1. */
+#define OD_SUM ((uint64_t)1 << 16) /* bit of a variant's config: adds to the residual where it lies */
 int32_t od_sum_step(const struct gie_problem *p, const struct gie_desc *in, const struct gie_desc *out,
                     uint32_t n_steps);
+/* The step that the variant sums in place, or -1. */
+int32_t od_variant_sum(const struct gie_problem *p, const struct gie_variant *v);
 
 #endif

@@ -24,8 +24,9 @@ struct instance {
   struct gie_context *ctx;
   pthread_mutex_t lock;
   int threads;
-  struct program plain, summing; /* the second where the result overwrites operand in_place */
-  int32_t in_place;
+  struct program program;
+  int32_t sum;      /* operand that the result is added to, or -1 */
+  size_t sum_bytes; /* of the result, which that operand has to be copied to first unless it lies there */
 };
 
 static gie_status failed(struct gie_context *ctx, const char *what, dnnl_status_t st)
@@ -119,15 +120,21 @@ static gie_status program_make(struct instance *self, struct program *g, struct 
 static gie_status make(struct instance *self, const struct od_op *op, const struct gie_problem *p,
                        const struct gie_variant *v, struct od_build *b)
 {
-  int32_t step = v->in_place >= 0 ? od_sum_step(p, p->in, p->out, v->n_steps) : -1;
-  dnnl_status_t st = od_build_make(b, op, p->in, p->out, v->n_steps, -1);
-  if (st != dnnl_success)
-    return failed(p->ctx, "do this with these layouts and strides", st);
-  GIE_TRY(program_make(self, &self->plain, b));
-  if (step < 0 || od_build_make(b, op, p->in, p->out, v->n_steps, step) != dnnl_success)
-    return GIE_OK;
-  self->in_place = p->node->steps[step].operand;
-  return program_make(self, &self->summing, b);
+  static const struct gie_layout plain;
+  int32_t step = od_variant_sum(p, v);
+  struct gie_type type = {p->out[0].dtype, {.rank = p->out[0].rank}};
+  struct gie_desc d;
+  dnnl_status_t st = od_build_make(b, op, p->in, p->out, v->n_steps, step);
+  if (st != dnnl_success || ((v->config & OD_SUM) && step < 0))
+    return failed(p->ctx, "do this with these layouts and strides", st ? st : dnnl_unimplemented);
+  if (step >= 0) {
+    for (int i = 0; i < type.shape.rank; i++)
+      type.shape.dim[i] = gie_dim_num(p->out[0].dim[i]);
+    const struct gie_layout *l = p->out[0].layout.any ? &plain : &p->out[0].layout;
+    GIE_TRY(gie_desc_make(p->ctx, &type, l, &d, &self->sum_bytes));
+    self->sum = p->node->steps[step].operand;
+  }
+  return program_make(self, &self->program, b);
 }
 
 gie_status od_create(const struct gie_kernel *k, const struct gie_problem *p, const struct gie_variant *v,
@@ -137,7 +144,7 @@ gie_status od_create(const struct gie_kernel *k, const struct gie_problem *p, co
   if (!self)
     return GIE_E_MEMORY;
   self->ctx = p->ctx;
-  self->in_place = -1;
+  self->sum = -1;
   self->threads = od_threads(p);
   pthread_mutex_init(&self->lock, NULL);
   struct od_build *b = od_build_new(p);
@@ -157,8 +164,7 @@ void od_destroy(void *instance)
   struct instance *self = instance;
   if (!self)
     return;
-  program_free(self->ctx, &self->plain);
-  program_free(self->ctx, &self->summing);
+  program_free(self->ctx, &self->program);
   pthread_mutex_destroy(&self->lock);
   gie_free(self->ctx, self);
 }
@@ -187,9 +193,9 @@ static dnnl_status_t execute(const struct program *g, struct set *s, const struc
 gie_status od_run(void *instance, const struct gie_launch *l)
 {
   struct instance *self = instance;
-  struct program *g = &self->plain;
-  if (self->in_place >= 0 && l->in[self->in_place] == l->out[0])
-    g = &self->summing;
+  struct program *g = &self->program;
+  if (self->sum >= 0 && l->in[self->sum] != l->out[0])
+    memcpy(l->out[0], l->in[self->sum], self->sum_bytes);
   struct set *s = set_take(self, g);
   if (!s)
     return failed(l->ctx, "make memory objects", dnnl_out_of_memory);

@@ -338,6 +338,38 @@ gie_status side_prepare(struct side *s)
   return s->instance ? GIE_OK : side_verdict(s, PROBE_FAILED, "create reports success without an instance");
 }
 
+/* ---- Results over operands */
+
+bool side_overwrites(const struct side *s)
+{
+  int32_t slot = s->var.in_place;
+  if (slot < 0 || (uint32_t)slot >= s->c->n_in || s->c->n_out == 0 || !s->in_tensor[slot] || s->packed[slot].base)
+    return false;
+  const struct gie_desc *a = &s->in[slot], *b = &s->out[0];
+  for (uint32_t i = 0; i < s->c->n_in; i++) /* nobody else reads it */
+    if (i != (uint32_t)slot && s->in_tensor[i] == s->in_tensor[slot])
+      return false;
+  for (int i = 0; i < a->rank; i++)
+    if (a->rank != b->rank || a->dim[i] != b->dim[i])
+      return false;
+  return a->dtype == b->dtype && a->rank == b->rank && !a->pitched && !b->pitched &&
+         gie_layout_equal(&a->layout, &b->layout, a->rank) &&
+         s->in_tensor[slot]->place.bytes == s->out_tensor[0]->place.bytes;
+}
+
+gie_status side_set_over(struct side *s, bool over)
+{
+  int32_t slot = s->var.in_place;
+  if (!over) {
+    s->in_pointer[slot] = s->apart;
+    return GIE_OK;
+  }
+  GIE_TRY(side_fill(s->c, s->out_tensor[0], s->in_tensor[slot]->image));
+  s->apart = s->in_pointer[slot];
+  s->in_pointer[slot] = s->out_pointer[0];
+  return GIE_OK;
+}
+
 /* ---- Running */
 
 static double now(void)

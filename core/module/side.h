@@ -89,6 +89,7 @@ void side_case_free(struct side_case *c);
 /* The tensor of operand i, or of result i - n_in. */
 gie_status side_case_tensor(struct side_case *c, struct side_device *d, uint32_t i,
                             const struct side_place *place, struct side_tensor **out);
+gie_status side_fill(struct side_case *c, struct side_tensor *t, const void *image);
 /* Result tensors hold NaN (all bits set) again. */
 gie_status side_unset(struct side_case *c, struct side_tensor *t);
 
@@ -125,6 +126,7 @@ struct side {
   struct side_buffer *packed, workspace; /* by operand */
   void **packed_image;
   void **in_pointer, **out_pointer;
+  void *apart; /* while the result overwrites operand var.in_place: where that operand is otherwise */
 };
 /* Zero-initialize, then set k, threads and max_workspace. Opens the device. */
 gie_status side_open(struct side *s, struct side_case *c, struct side_devices *devices);
@@ -133,6 +135,10 @@ bool side_lists_op(const struct gie_kernel *k, const char *op);
 gie_status side_choose(struct side *s, bool any, uint64_t config);
 /* Tensors, packed operands, workspace, instance. */
 gie_status side_prepare(struct side *s);
+/* Whether the variant may write result 0 over an operand, and operand and result are alike, so that it can be tried. */
+bool side_overwrites(const struct side *s);
+/* From now on it does: the result's buffer holds what the operand has. `over` false: no more. */
+gie_status side_set_over(struct side *s, bool over);
 /* `n` runs one after the other, then waits for the device. */
 gie_status side_launch(struct side *s, uint32_t n, double *seconds);
 /* Results, guards and operands after a run. With `results` out_plain is filled. */

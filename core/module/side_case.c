@@ -281,7 +281,9 @@ gie_status side_case_tensor(struct side_case *c, struct side_device *d, uint32_t
   return GIE_OK;
 }
 
-gie_status side_unset(struct side_case *c, struct side_tensor *t)
+gie_status side_fill(struct side_case *c, struct side_tensor *t, const void *image)
 {
-  return fill_buffer(c->ctx, t->device, &t->buf, NULL);
+  return fill_buffer(c->ctx, t->device, &t->buf, image);
 }
+
+gie_status side_unset(struct side_case *c, struct side_tensor *t) { return side_fill(c, t, NULL); }

@@ -40,7 +40,7 @@ static uint32_t variants(const struct gie_kernel *k, const struct gie_problem *p
     return max + 1;
   struct gie_variant *v = &out[0];
   v->config = 7;
-  v->in_place = -1;
+  v->in_place = is(k, "over") || is(k, "wrong_over") ? 0 : -1;
   v->n_steps = is(k, "no_steps") ? 0 : p->node->n_steps;
   v->any_in = v->any_out = (struct gie_port){.pitch = true};
   if (p->in[0].rank == 4 && (is(k, "nhwc") || is(k, "blocked") || is(k, "pads")))
@@ -119,6 +119,8 @@ static gie_status run(void *instance, const struct gie_launch *l)
   relu(i, l->in[0], l->out[0]);
   if (is(k, "wrong"))
     out[n / 2] += 0.5f;
+  if (is(k, "wrong_over") && l->in[0] == l->out[0])
+    out[n / 2] += 0.5f;
   if (is(k, "nan"))
     out[n - 1] = NAN;
   if (is(k, "pads"))
@@ -185,7 +187,7 @@ static gie_status run_packed(void *instance, const struct gie_launch *l)
   X(no_steps)                                                                                                \
   X(nhwc)                                                                                                    \
   X(blocked) X(pads) X(half) X(huge) X(stray_workspace) X(null) X(fail_create) X(fail_run) X(crash) X(abort) \
-      X(exit) X(closes) X(hang) X(sleep) X(unset) X(prints) X(wrong) X(nan) X(stray_after) X(stray_before)   \
+      X(exit) X(closes) X(hang) X(sleep) X(unset) X(prints) X(wrong) X(over) X(wrong_over) X(nan) X(stray_after) X(stray_before)   \
           X(stray_operand) X(wrong_shape) X(pack) X(stray_pack) X(fail_pack)
 /* clang-format on */
 

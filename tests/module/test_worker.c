@@ -55,6 +55,8 @@ static const struct {
     {"test.fail_pack", constant, "pack failed with E_DATA: cannot pack this", PROBE_FAILED, true},
     {"test.huge", vector, "asks for 1152921504606846976 bytes", PROBE_LIMIT, false},
     {"test.wrong", vector, "element 500 is", PROBE_WRONG, false},
+    {"test.over", vector, "", PROBE_OK, false},
+    {"test.wrong_over", vector, "element 500 is", PROBE_WRONG, false},
     {"test.nan", vector, "element 999 is nan", PROBE_WRONG, false},
     {"test.unset", vector, "is nan instead of", PROBE_WRONG, false},
     {"test.pads", image, "pad lanes of result 0", PROBE_WRONG, false},
