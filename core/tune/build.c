@@ -5,6 +5,8 @@
 #include "core/tune/select.h"
 #include <math.h>
 
+#define ROUNDS 8 /* of choosing and measuring the conversions that the choice needs */
+
 /* ---- The tuner --------------------------------------------------------------------------------------- */
 
 /* Peaks are measurements too: kept with the others, so that a second build sees the same. */
@@ -218,8 +220,14 @@ static gie_status choose(struct tuner *t, const struct gie_graph *g, uint32_t pr
     st = select_expand(&s);
   if (st == GIE_OK)
     st = select_measure(&s);
-  if (st == GIE_OK)
+  bool changed = st == GIE_OK;
+  for (int round = 0; changed && round < ROUNDS; round++) {
     st = select_solve(&s);
+    changed = false;
+    if (st == GIE_OK && round + 1 < ROUNDS)
+      st = select_settle(&s, &changed);
+    changed &= st == GIE_OK;
+  }
   if (st == GIE_OK)
     st = select_lower(&s, &out->graph);
   gie_buf_init(&table, t->ctx);

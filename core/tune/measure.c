@@ -36,6 +36,23 @@ static void want_set(struct tuner *t, uint32_t set)
   }
 }
 
+/* Whether the same kernel offers b, which fuses more, with the same forms at both ends: then a is not worth timing. */
+static bool fuses_less(const struct tuner *t, const struct tune_alt *a, const struct tune_alt *b)
+{
+  return b->kind == ALT_KERNEL && b->n_steps > a->n_steps && t->cands[a->cand].kernel == t->cands[b->cand].kernel &&
+         memcmp(&a->in[0].form.layout, &b->in[0].form.layout, sizeof a->in[0].form.layout) == 0 &&
+         memcmp(&a->out[0].form.layout, &b->out[0].form.layout, sizeof a->out[0].form.layout) == 0 &&
+         a->in[0].form.dtype == b->in[0].form.dtype && a->out[0].form.dtype == b->out[0].form.dtype;
+}
+
+static bool is_outdone(const struct tuner *t, const struct tune_node *node, const struct tune_alt *a)
+{
+  for (size_t i = 0; i < node->n_alts; i++)
+    if (fuses_less(t, a, &node->alts[i]))
+      return true;
+  return false;
+}
+
 /* Marks what is worth a measurement. An alternative that costs nothing does not count as the one to beat: its
  * cost lies in the conversions around it. */
 static void prune(struct selection *s, struct tune_node *node)
@@ -49,7 +66,7 @@ static void prune(struct selection *s, struct tune_node *node)
     struct tune_alt *a = &node->alts[i];
     if (a->kind != ALT_KERNEL)
       continue;
-    a->pruned = !t->o->exhaustive && alt_estimate(t, a) > PRUNE * best;
+    a->pruned = !t->o->exhaustive && (alt_estimate(t, a) > PRUNE * best || is_outdone(t, node, a));
     t->report.pruned += a->pruned;
     if (a->pruned)
       continue;
@@ -356,11 +373,13 @@ static gie_status measure_value(struct selection *s, gie_id value, struct field 
         continue;
       GIE_TRY(tuner_conversion(s->t, &v->type, &from[i], &to[k], &set));
       want_set(s->t, set);
-      GIE_TRY(enter_set(s->t, f, set));
+      if (s->t->o->exhaustive)
+        GIE_TRY(enter_set(s->t, f, set));
     }
   return GIE_OK;
 }
 
+/* Without timing all: estimates, at the level of what was measured, until select_settle(). */
 static gie_status measure_conversions(struct selection *s)
 {
   for (gie_id v = 0; v < gie_graph_n_values(s->g); v++) {
@@ -368,9 +387,43 @@ static gie_status measure_conversions(struct selection *s)
     if (!select_is_chosen(s, v))
       continue;
     GIE_TRY(measure_value(s, v, &f));
-    if (f.n)
+    if (f.n && s->t->o->exhaustive)
       GIE_TRY(run_field(s->t, gie_value_get(s->g, v)->name, &f));
   }
+  return GIE_OK;
+}
+
+/* The conversions that the present choice makes of a value. */
+static gie_status enter_home(struct selection *s, gie_id value, struct field *f)
+{
+  const struct gie_value *v = gie_value_get(s->g, value);
+  struct tune_home h;
+  uint32_t set;
+  select_home(s, value, &h);
+  for (uint32_t i = 0; i < h.n_forms + h.copied; i++) {
+    const struct tune_form *to = i < h.n_forms ? &h.forms[i] : &h.range;
+    GIE_TRY(tuner_conversion(s->t, &v->type, &h.from.form, to, &set));
+    want_set(s->t, set);
+    GIE_TRY(enter_set(s->t, f, set));
+  }
+  return GIE_OK;
+}
+
+gie_status select_settle(struct selection *s, bool *changed)
+{
+  struct tuner *t = s->t;
+  uint32_t before = t->report.timed + t->report.cached;
+  for (gie_id v = 0; v < gie_graph_n_values(s->g); v++) {
+    struct field f = {0};
+    if (!select_is_chosen(s, v))
+      continue;
+    GIE_TRY(enter_home(s, v, &f));
+    if (f.n)
+      GIE_TRY(run_field(t, gie_value_get(s->g, v)->name, &f));
+  }
+  *changed = t->report.timed + t->report.cached != before;
+  GIE_TRY(calibrate(t));
+  decide_sets(t);
   return GIE_OK;
 }
 

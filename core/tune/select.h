@@ -6,6 +6,7 @@
  *   select_expand    variants become alternatives with a form for each value          (alts.c)
  *   select_measure   estimates prune, the rest comes from the cache or a race         (measure.c)
  *   select_solve     PBQP over the alternatives, then a search in true cost           (solve.c)
+ *   select_settle    conversions in use are measured; until none is new, solved again (measure.c)
  *   select_lower     the choice is written into a copy of the graph                   (lower.c) */
 #ifndef GIE_CORE_TUNE_SELECT_H
 #define GIE_CORE_TUNE_SELECT_H
@@ -134,6 +135,9 @@ gie_status select_ask(struct selection *s);
 gie_status select_expand(struct selection *s);
 gie_status select_measure(struct selection *s);
 gie_status select_solve(struct selection *s);
+/* Measures the conversions that the choice makes and that rest on estimates yet; *changed: there were some, so
+ * that another choice may be better now. */
+gie_status select_settle(struct selection *s, bool *changed);
 gie_status select_lower(struct selection *s, struct gie_graph **out);
 
 /* ---- Shared by the parts -------------------------------------------------------------------------- */
