@@ -53,7 +53,8 @@ static gie_status batch_shapes(struct tool *t, const struct gie_graph *g, int64_
     gie_buf_printf(&b, "%s%s:%lld", b.len ? "," : "", v->name, (long long)n);
     for (int k = 1; k < s->rank && st == GIE_OK; k++) {
       if (!gie_dim_is_num(s->dim[k]))
-        st = gie_fail(t->ctx, GIE_E_SHAPE, "input \"%s\" is %s; --batch sets the first dim only: give --shapes", v->name,
+        st = gie_fail(t->ctx, GIE_E_SHAPE,
+                      "input \"%s\" is %s; --batch sets the first dim only: give --shapes", v->name,
                       tool_type(t, g, &v->type));
       gie_buf_printf(&b, "x%lld", (long long)s->dim[k].b);
     }
@@ -66,14 +67,16 @@ static gie_status batch_shapes(struct tool *t, const struct gie_graph *g, int64_
   return st;
 }
 
-static gie_status batch_profiles(struct tool *t, const struct gie_graph *g, const char *list, struct tool_list *out)
+static gie_status batch_profiles(struct tool *t, const struct gie_graph *g, const char *list,
+                                 struct tool_list *out)
 {
   for (const char *s = list; *s;) {
     const char *end = s + strcspn(s, ","), *next;
     int64_t n;
     const char *text;
     if (!gie_parse_int(s, end, &n, &next) || next != end || n < 1)
-      return gie_fail(t->ctx, GIE_E_USAGE, "--batch=%s: give numbers of at least 1, separated by commas", list);
+      return gie_fail(t->ctx, GIE_E_USAGE, "--batch=%s: give numbers of at least 1, separated by commas",
+                      list);
     GIE_TRY(batch_shapes(t, g, n, &text));
     GIE_TRY(add_text(t, out, text));
     s = end + (*end == ',');
@@ -120,15 +123,16 @@ static void say(struct tool *t, const struct build_flags *f, const struct gie_pl
     return;
   }
   tool_note(t, "%s: %u profile%s, %u nodes; %u candidates: %u pruned, %u from the cache, %u timed%s", f->out,
-            (unsigned)gie_plan_n_profiles(plan), gie_plan_n_profiles(plan) == 1 ? "" : "s", (unsigned)r->nodes,
-            (unsigned)r->candidates, (unsigned)r->pruned, (unsigned)r->cached, (unsigned)r->timed,
+            (unsigned)gie_plan_n_profiles(plan), gie_plan_n_profiles(plan) == 1 ? "" : "s",
+            (unsigned)r->nodes, (unsigned)r->candidates, (unsigned)r->pruned, (unsigned)r->cached,
+            (unsigned)r->timed,
             r->bad ? tool_format(t, ", %u of them bad (gie explain says why)", (unsigned)r->bad) : "");
-  tool_note(t, "expected %.3f ms, at most %.1f %% above the least possible; built in %.1f s%s", 1e3 * r->cost, gap,
-            r->seconds, r->out_of_budget ? "; the budget ended before all was timed" : "");
+  tool_note(t, "expected %.3f ms, at most %.1f %% above the least possible; built in %.1f s%s", 1e3 * r->cost,
+            gap, r->seconds, r->out_of_budget ? "; the budget ended before all was timed" : "");
 }
 
-gie_status build_and_save(struct tool *t, const struct build_flags *f, const struct gie_graph *g, const char *file,
-                          const struct tool_list *shapes)
+gie_status build_and_save(struct tool *t, const struct build_flags *f, const struct gie_graph *g,
+                          const char *file, const struct tool_list *shapes)
 {
   struct watch w = {.t = t};
   struct gie_build_report report = {.struct_size = sizeof report};
@@ -169,8 +173,10 @@ int tool_build(struct tool *t, int argc, char **argv)
   struct build_flags f = {0};
   const char *onnx = NULL;
   const struct tool_option options[] = {BUILD_OPTIONS(&f),
-                                        {"onnx", 0, TOOL_TEXT, &onnx, "MODEL", "the network, instead of the argument"},
-                                        {"passes", 0, TOOL_TEXT, &f.passes, "LIST", "clean-up passes, as in gie opt"},
+                                        {"onnx", 0, TOOL_TEXT, &onnx, "MODEL",
+                                         "the network, instead of the argument"},
+                                        {"passes", 0, TOOL_TEXT, &f.passes, "LIST",
+                                         "clean-up passes, as in gie opt"},
                                         {NULL, 0, TOOL_FLAG, NULL, NULL, NULL}};
   const struct tool_command cmd = {"MODEL -o PLAN [OPTION]...", what, examples, options, 0, 1};
   struct tool_list args;

@@ -14,25 +14,34 @@ struct build_flags {
 };
 
 /* The rows of these flags, for a verb's table of options. */
-#define BUILD_OPTIONS(f)                                                                                          \
-  {"output", 'o', TOOL_TEXT, &(f)->out, "PLAN", "where to save the plan"},                                        \
-  {"saveEngine", 0, TOOL_TEXT, &(f)->out, "PLAN", "the same"},                                                    \
-  {"shapes", 0, TOOL_LIST, &(f)->shapes, "NAME:DIMS,...",                                                         \
-   "dims of inputs; given several times: one profile each"},                                                      \
-  {"batch", 0, TOOL_LIST, &(f)->batches, "N,...", "first dim of every input that leaves it open; one profile each"}, \
-  {"backend", 0, TOOL_TEXT, &(f)->backend, "-NAME,+NAME", "leave out kernels by how their names begin"},         \
-  {"timingCacheFile", 0, TOOL_TEXT, &(f)->cache, "FILE",                                                         \
-   "where measurements are kept; empty: nowhere; default: GIE_CACHE, else ~/.cache/gie/timing.txt"},             \
-  {"cache-read-only", 0, TOOL_FLAG, &(f)->cache_read_only, NULL, "add nothing to it"},                           \
-  {"build-budget", 0, TOOL_REAL, &(f)->budget, "SECONDS", "stop timing after that; estimates decide the rest"},  \
-  {"estimate", 0, TOOL_FLAG, &(f)->estimate, NULL, "time nothing"},                                              \
-  {"exhaustive", 0, TOOL_FLAG, &(f)->exhaustive, NULL, "time every candidate, however unlikely"},                \
-  {"json", 0, TOOL_FLAG, &(f)->json, NULL, "what was done, for machines"}
+#define BUILD_OPTIONS(f)                                                                                     \
+  {"output", 'o', TOOL_TEXT, &(f)->out, "PLAN", "where to save the plan"},                                   \
+      {"saveEngine", 0, TOOL_TEXT, &(f)->out, "PLAN", "the same"},                                           \
+      {"shapes",        0,                                                                                   \
+       TOOL_LIST,       &(f)->shapes,                                                                        \
+       "NAME:DIMS,...", "dims of inputs; given several times: one profile each"},                            \
+      {"batch",       0,       TOOL_LIST,                                                                    \
+       &(f)->batches, "N,...", "first dim of every input that leaves it open; one profile each"},            \
+      {"backend", 0, TOOL_TEXT, &(f)->backend, "-NAME,+NAME", "leave out kernels by how their names begin"}, \
+      {"timingCacheFile",                                                                                    \
+       0,                                                                                                    \
+       TOOL_TEXT,                                                                                            \
+       &(f)->cache,                                                                                          \
+       "FILE",                                                                                               \
+       "where measurements are kept; empty: nowhere; default: GIE_CACHE, else ~/.cache/gie/timing.txt"},     \
+      {"cache-read-only", 0, TOOL_FLAG, &(f)->cache_read_only, NULL, "add nothing to it"},                   \
+      {"build-budget", 0,         TOOL_REAL,                                                                 \
+       &(f)->budget,   "SECONDS", "stop timing after that; estimates decide the rest"},                      \
+      {"estimate", 0, TOOL_FLAG, &(f)->estimate, NULL, "time nothing"},                                      \
+      {"exhaustive", 0, TOOL_FLAG, &(f)->exhaustive, NULL, "time every candidate, however unlikely"},        \
+  {                                                                                                          \
+    "json", 0, TOOL_FLAG, &(f)->json, NULL, "what was done, for machines"                                    \
+  }
 
 /* Checks what the flags say; TOOL_GO_ON or an exit code. */
 int build_check(struct tool *t, const struct build_flags *f);
 /* Builds and saves. `file` is named in messages; `shapes` (may be NULL) replaces those of the flags. */
-gie_status build_and_save(struct tool *t, const struct build_flags *f, const struct gie_graph *g, const char *file,
-                          const struct tool_list *shapes);
+gie_status build_and_save(struct tool *t, const struct build_flags *f, const struct gie_graph *g,
+                          const char *file, const struct tool_list *shapes);
 
 #endif

@@ -309,8 +309,9 @@ static enum reason judge(struct tool *t, const struct options *o, const struct m
       continue;
     struct gie_arena mem;
     gie_arena_init(&mem, t->ctx);
-    const char *version = !o->older ? NULL : is_peak ? m->v[i].info.version
-                                                       : tune_entry_version(&mem, k, &m->v[i].info);
+    const char *version = !o->older ? NULL
+                          : is_peak ? m->v[i].info.version
+                                    : tune_entry_version(&mem, k, &m->v[i].info);
     bool current = !version || strcmp(version, e->version) == 0;
     gie_arena_free(&mem);
     if (current)

@@ -8,9 +8,10 @@ static const char what[] =
     "chosen, and why others were not possible. A cost is that of the node alone; conversions between layouts are\n"
     "part of the choice, so the cheapest candidate of a node need not be the best for the network.\n"
     "Layouts that end in ! are taken dense only, not as a range of something larger.";
-static const char examples[] = "  gie explain model.plan\n"
-                               "  gie explain model.plan conv1 conv2\n"
-                               "  gie explain model.plan --all          # pruned candidates and refusals too\n";
+static const char examples[] =
+    "  gie explain model.plan\n"
+    "  gie explain model.plan conv1 conv2\n"
+    "  gie explain model.plan --all          # pruned candidates and refusals too\n";
 
 #define FIELDS 10
 
@@ -66,7 +67,8 @@ static void show_profile(struct explain *e, const char *field[FIELDS])
 
 static void show_node(struct explain *e, const char *field[FIELDS])
 {
-  static const char *const heads[] = {"", "kernel", "what", "steps", "operands", "results", "ms", "", "why not"};
+  static const char *const heads[] = {"",        "kernel", "what", "steps",  "operands",
+                                      "results", "ms",     "",     "why not"};
   end_table(e);
   e->wanted = is_named(e, field[1]);
   if (!e->wanted)
@@ -125,16 +127,17 @@ static int explain(struct explain *e, const struct gie_plan *plan)
   end_table(e);
   for (uint32_t i = 0; i < e->names.n; i++)
     if (!e->seen[i])
-      return tool_fail(e->t, GIE_E_USAGE, "no node \"%s\" had a choice; without names all are listed", e->names.v[i]);
+      return tool_fail(e->t, GIE_E_USAGE, "no node \"%s\" had a choice; without names all are listed",
+                       e->names.v[i]);
   return 0;
 }
 
 int tool_explain(struct tool *t, int argc, char **argv)
 {
   struct explain e = {.t = t};
-  const struct tool_option options[] = {
-      {"all", 'a', TOOL_FLAG, &e.all, NULL, "what was pruned by its estimate and what kernels refused, too"},
-      {NULL, 0, TOOL_FLAG, NULL, NULL, NULL}};
+  const struct tool_option options[] = {{"all", 'a', TOOL_FLAG, &e.all, NULL,
+                                         "what was pruned by its estimate and what kernels refused, too"},
+                                        {NULL, 0, TOOL_FLAG, NULL, NULL, NULL}};
   const struct tool_command cmd = {"PLAN [NODE]...", what, examples, options, 1, 1000};
   struct tool_list args;
   struct gie_plan *plan;

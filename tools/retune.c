@@ -27,7 +27,8 @@ static gie_status profile_shapes(struct tool *t, const struct gie_plan *plan, ui
   return *out ? GIE_OK : gie_fail(t->ctx, GIE_E_MEMORY, "out of memory");
 }
 
-static gie_status retune(struct tool *t, const struct build_flags *f, const struct gie_plan *plan, const char *file)
+static gie_status retune(struct tool *t, const struct build_flags *f, const struct gie_plan *plan,
+                         const char *file)
 {
   uint32_t n = gie_plan_n_profiles(plan);
   const char **shapes = gie_arena_alloc(&t->arena, (size_t)n + 1, sizeof *shapes);

@@ -105,8 +105,8 @@ static void add_variant(struct walk *w, enum od_code in, enum od_code out, uint3
   *v = (struct gie_variant){.struct_size = sizeof *v,
                             .config = (uint64_t)in | (uint64_t)out << 8 | (sum >= 0 ? OD_SUM : 0),
                             .n_steps = n_steps};
-  snprintf(v->label, sizeof v->label, "%.28s %s>%s%s", od_pd_name(w->b->pd), od_code_name(in), od_code_name(out),
-           sum >= 0 ? " sum" : "");
+  snprintf(v->label, sizeof v->label, "%.28s %s>%s%s", od_pd_name(w->b->pd), od_code_name(in),
+           od_code_name(out), sum >= 0 ? " sum" : "");
   fill_ports(w, v);
   v->in_place = over_first(w);
   if (sum >= 0) {
@@ -265,8 +265,7 @@ static struct od_build *made(const struct gie_kernel *k, const struct gie_proble
                              const struct gie_variant *v)
 {
   struct od_build *b = od_build_new(p);
-  if (b &&
-      od_build_make(b, op_of(k), p->in, p->out, v->n_steps, od_variant_sum(p, v)) != dnnl_success) {
+  if (b && od_build_make(b, op_of(k), p->in, p->out, v->n_steps, od_variant_sum(p, v)) != dnnl_success) {
     od_build_free(b);
     return NULL;
   }

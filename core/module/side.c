@@ -343,7 +343,8 @@ gie_status side_prepare(struct side *s)
 bool side_overwrites(const struct side *s)
 {
   int32_t slot = s->var.in_place;
-  if (slot < 0 || (uint32_t)slot >= s->c->n_in || s->c->n_out == 0 || !s->in_tensor[slot] || s->packed[slot].base)
+  if (slot < 0 || (uint32_t)slot >= s->c->n_in || s->c->n_out == 0 || !s->in_tensor[slot] ||
+      s->packed[slot].base)
     return false;
   const struct gie_desc *a = &s->in[slot], *b = &s->out[0];
   for (uint32_t i = 0; i < s->c->n_in; i++) /* nobody else reads it */

@@ -23,14 +23,14 @@ static gie_status no_such_input(const struct gie_graph *g, const char *name, siz
   gie_buf_init(&b, g->ctx);
   for (uint32_t i = 0; i < gie_graph_n_inputs(g) && i < 16; i++)
     gie_buf_printf(&b, "%s%s", i ? ", " : "", gie_value_get(g, gie_graph_input(g, i))->name);
-  gie_status st = gie_fail(g->ctx, GIE_E_USAGE, "there is no input \"%.*s\"; the network has: %s", (int)n, name,
-                           b.data && b.len ? b.data : "none");
+  gie_status st = gie_fail(g->ctx, GIE_E_USAGE, "there is no input \"%.*s\"; the network has: %s", (int)n,
+                           name, b.data && b.len ? b.data : "none");
   gie_buf_free(&b);
   return st;
 }
 
-static gie_status set_shape(const struct gie_graph *g, const char *name, size_t n, const struct gie_shape *shape,
-                            struct gie_type *types)
+static gie_status set_shape(const struct gie_graph *g, const char *name, size_t n,
+                            const struct gie_shape *shape, struct gie_type *types)
 {
   char text[256];
   for (uint32_t i = 0; i < gie_graph_n_inputs(g); i++) {

@@ -91,7 +91,8 @@ static bool ports_are_possible(const struct run_problem *p, const struct gie_var
     if (!l->any && l->rank && p->plain[i].dtype != GIE_DTYPE_NONE && l->rank != p->plain[i].rank)
       return false;
     *why = "wants another element type than the graph has";
-    if (port->dtype != GIE_DTYPE_NONE && p->plain[i].dtype != GIE_DTYPE_NONE && port->dtype != p->plain[i].dtype &&
+    if (port->dtype != GIE_DTYPE_NONE && p->plain[i].dtype != GIE_DTYPE_NONE &&
+        port->dtype != p->plain[i].dtype &&
         !(gie_dtype_class(port->dtype) == 'f' && gie_dtype_class(p->plain[i].dtype) == 'f'))
       return false;
   }
@@ -104,13 +105,15 @@ static bool is_narrower(const struct run_problem *p, const struct gie_variant *v
 {
   for (uint32_t i = 0; i < p->pub.n_in; i++) {
     const struct gie_port *port = i < v->n_in ? &v->in[i] : &v->any_in;
-    if (port->dtype != GIE_DTYPE_NONE && p->plain[i].dtype != GIE_DTYPE_NONE && port->dtype != p->plain[i].dtype)
+    if (port->dtype != GIE_DTYPE_NONE && p->plain[i].dtype != GIE_DTYPE_NONE &&
+        port->dtype != p->plain[i].dtype)
       return true;
   }
   return false;
 }
 
-static gie_status add_raw(struct ask *a, const struct gie_kernel *k, const struct gie_variant *v, double estimate)
+static gie_status add_raw(struct ask *a, const struct gie_kernel *k, const struct gie_variant *v,
+                          double estimate)
 {
   struct selection *s = a->s;
   const struct run_problem *p = &s->t->binder.problem;
@@ -124,7 +127,8 @@ static gie_status add_raw(struct ask *a, const struct gie_kernel *k, const struc
     ports[i] = port_of(i < v->n_in ? &v->in[i] : &v->any_in, &p->plain[i], &any[i]);
   for (uint32_t i = 0; i < n_out; i++)
     ports[n_in + i] = port_of(i < v->n_out ? &v->out[i] : &v->any_out, &p->plain[n_in + i], &any[n_in + i]);
-  GIE_TRY(gie_grow(s->t->ctx, &a->node->raws, &a->node->cap_raws, a->node->n_raws + 1, sizeof *a->node->raws));
+  GIE_TRY(
+      gie_grow(s->t->ctx, &a->node->raws, &a->node->cap_raws, a->node->n_raws + 1, sizeof *a->node->raws));
   a->node->raws[a->node->n_raws++] = (struct tune_raw){.kernel = k,
                                                        .n_steps = v->n_steps,
                                                        .n_in = n_in,
@@ -340,7 +344,8 @@ static struct tune_port *make_ports(struct selection *s, const struct gie_node *
   }
   for (uint32_t i = r->n_in; i < n->n_in; i++) {
     p[i].form.dtype = gie_value_get(s->g, n->in[i])->type.dtype;
-    p[i].form.layout = !is_const(s, n->in[i]) && rank_of(s, n->in[i]) == rank ? p[n->n_in].form.layout : plain;
+    p[i].form.layout = !is_const(s, n->in[i]) && rank_of(s, n->in[i]) == rank ? p[n->n_in].form.layout
+                                                                              : plain;
     p[i].pitch = true;
   }
   return p;
@@ -406,7 +411,8 @@ static gie_status expand_raw(struct selection *s, struct tune_node *node, const 
 }
 
 /* Ports of a node that does nothing: every value whose rank fits has that layout. */
-static struct tune_port *idle_ports(struct selection *s, const struct gie_node *n, const struct gie_layout *layout)
+static struct tune_port *idle_ports(struct selection *s, const struct gie_node *n,
+                                    const struct gie_layout *layout)
 {
   struct tune_port *p = gie_arena_alloc(&s->mem, (size_t)n->n_in + n->n_out, sizeof *p);
   int rank = rank_of(s, n->out[0]);
@@ -486,8 +492,9 @@ static gie_status add_views(struct selection *s, struct tune_node *node, const s
 
 static bool renames(const struct gie_node *n)
 {
-  return n->n_steps == 0 && n->n_out == 1 && run_op_may_be_free(n->op->name) && strcmp(n->op->name, "concat") != 0 &&
-         strcmp(n->op->name, "split") != 0 && strcmp(n->op->name, "slice") != 0;
+  return n->n_steps == 0 && n->n_out == 1 && run_op_may_be_free(n->op->name) &&
+         strcmp(n->op->name, "concat") != 0 && strcmp(n->op->name, "split") != 0 &&
+         strcmp(n->op->name, "slice") != 0;
 }
 
 static gie_status expand_node(struct selection *s, gie_id id)
@@ -512,7 +519,8 @@ gie_status select_expand(struct selection *s)
       continue;
     GIE_TRY(expand_node(s, id));
     if (s->nodes[id].n_alts == 0)
-      return gie_fail(s->t->ctx, GIE_E_UNSUPPORTED, "%s: no kernel on %s takes it (%s); load a module with one",
+      return gie_fail(s->t->ctx, GIE_E_UNSUPPORTED,
+                      "%s: no kernel on %s takes it (%s); load a module with one",
                       ir_node_label(gie_node_get(s->g, id), label, sizeof label), s->t->device.ops->kind,
                       s->nodes[id].refusals);
   }

@@ -10,9 +10,11 @@
 /* ---- The tuner --------------------------------------------------------------------------------------- */
 
 /* Peaks are measurements too: kept with the others, so that a second build sees the same. */
-#define PEAKS(X)                                                                                     \
-  X(bytes_per_s) X(cache_bytes_per_s) X(cache_bytes) X(f32_flop_per_s) X(f16_flop_per_s)             \
+/* clang-format off */
+#define PEAKS(X)                                                                                          \
+  X(bytes_per_s) X(cache_bytes_per_s) X(cache_bytes) X(f32_flop_per_s) X(f16_flop_per_s)                  \
   X(tf32_flop_per_s) X(i8_op_per_s) X(launch_s)
+/* clang-format on */
 
 static struct tune_entry peak_entry(const struct tuner *t, const char *name)
 {
@@ -26,11 +28,11 @@ static struct tune_entry peak_entry(const struct tuner *t, const char *name)
 static bool peaks_from_cache(struct tuner *t)
 {
   struct tune_entry e;
-#define FIND_PEAK(name)                                      \
-  {                                                          \
-    struct tune_entry key = peak_entry(t, "peak " #name);    \
-    if (tune_cache_find(t->cache, &key, &e, NULL))           \
-      t->peaks.name = e.seconds;                             \
+#define FIND_PEAK(name)                                   \
+  {                                                       \
+    struct tune_entry key = peak_entry(t, "peak " #name); \
+    if (tune_cache_find(t->cache, &key, &e, NULL))        \
+      t->peaks.name = e.seconds;                          \
   }
   PEAKS(FIND_PEAK)
 #undef FIND_PEAK
@@ -39,12 +41,12 @@ static bool peaks_from_cache(struct tuner *t)
 
 static gie_status peaks_to_cache(struct tuner *t)
 {
-#define PUT_PEAK(name)                                    \
-  {                                                       \
-    struct tune_entry e = peak_entry(t, "peak " #name);   \
-    e.seconds = t->peaks.name;                            \
-    if (e.seconds > 0)                                    \
-      GIE_TRY(tune_cache_put(t->cache, &e));              \
+#define PUT_PEAK(name)                                  \
+  {                                                     \
+    struct tune_entry e = peak_entry(t, "peak " #name); \
+    e.seconds = t->peaks.name;                          \
+    if (e.seconds > 0)                                  \
+      GIE_TRY(tune_cache_put(t->cache, &e));            \
   }
   PEAKS(PUT_PEAK)
 #undef PUT_PEAK
@@ -57,7 +59,8 @@ static gie_status find_peaks(struct tuner *t)
   t->peaks = (struct gie_peaks){.struct_size = sizeof t->peaks};
   if (peaks_from_cache(t))
     return GIE_OK;
-  if (t->no_timing || !d->peaks || d->peaks(t->device.dev, &t->peaks) != GIE_OK || t->peaks.bytes_per_s <= 0) {
+  if (t->no_timing || !d->peaks || d->peaks(t->device.dev, &t->peaks) != GIE_OK ||
+      t->peaks.bytes_per_s <= 0) {
     tune_default_peaks(&t->device.info, &t->peaks);
     return GIE_OK;
   }
@@ -145,11 +148,12 @@ static void put_alt(struct gie_buf *b, const struct selection *s, const struct g
   const struct tune_alt *a = &node->alts[i];
   const struct tune_cand *c = a->kind == ALT_KERNEL ? &s->t->cands[a->cand] : NULL;
   char seconds[GIE_NUMBER_MAX];
-  gie_buf_printf(b, "%s\t%s\t%llx\t", c && c->bad ? "bad" : state_of(node, i), c ? c->kernel->name : KINDS[a->kind],
-                 c ? (unsigned long long)c->config : 0ull);
+  gie_buf_printf(b, "%s\t%s\t%llx\t", c && c->bad ? "bad" : state_of(node, i),
+                 c ? c->kernel->name : KINDS[a->kind], c ? (unsigned long long)c->config : 0ull);
   if (c)
     gie_buf_escape(b, c->label, strlen(c->label));
-  gie_buf_printf(b, "\t%u/%u\t", (unsigned)(a->kind == ALT_KERNEL ? a->n_steps : n->n_steps), (unsigned)n->n_steps);
+  gie_buf_printf(b, "\t%u/%u\t", (unsigned)(a->kind == ALT_KERNEL ? a->n_steps : n->n_steps),
+                 (unsigned)n->n_steps);
   put_forms(b, s, n->in, n->n_in, a->in);
   gie_buf_puts(b, "\t");
   put_forms(b, s, n->out, n->n_out, a->out);
@@ -247,7 +251,8 @@ static gie_status choose(struct tuner *t, const struct gie_graph *g, uint32_t pr
 /* Structures that selection may choose from: passes on the graph with numbers as dims, after the clean-up. */
 static const char *const STRUCTURES[] = {"", "eliminate_concat,eliminate_split", "structure"};
 
-static gie_status choose_structure(struct tuner *t, const struct gie_graph *g, uint32_t profile, struct outcome *best)
+static gie_status choose_structure(struct tuner *t, const struct gie_graph *g, uint32_t profile,
+                                   struct outcome *best)
 {
   const char *const *list = t->o->structures ? t->o->structures : STRUCTURES;
   uint32_t n = t->o->structures ? t->o->n_structures : sizeof STRUCTURES / sizeof *STRUCTURES;
@@ -270,7 +275,8 @@ static gie_status choose_structure(struct tuner *t, const struct gie_graph *g, u
   return GIE_OK;
 }
 
-static gie_status specialize(struct tuner *t, const struct gie_graph *g, const char *shapes, struct gie_graph **out)
+static gie_status specialize(struct tuner *t, const struct gie_graph *g, const char *shapes,
+                             struct gie_graph **out)
 {
   struct gie_type *types = gie_alloc(t->ctx, gie_graph_n_inputs(g) + 1, sizeof *types);
   gie_status st = types ? gie_graph_parse_shapes(g, shapes, types) : GIE_E_MEMORY;
@@ -278,8 +284,8 @@ static gie_status specialize(struct tuner *t, const struct gie_graph *g, const c
     if (!run_type_is_static(&types[i])) {
       const struct gie_value *v = gie_value_get(g, gie_graph_input(g, i));
       char text[256];
-      st = gie_fail(t->ctx, GIE_E_SHAPE, "input \"%s\" is %s; a plan needs numbers: give --shapes=%s:…", v->name,
-                    gie_shape_text(g, &types[i].shape, text, sizeof text), v->name);
+      st = gie_fail(t->ctx, GIE_E_SHAPE, "input \"%s\" is %s; a plan needs numbers: give --shapes=%s:…",
+                    v->name, gie_shape_text(g, &types[i].shape, text, sizeof text), v->name);
     }
   if (st == GIE_OK)
     st = run_specialize(g, types, out);
@@ -287,7 +293,8 @@ static gie_status specialize(struct tuner *t, const struct gie_graph *g, const c
   return st;
 }
 
-static gie_status add_profile(struct tuner *t, const char *shapes, struct gie_plan *plan, struct gie_buf *tables)
+static gie_status add_profile(struct tuner *t, const char *shapes, struct gie_plan *plan,
+                              struct gie_buf *tables)
 {
   struct gie_graph *g;
   struct outcome best = {0};

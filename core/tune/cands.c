@@ -63,8 +63,9 @@ gie_status tuner_cand(struct tuner *t, struct tune_problem *p, const struct gie_
 
 static bool port_takes(const struct gie_port *port, const struct gie_desc *d)
 {
-  return d->dtype == GIE_DTYPE_NONE || ((port->dtype == GIE_DTYPE_NONE || port->dtype == d->dtype) &&
-                                        (port->layout.any || gie_layout_equal(&port->layout, &d->layout, d->rank)));
+  return d->dtype == GIE_DTYPE_NONE ||
+         ((port->dtype == GIE_DTYPE_NONE || port->dtype == d->dtype) &&
+          (port->layout.any || gie_layout_equal(&port->layout, &d->layout, d->rank)));
 }
 
 /* Whether a variant takes the problem in the forms its values have. */

@@ -69,7 +69,8 @@ static gie_id behind(const struct lowering *l, gie_id value)
 
 /* A reorder or cast of value `from` in h to a form; inserted before node `before`. Candidates are timed on
  * whole tensors: with a range at either end the kernel is left to the executor, which knows who takes one. */
-static gie_status convert(struct lowering *l, gie_id from, const struct tune_form *form, bool is_range, gie_id *out)
+static gie_status convert(struct lowering *l, gie_id from, const struct tune_form *form, bool is_range,
+                          gie_id *out)
 {
   gie_id before = behind(l, from);
   const struct gie_value *v = gie_value_get(l->h, from);
@@ -77,9 +78,9 @@ static gie_status convert(struct lowering *l, gie_id from, const struct tune_for
   struct gie_attr to = {.name = "to", .kind = GIE_ATTR_DTYPE, .u.i = form->dtype};
   struct gie_node_spec spec = GIE_NODE_SPEC(source.dtype == form->dtype ? "reorder" : "cast");
   char buf[64];
-  const char *name = derived_name(l, v->name, source.dtype == form->dtype
-                                                  ? form_name(form, v->type.shape.rank, buf)
-                                                  : gie_dtype_name(form->dtype));
+  const char *name = derived_name(l, v->name,
+                                  source.dtype == form->dtype ? form_name(form, v->type.shape.rank, buf)
+                                                              : gie_dtype_name(form->dtype));
   gie_id node;
   uint32_t set;
   spec.n_in = 1;
@@ -103,8 +104,9 @@ static gie_status convert_const(struct lowering *l, gie_id value, const struct t
   struct gie_type type = v->type;
   struct gie_const data = v->data;
   char buf[64];
-  const char *name = derived_name(l, v->name, form->dtype == type.dtype ? form_name(form, type.shape.rank, buf)
-                                                                        : gie_dtype_name(form->dtype));
+  const char *name = derived_name(l, v->name,
+                                  form->dtype == type.dtype ? form_name(form, type.shape.rank, buf)
+                                                            : gie_dtype_name(form->dtype));
   struct gie_context *ctx = l->s->t->ctx;
   struct gie_blob *blob = NULL;
   if (form->dtype != type.dtype) {
@@ -147,8 +149,8 @@ static const struct tune_alt *chosen(const struct selection *s, gie_id node)
 }
 
 /* The step as a node of its own on value x; its result takes x's form. */
-static gie_status add_step(struct lowering *l, const struct gie_node *n, uint32_t step, uint32_t set, gie_id x,
-                           gie_id operand, gie_id before, gie_id *out)
+static gie_status add_step(struct lowering *l, const struct gie_node *n, uint32_t step, uint32_t set,
+                           gie_id x, gie_id operand, gie_id before, gie_id *out)
 {
   const struct gie_step *s = &n->steps[step];
   const struct gie_value *v = gie_value_get(l->h, x);

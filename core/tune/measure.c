@@ -5,9 +5,9 @@
 #include "core/tune/select.h"
 #include <math.h>
 
-#define PRUNE 4.0       /* estimates are trusted to this factor */
-#define NOISE 0.02      /* times closer than this are called equal, or than the spread if that is more */
-#define MAX_FIELD 128   /* candidates in one race */
+#define PRUNE 4.0     /* estimates are trusted to this factor */
+#define NOISE 0.02    /* times closer than this are called equal, or than the spread if that is more */
+#define MAX_FIELD 128 /* candidates in one race */
 
 /* ---- Pruning -------------------------------------------------------------------------------------- */
 
@@ -39,7 +39,8 @@ static void want_set(struct tuner *t, uint32_t set)
 /* Whether the same kernel offers b, which fuses more, with the same forms at both ends: then a is not worth timing. */
 static bool fuses_less(const struct tuner *t, const struct tune_alt *a, const struct tune_alt *b)
 {
-  return b->kind == ALT_KERNEL && b->n_steps > a->n_steps && t->cands[a->cand].kernel == t->cands[b->cand].kernel &&
+  return b->kind == ALT_KERNEL && b->n_steps > a->n_steps &&
+         t->cands[a->cand].kernel == t->cands[b->cand].kernel &&
          memcmp(&a->in[0].form.layout, &b->in[0].form.layout, sizeof a->in[0].form.layout) == 0 &&
          memcmp(&a->out[0].form.layout, &b->out[0].form.layout, sizeof a->out[0].form.layout) == 0 &&
          a->in[0].form.dtype == b->in[0].form.dtype && a->out[0].form.dtype == b->out[0].form.dtype;
@@ -325,8 +326,8 @@ static bool same_ports(const struct gie_node *n, const struct tune_alt *a, const
   for (uint32_t i = 0; i < n->n_in + n->n_out; i++) {
     const struct tune_port *p = i < n->n_in ? &a->in[i] : &a->out[i - n->n_in];
     const struct tune_port *q = i < n->n_in ? &b->in[i] : &b->out[i - n->n_in];
-    if (memcmp(&p->form.layout, &q->form.layout, sizeof p->form.layout) != 0 || p->form.dtype != q->form.dtype ||
-        p->pitch < q->pitch || p->align > q->align)
+    if (memcmp(&p->form.layout, &q->form.layout, sizeof p->form.layout) != 0 ||
+        p->form.dtype != q->form.dtype || p->pitch < q->pitch || p->align > q->align)
       return false;
   }
   return true;

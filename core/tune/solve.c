@@ -13,9 +13,15 @@
 
 /* ---- Values under a choice -------------------------------------------------------------------------- */
 
-static const struct gie_value *value_of(const struct selection *s, gie_id v) { return gie_value_get(s->g, v); }
+static const struct gie_value *value_of(const struct selection *s, gie_id v)
+{
+  return gie_value_get(s->g, v);
+}
 
-static bool is_open(const struct selection *s, gie_id node) { return node != GIE_NONE && s->nodes[node].open; }
+static bool is_open(const struct selection *s, gie_id node)
+{
+  return node != GIE_NONE && s->nodes[node].open;
+}
 
 static const struct tune_alt *chosen(const struct selection *s, gie_id node)
 {
@@ -319,7 +325,8 @@ static gie_status add_use(struct network *net, const struct gie_value *v, const 
 {
   struct tune_port plain = {.form = tune_plain_form(v), .pitch = true};
   bool made = is_open(net->s, v->producer), read = is_open(net->s, use->node);
-  uint32_t a = made ? net->n_alts[net->index[v->producer]] : 1, b = read ? net->n_alts[net->index[use->node]] : 1;
+  uint32_t a = made ? net->n_alts[net->index[v->producer]] : 1,
+           b = read ? net->n_alts[net->index[use->node]] : 1;
   double *m = gie_alloc(net->s->t->ctx, (size_t)a * b, sizeof *m);
   if (!m)
     return GIE_E_MEMORY;
@@ -341,7 +348,8 @@ static gie_status add_use(struct network *net, const struct gie_value *v, const 
 }
 
 /* Between a concat that keeps v in place and another reader of v that takes no pitch. */
-static gie_status add_pitch(struct network *net, const struct gie_value *v, gie_id group, const struct gie_use *use)
+static gie_status add_pitch(struct network *net, const struct gie_value *v, gie_id group,
+                            const struct gie_use *use)
 {
   if (!is_open(net->s, use->node) || use->node == group || net->shared)
     return GIE_OK;
@@ -405,8 +413,9 @@ static gie_status solve(struct network *net, uint32_t *choice, struct pbqp_resul
   pbqp_free(net->p);
   net->p = NULL;
   if (st == GIE_E_NO)
-    return gie_fail(s->t->ctx, GIE_E_UNSUPPORTED,
-                    "no combination of kernels runs the graph: every candidate of some node failed; see `gie explain`");
+    return gie_fail(
+        s->t->ctx, GIE_E_UNSUPPORTED,
+        "no combination of kernels runs the graph: every candidate of some node failed; see `gie explain`");
   return st;
 }
 

@@ -86,7 +86,8 @@ struct tune_entry {
   double error;           /* of the check */
   const char *text;       /* why, when the verdict is not ok; else "" */
 };
-#define TUNE_PEAK "peak" /* in place of a kernel: an entry whose seconds are a peak of the device, named by `problem` */
+#define TUNE_PEAK \
+  "peak" /* in place of a kernel: an entry whose seconds are a peak of the device, named by `problem` */
 struct tune_cache;
 /* `path` NULL: in memory only. A missing file is an empty cache; lines that cannot be used are dropped
  * with one warning that counts them (the file is rewritten without them at the next save). A file that is

@@ -113,7 +113,8 @@ struct gie_tensor {
 /* Types of g's inputs with the shapes that `text` states, "data:1x3x224x224,mask:1x7"; the others stay as the graph
  * has them. types has room for all inputs. E_USAGE for a text or name that is wrong, E_SHAPE for a dim
  * that contradicts the graph's. */
-GIE_API gie_status gie_graph_parse_shapes(const struct gie_graph *g, const char *text, struct gie_type *types);
+GIE_API gie_status gie_graph_parse_shapes(const struct gie_graph *g, const char *text,
+                                          struct gie_type *types);
 
 struct gie_exec_options {
   size_t struct_size;

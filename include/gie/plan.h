@@ -65,22 +65,23 @@ struct gie_build_progress {
 
 struct gie_build_options {
   size_t struct_size;
-  const char *device;        /* kind; NULL: "cpu" */
-  const char *backends;      /* as in gie_exec_options */
-  uint32_t threads;          /* 0: all cores */
+  const char *device;         /* kind; NULL: "cpu" */
+  const char *backends;       /* as in gie_exec_options */
+  uint32_t threads;           /* 0: all cores */
   const char *const *modules; /* for the worker that times: as in gie_context_options */
   const char *module_dir;
-  const char *pipeline;      /* NULL: the default one; "": none (the graph is taken as it is) */
-  const char *const *structures; /* pipelines on the graph with numbers as dims; the cheapest result is taken */
-  uint32_t n_structures;         /* 0: the built-in list */
+  const char *pipeline; /* NULL: the default one; "": none (the graph is taken as it is) */
+  const char *const
+      *structures;           /* pipelines on the graph with numbers as dims; the cheapest result is taken */
+  uint32_t n_structures;     /* 0: the built-in list */
   const char *const *shapes; /* one per profile, "input:1x3x224x224,other:…"; n_shapes 0: the graph's own */
   uint32_t n_shapes;
   const char *cache; /* timing cache; NULL: the default place; "": none */
   bool cache_read_only;
-  double budget;             /* seconds of timing; 0: no limit, < 0: no timing, estimates alone */
-  bool exhaustive;           /* time every candidate, prune none */
-  bool reduced_precision;    /* kernels may compute f32 nodes in narrower floats; casts are part of the choice */
-  uint64_t random_costs;     /* tests: != 0 checks every candidate and takes random costs of this seed */
+  double budget;          /* seconds of timing; 0: no limit, < 0: no timing, estimates alone */
+  bool exhaustive;        /* time every candidate, prune none */
+  bool reduced_precision; /* kernels may compute f32 nodes in narrower floats; casts are part of the choice */
+  uint64_t random_costs;  /* tests: != 0 checks every candidate and takes random costs of this seed */
   void (*progress)(void *user, const struct gie_build_progress *p);
   void *progress_user;
 };

@@ -25,7 +25,8 @@ static void set_port(const struct gie_problem *p, const char *layout, const stru
     ck_gie_ok(p->ctx, gie_layout_parse(p->ctx, layout, 4, &port->layout));
 }
 
-static uint32_t variants(const struct gie_kernel *k, const struct gie_problem *p, struct gie_variant *v, uint32_t max)
+static uint32_t variants(const struct gie_kernel *k, const struct gie_problem *p, struct gie_variant *v,
+                         uint32_t max)
 {
   const struct cost_row *row = k->user;
   (void)max;

@@ -51,8 +51,8 @@ static void fill(const struct gie_desc *d, void *data, uint32_t seed)
     float f = (float)(seed >> 8) / (1 << 24);
     uint16_t h = gie_f32_to_f16(f);
     ck_assert(d->dtype == GIE_F32 || d->dtype == GIE_F16);
-    memcpy((char *)data + i * (int64_t)gie_dtype_size(d->dtype), d->dtype == GIE_F16 ? (void *)&h : (void *)&f,
-           gie_dtype_size(d->dtype));
+    memcpy((char *)data + i * (int64_t)gie_dtype_size(d->dtype),
+           d->dtype == GIE_F16 ? (void *)&h : (void *)&f, gie_dtype_size(d->dtype));
   }
 }
 
@@ -64,7 +64,10 @@ static void feed(struct gie_exec *x, const struct gie_graph *g)
     struct gie_desc d;
     size_t bytes;
     ck_gie_ok(g->ctx, gie_desc_make(g->ctx, &v->type, &plain, &d, &bytes));
-    struct gie_tensor t = {.struct_size = sizeof t, .dtype = d.dtype, .rank = d.rank, .data = malloc(bytes + 1)};
+    struct gie_tensor t = {.struct_size = sizeof t,
+                           .dtype = d.dtype,
+                           .rank = d.rank,
+                           .data = malloc(bytes + 1)};
     memcpy(t.dim, d.dim, sizeof t.dim);
     ck_assert_ptr_nonnull(t.data);
     fill(&d, t.data, 7 + i);
@@ -129,10 +132,11 @@ static void check_network(const struct network *net, struct gie_build_options *o
   o->n_shapes = net->shapes ? 1 : 0;
   ck_gie_ok(ctx, gie_graph_load(ctx, path, NULL, &g));
   ck_gie_ok(ctx, gie_build(g, o, &r, &plan));
-  ck_assert_msg(r.bad == 0, "%s: %u bad candidates\n%s", net->file, (unsigned)r.bad, gie_plan_candidates(plan));
+  ck_assert_msg(r.bad == 0, "%s: %u bad candidates\n%s", net->file, (unsigned)r.bad,
+                gie_plan_candidates(plan));
   double error = against_reference(plan, g, net->shapes);
-  printf("%s, %s: %u candidates, %u run, error %.1e\n", net->file, how, (unsigned)r.candidates, (unsigned)r.timed,
-         error);
+  printf("%s, %s: %u candidates, %u run, error %.1e\n", net->file, how, (unsigned)r.candidates,
+         (unsigned)r.timed, error);
   ck_assert_msg(error <= net->r, "%s, %s: error %g", net->file, how, error);
   gie_plan_free(plan);
   gie_graph_free(g);
@@ -183,7 +187,10 @@ START_TEST(test_one_cache_one_plan)
   snprintf(cache, sizeof cache, "%s/timing.txt", dir);
   snprintf(a, sizeof a, "%s/a.plan", dir);
   snprintf(b, sizeof b, "%s/b.plan", dir);
-  struct gie_build_options o = {.struct_size = sizeof o, .cache = cache, .shapes = &NETWORKS[0].shapes, .n_shapes = 1};
+  struct gie_build_options o = {.struct_size = sizeof o,
+                                .cache = cache,
+                                .shapes = &NETWORKS[0].shapes,
+                                .n_shapes = 1};
   ck_assert(network_path(&NETWORKS[0], path, sizeof path));
   ck_gie_ok(ctx, gie_graph_load(ctx, path, NULL, &g));
   build_file(ctx, g, &o, a, &r);
@@ -223,7 +230,8 @@ END_TEST
 
 START_TEST(test_bad_kernels)
 {
-  const char *text = "graph { input %x : f32[1,8,16,16] nchw %a = relu(%x) output %a }", *top = getenv("top_builddir");
+  const char *text = "graph { input %x : f32[1,8,16,16] nchw %a = relu(%x) output %a }",
+             *top = getenv("top_builddir");
   char file[4096];
   snprintf(file, sizeof file, "%s/tests/module/.libs/kernels.so", top ? top : ".");
   const char *modules[] = {file, NULL};

@@ -24,10 +24,11 @@ static void decide(const struct cost_row *rows, size_t n, const char *text, cons
 /* The cheapest kernel of the first node makes the second one dear. */
 START_TEST(test_greedy_is_wrong)
 {
-  static const struct cost_row rows[] = {
-      {"s.last", "sigmoid", "nhwc", "nhwc", 0.9, 0, false, 0}, {"s.plain", "sigmoid", "nchw", "nchw", 1.0, 0, false, 0},
-      {"t.last", "tanh", "nhwc", "nhwc", 3.0, 0, false, 0},    {"t.plain", "tanh", "nchw", "nchw", 1.0, 0, false, 0},
-      {"turn", "reorder", NULL, NULL, 0.5, 0, true, 0}};
+  static const struct cost_row rows[] = {{"s.last", "sigmoid", "nhwc", "nhwc", 0.9, 0, false, 0},
+                                         {"s.plain", "sigmoid", "nchw", "nchw", 1.0, 0, false, 0},
+                                         {"t.last", "tanh", "nhwc", "nhwc", 3.0, 0, false, 0},
+                                         {"t.plain", "tanh", "nchw", "nchw", 1.0, 0, false, 0},
+                                         {"turn", "reorder", NULL, NULL, 0.5, 0, true, 0}};
   decide(rows, N(rows), "graph { input %x" T4 " %a = sigmoid(%x) %b = tanh(%a) output %b }",
          "sigmoid:s.plain tanh:t.plain", 2.0);
 }
@@ -36,11 +37,11 @@ END_TEST
 /* A chain that pays for the conversions at its ends only when it is long enough. */
 START_TEST(test_a_long_chain_pays_for_reorders)
 {
-  static const struct cost_row rows[] = {
-      {"e.last", "exp", "nhwc", "nhwc", 1.0, 0, false, 0},  {"e.plain", "exp", "nchw", "nchw", 1.6, 0, false, 0},
-      {"turn", "reorder", NULL, NULL, 0.8, 0, true, 0}};
-  decide(rows, N(rows), "graph { input %x" T4 " %a = exp(%x) %b = exp(%a) output %b }", "exp:e.plain exp:e.plain",
-         3.2);
+  static const struct cost_row rows[] = {{"e.last", "exp", "nhwc", "nhwc", 1.0, 0, false, 0},
+                                         {"e.plain", "exp", "nchw", "nchw", 1.6, 0, false, 0},
+                                         {"turn", "reorder", NULL, NULL, 0.8, 0, true, 0}};
+  decide(rows, N(rows), "graph { input %x" T4 " %a = exp(%x) %b = exp(%a) output %b }",
+         "exp:e.plain exp:e.plain", 3.2);
   decide(rows, N(rows), "graph { input %x" T4 " %a = exp(%x) %b = exp(%a) %c = exp(%b) output %c }",
          "reorder:turn exp:e.last exp:e.last exp:e.last reorder:turn", 4.6);
 }
@@ -49,11 +50,10 @@ END_TEST
 /* Three readers gain 0.3 each; the conversion costs 0.5 once. No pair of nodes sees that. */
 START_TEST(test_shared_conversion)
 {
-  static const struct cost_row rows[] = {
-      {"s.plain", "sigmoid", "nchw", "nchw", 1.0, 0, false, 0},
-      {"l.last", "softplus", "nhwc", "nchw", 0.7, 0, false, 0},
-      {"l.plain", "softplus", "nchw", "nchw", 1.0, 0, false, 0},
-      {"turn", "reorder", NULL, NULL, 0.5, 0, true, 0}};
+  static const struct cost_row rows[] = {{"s.plain", "sigmoid", "nchw", "nchw", 1.0, 0, false, 0},
+                                         {"l.last", "softplus", "nhwc", "nchw", 0.7, 0, false, 0},
+                                         {"l.plain", "softplus", "nchw", "nchw", 1.0, 0, false, 0},
+                                         {"turn", "reorder", NULL, NULL, 0.5, 0, true, 0}};
   decide(rows, N(rows),
          "graph { input %x" T4 " %a = sigmoid(%x) %b = softplus(%a) %c = softplus(%a) %d = softplus(%a)"
          " output %b output %c output %d }",
@@ -80,7 +80,8 @@ START_TEST(test_epilogue_cut)
                                          {"c.bare", "gemm", NULL, NULL, 1.0, 0, true, 0},
                                          {"relu", "relu", NULL, NULL, 0.3, 0, true, 0},
                                          {"sig", "sigmoid", NULL, NULL, 0.3, 0, true, 0}};
-  const char *text = "graph { input %x : f32[2,2] input %y : f32[2,2] %a = gemm(%x, %y) | relu | sigmoid output %a }";
+  const char *text =
+      "graph { input %x : f32[2,2] input %y : f32[2,2] %a = gemm(%x, %y) | relu | sigmoid output %a }";
   decide(fused, N(fused), text, "gemm:c.all", 2.0);
   decide(one, N(one), text, "gemm:c.one sigmoid:sig", 1.8);
   decide(none, N(none), text, "gemm:c.bare relu:relu sigmoid:sig", 1.6);
@@ -120,18 +121,23 @@ static const char *const CONCAT =
 /* Writing in place is worth a slower kernel up to the price of the concat. */
 START_TEST(test_views)
 {
-  static const struct cost_row kept[] = {
-      {"cat", "concat", NULL, NULL, 1.0, 0, true, 0},          {"e", "exp", "nchw", "nchw", 1.0, 0, true, 0},
-      {"s.dense", "sigmoid", "nchw", "nchw", 1.0, 0, false, 0}, {"s.pitch", "sigmoid", "nchw", "nchw", 1.2, 0, true, 0},
-      {"t.pitch", "tanh", "nchw", "nchw", 1.0, 0, true, 0},    {"turn", "reorder", NULL, NULL, 0.5, 0, true, 0}};
-  static const struct cost_row copied[] = {
-      {"cat", "concat", NULL, NULL, 1.0, 0, true, 0},          {"e", "exp", "nchw", "nchw", 1.0, 0, true, 0},
-      {"s.dense", "sigmoid", "nchw", "nchw", 1.0, 0, false, 0}, {"s.pitch", "sigmoid", "nchw", "nchw", 1.9, 0, true, 0},
-      {"t.pitch", "tanh", "nchw", "nchw", 1.0, 0, true, 0},    {"turn", "reorder", NULL, NULL, 0.5, 0, true, 0}};
-  static const struct cost_row dissolved[] = {
-      {"cat", "concat", NULL, NULL, 0.3, 0, true, 0},          {"e", "exp", "nchw", "nchw", 1.0, 0, true, 0},
-      {"s.dense", "sigmoid", "nchw", "nchw", 1.0, 0, false, 0}, {"t.dense", "tanh", "nchw", "nchw", 1.0, 0, false, 0},
-      {"turn", "reorder", NULL, NULL, 0.5, 0, true, 0}};
+  static const struct cost_row kept[] = {{"cat", "concat", NULL, NULL, 1.0, 0, true, 0},
+                                         {"e", "exp", "nchw", "nchw", 1.0, 0, true, 0},
+                                         {"s.dense", "sigmoid", "nchw", "nchw", 1.0, 0, false, 0},
+                                         {"s.pitch", "sigmoid", "nchw", "nchw", 1.2, 0, true, 0},
+                                         {"t.pitch", "tanh", "nchw", "nchw", 1.0, 0, true, 0},
+                                         {"turn", "reorder", NULL, NULL, 0.5, 0, true, 0}};
+  static const struct cost_row copied[] = {{"cat", "concat", NULL, NULL, 1.0, 0, true, 0},
+                                           {"e", "exp", "nchw", "nchw", 1.0, 0, true, 0},
+                                           {"s.dense", "sigmoid", "nchw", "nchw", 1.0, 0, false, 0},
+                                           {"s.pitch", "sigmoid", "nchw", "nchw", 1.9, 0, true, 0},
+                                           {"t.pitch", "tanh", "nchw", "nchw", 1.0, 0, true, 0},
+                                           {"turn", "reorder", NULL, NULL, 0.5, 0, true, 0}};
+  static const struct cost_row dissolved[] = {{"cat", "concat", NULL, NULL, 0.3, 0, true, 0},
+                                              {"e", "exp", "nchw", "nchw", 1.0, 0, true, 0},
+                                              {"s.dense", "sigmoid", "nchw", "nchw", 1.0, 0, false, 0},
+                                              {"t.dense", "tanh", "nchw", "nchw", 1.0, 0, false, 0},
+                                              {"turn", "reorder", NULL, NULL, 0.5, 0, true, 0}};
   decide(kept, N(kept), CONCAT, "sigmoid:s.pitch tanh:t.pitch concat:- exp:e", 3.2);
   decide(copied, N(copied), CONCAT, "sigmoid:s.dense reorder:- tanh:t.pitch concat:- exp:e", 3.5);
   decide(dissolved, N(dissolved), CONCAT, "sigmoid:s.dense tanh:t.dense concat:cat exp:e", 3.3);
@@ -141,15 +147,17 @@ END_TEST
 /* A reader of a range that takes none costs a copy; a split's results are ranges of what it reads. */
 START_TEST(test_split_views)
 {
-  static const struct cost_row rows[] = {
-      {"s", "sigmoid", "nchw", "nchw", 1.0, 0, true, 0},     {"cut", "split", NULL, NULL, 0.9, 0, true, 0},
-      {"t.pitch", "tanh", "nchw", "nchw", 1.0, 0, true, 0},  {"e.dense", "exp", "nchw", "nchw", 1.0, 0, false, 0},
-      {"turn", "reorder", NULL, NULL, 0.5, 0, true, 0}};
-  decide(rows, N(rows),
-         "graph { input %x" T4 " %c : f32[1,8,4,4] nchw = sigmoid(%x) "
-         "%a : f32[1,4,4,4] nchw view(%c, 1, 0, 4), %b : f32[1,4,4,4] nchw view(%c, 1, 4, 4) = split(%c) {axis=1} "
-         "%d = tanh(%a) %e = exp(%b) output %d output %e }",
-         "sigmoid:s split:- reorder:- tanh:t.pitch exp:e.dense", 3.5);
+  static const struct cost_row rows[] = {{"s", "sigmoid", "nchw", "nchw", 1.0, 0, true, 0},
+                                         {"cut", "split", NULL, NULL, 0.9, 0, true, 0},
+                                         {"t.pitch", "tanh", "nchw", "nchw", 1.0, 0, true, 0},
+                                         {"e.dense", "exp", "nchw", "nchw", 1.0, 0, false, 0},
+                                         {"turn", "reorder", NULL, NULL, 0.5, 0, true, 0}};
+  decide(
+      rows, N(rows),
+      "graph { input %x" T4 " %c : f32[1,8,4,4] nchw = sigmoid(%x) "
+      "%a : f32[1,4,4,4] nchw view(%c, 1, 0, 4), %b : f32[1,4,4,4] nchw view(%c, 1, 4, 4) = split(%c) {axis=1} "
+      "%d = tanh(%a) %e = exp(%b) output %d output %e }",
+      "sigmoid:s split:- reorder:- tanh:t.pitch exp:e.dense", 3.5);
 }
 END_TEST
 
@@ -164,7 +172,8 @@ START_TEST(test_precision)
   decide(rows, N(rows), text, "exp:e.f32 exp:e.f32", 2.0);
   struct gie_context *c = costs_context(rows, N(rows));
   struct gie_plan *plan = costs_build(c, text, &o, NULL);
-  ck_assert_str_eq(costs_decisions(plan, decisions, sizeof decisions), "cast:cast exp:e.f16 exp:e.f16 cast:cast");
+  ck_assert_str_eq(costs_decisions(plan, decisions, sizeof decisions),
+                   "cast:cast exp:e.f16 exp:e.f16 cast:cast");
   gie_plan_free(plan);
   gie_context_free(c);
 }
@@ -179,9 +188,9 @@ START_TEST(test_structures)
   static const char *const both[] = {"", "fuse_epilogue"};
   struct gie_build_options o = {.struct_size = sizeof o, .structures = both, .n_structures = 2};
   struct gie_context *c = costs_context(rows, N(rows));
-  struct gie_plan *plan =
-      costs_build(c, "graph { input %x : f32[2,2] input %y : f32[2,2] %a = gemm(%x, %y) %b = relu(%a) output %b }", &o,
-                  NULL);
+  struct gie_plan *plan = costs_build(
+      c, "graph { input %x : f32[2,2] input %y : f32[2,2] %a = gemm(%x, %y) %b = relu(%a) output %b }", &o,
+      NULL);
   ck_assert_str_eq(costs_decisions(plan, decisions, sizeof decisions), "gemm:c.all");
   ck_assert(strstr(gie_plan_candidates(plan), "fuse_epilogue") != NULL);
   gie_plan_free(plan);
@@ -237,16 +246,17 @@ static void random_network(uint64_t *seed, char *text, size_t size)
     else
       at += (size_t)snprintf(text + at, size - at, "%%v%u = %s(%%v%u) ", i, OPS[next_random(seed) % 4], a);
   }
-  snprintf(text + at, size - at,
-           "%%p : f32[1,8,4,4] nchw view(%%c, 1, 0, 8) = exp(%%v%u) %%q : f32[1,8,4,4] nchw view(%%c, 1, 8, 8) = tanh(%%v%u) "
-           "%%c : f32[1,16,4,4] nchw = concat(%%p, %%q) {axis=1} output %%v%u output %%c }",
-           n, n - 1, n);
+  snprintf(
+      text + at, size - at,
+      "%%p : f32[1,8,4,4] nchw view(%%c, 1, 0, 8) = exp(%%v%u) %%q : f32[1,8,4,4] nchw view(%%c, 1, 8, 8) = tanh(%%v%u) "
+      "%%c : f32[1,16,4,4] nchw = concat(%%p, %%q) {axis=1} output %%v%u output %%c }",
+      n, n - 1, n);
 }
 
 static uint32_t random_rows(uint64_t *seed, struct cost_row *rows)
 {
-  static const char *const names[] = {"k00", "k01", "k02", "k03", "k04", "k05", "k06", "k07", "k08", "k09",
-                                      "k10", "k11", "k12", "k13", "k14", "k15", "k16"};
+  static const char *const names[] = {"k00", "k01", "k02", "k03", "k04", "k05", "k06", "k07", "k08",
+                                      "k09", "k10", "k11", "k12", "k13", "k14", "k15", "k16"};
   uint32_t n = 0;
   for (uint32_t op = 0; op < 5; op++)
     for (uint32_t l = 0; l < 2; l++)
@@ -256,10 +266,16 @@ static uint32_t random_rows(uint64_t *seed, struct cost_row *rows)
                                     .ms = 1 + next_random(seed) % 8 * 0.25,
                                     .pitch = next_random(seed) % 2};
   for (uint32_t l = 0; l < 2; l++)
-    rows[n++] = (struct cost_row){.op = "concat", .in = LAYOUTS[l], .out = LAYOUTS[l], .ms = 0.25 + next_random(seed) % 8 * 0.25};
+    rows[n++] = (struct cost_row){.op = "concat",
+                                  .in = LAYOUTS[l],
+                                  .out = LAYOUTS[l],
+                                  .ms = 0.25 + next_random(seed) % 8 * 0.25};
   for (uint32_t l = 0; l < 4; l++)
-    rows[n++] = (struct cost_row){
-        .op = "reorder", .in = LAYOUTS[l % 2], .out = LAYOUTS[l / 2], .ms = 0.25 + next_random(seed) % 4 * 0.25, .pitch = true};
+    rows[n++] = (struct cost_row){.op = "reorder",
+                                  .in = LAYOUTS[l % 2],
+                                  .out = LAYOUTS[l / 2],
+                                  .ms = 0.25 + next_random(seed) % 4 * 0.25,
+                                  .pitch = true};
   for (uint32_t i = 0; i < n; i++)
     rows[i].name = names[i];
   return n;
@@ -303,8 +319,10 @@ START_TEST(test_against_brute_force)
     ck_gie_ok(c, select_measure(&s));
     ck_gie_ok(c, select_solve(&s));
     double best = brute_force(&s, gie_graph_first(g));
-    ck_assert_msg(s.lower_bound <= best * (1 + 1e-9), "network %u: bound %g above %g", (unsigned)k, s.lower_bound, best);
-    ck_assert_msg(s.cost >= best * (1 - 1e-9), "network %u: %g below the least, %g", (unsigned)k, s.cost, best);
+    ck_assert_msg(s.lower_bound <= best * (1 + 1e-9), "network %u: bound %g above %g", (unsigned)k,
+                  s.lower_bound, best);
+    ck_assert_msg(s.cost >= best * (1 - 1e-9), "network %u: %g below the least, %g", (unsigned)k, s.cost,
+                  best);
     optimal += s.cost <= best * (1 + 1e-9);
     worst = fmax(worst, s.cost / best);
     selection_free(&s);
@@ -312,12 +330,13 @@ START_TEST(test_against_brute_force)
     gie_graph_free(g);
     gie_context_free(c);
   }
-  printf("optimal in true cost: %u of %u, worst %.3f times the least\n", (unsigned)optimal, (unsigned)n_networks, worst);
+  printf("optimal in true cost: %u of %u, worst %.3f times the least\n", (unsigned)optimal,
+         (unsigned)n_networks, worst);
   ck_assert_uint_ge(optimal, n_networks * 95 / 100);
   ck_assert(worst < 1.1);
 }
 END_TEST
 
 GIE_TESTS_MAIN("select", test_greedy_is_wrong, test_a_long_chain_pays_for_reorders, test_shared_conversion,
-               test_epilogue_cut, test_cut_step_keeps_its_operand, test_views, test_split_views, test_precision,
-               test_structures, test_ties, test_nothing_runs_it, test_against_brute_force)
+               test_epilogue_cut, test_cut_step_keeps_its_operand, test_views, test_split_views,
+               test_precision, test_structures, test_ties, test_nothing_runs_it, test_against_brute_force)
