@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #define PROGRESS_AFTER 2.0
+#define PROGRESS_LINES 10.0 /* seconds between lines where there is no terminal */
 
 /* ---- Text */
 
@@ -150,23 +151,27 @@ double tool_now(void)
 
 void tool_progress_begin(struct tool *t, struct tool_progress *p)
 {
-  p->start = tool_now();
-  p->on = !t->quiet && isatty(STDERR_FILENO);
+  p->start = p->last = tool_now();
+  p->on = !t->quiet;
+  p->terminal = isatty(STDERR_FILENO);
   p->shown = false;
 }
 
 void tool_progress_step(struct tool_progress *p, uint32_t done, uint32_t total, const char *what)
 {
-  double spent = p->on ? tool_now() - p->start : 0;
-  if (!p->on || spent < PROGRESS_AFTER)
+  double now = p->on ? tool_now() : 0, spent = now - p->start;
+  if (!p->on || spent < PROGRESS_AFTER || (!p->terminal && now - p->last < PROGRESS_LINES))
     return;
-  fprintf(stderr, "\r\033[K[%u/%u] %s", (unsigned)done, (unsigned)total, what);
+  p->last = now;
+  fprintf(stderr, "%s[%u/%u] %s", p->terminal ? "\r\033[K" : "", (unsigned)done, (unsigned)total, what);
   if (done) {
     unsigned left = (unsigned)ceil(spent / done * (total - done));
     fprintf(stderr, "  ETA %u:%02u", left / 60, left % 60);
   }
+  if (!p->terminal)
+    fputc('\n', stderr);
   fflush(stderr);
-  p->shown = true;
+  p->shown = p->terminal;
 }
 
 void tool_progress_end(struct tool_progress *p)

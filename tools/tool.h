@@ -126,10 +126,11 @@ const char *tool_type(struct tool *t, const struct gie_graph *g, const struct gi
 /* "conv | add | relu": the op with its epilogue. */
 const char *tool_op(struct tool *t, const struct gie_node *n);
 
-/* Progress of `total` things, on a terminal only and only for what takes over two seconds. */
+/* Progress of `total` things that take over two seconds: on a terminal a line that is rewritten, elsewhere a line
+ * every ten seconds. */
 struct tool_progress {
-  double start;
-  bool on, shown;
+  double start, last;
+  bool on, terminal, shown;
 };
 void tool_progress_begin(struct tool *t, struct tool_progress *p);
 void tool_progress_step(struct tool_progress *p, uint32_t done, uint32_t total, const char *what);

@@ -7,7 +7,7 @@ tests_tools_test_image_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS) $(PNG_CFLAGS) $(JP
 tests_tools_test_image_LDADD = tools/libtools.la libgie_internal.la libgie_rt_internal.la $(CHECK_LIBS) $(PNG_LIBS) $(JPEG_LIBS)
 
 check_PROGRAMS += tests/tools/test_json
-TESTS += tests/tools/test_json tests/tools/cli.sh tests/tools/demo.sh tests/tools/manual.sh
+TESTS += tests/tools/test_json tests/tools/cli.sh tests/tools/build.sh tests/tools/demo.sh tests/tools/manual.sh
 tests_tools_test_json_SOURCES = tests/tools/test_json.c
 tests_tools_test_json_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS) $(JANSSON_CFLAGS)
 tests_tools_test_json_LDADD = libgie_rt_internal.la $(CHECK_LIBS) $(JANSSON_LIBS)

@@ -1,0 +1,29 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# How much of an exhaustive search does selection need, and what does it lose? For each network two builds from
+# one cache: --exhaustive, which times every candidate, then the ordinary one, which finds all figures there. So both
+# choose from the same measurements, and what differs is the choice. Then both plans are run in turn.
+#
+#   bench/selection.sh NETWORK.onnx...        (GIE: the command, default build/gie; BATCH: default 1)
+#
+# bench/cpu_peers/networks.py writes four networks with random weights.
+set -eu
+gie=${GIE:-build/gie} batch=${BATCH:-1}
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+number() { sed -n "s/.*\"$1\": \([0-9.e+-]*\).*/\1/p" "$2" | head -n 1; }
+median() { "$gie" bench "$1" --duration=2 2>/dev/null | sed -n 's/^Latency:.*median = \([0-9.]*\) ms.*/\1/p'; }
+printf '%-16s %18s %18s %7s %20s %20s %7s\n' network 'exhaustive: timed' 'ordinary: used' '%' \
+  'expected, exh. ms' 'ordinary ms' '+%'
+for model in "$@"; do
+  cache=$tmp/cache.txt
+  rm -f "$cache"
+  "$gie" build "$model" --batch="$batch" --exhaustive --timingCacheFile="$cache" --json -o "$tmp/all.plan" >"$tmp/all.json"
+  "$gie" build "$model" --batch="$batch" --timingCacheFile="$cache" --cache-read-only --json -o "$tmp/some.plan" >"$tmp/some.json"
+  awk -v name="$(basename "$model" .onnx)" -v a="$(number timed "$tmp/all.json")" -v b="$(number cached "$tmp/some.json")" \
+    -v x="$(number cost_ms "$tmp/all.json")" -v y="$(number cost_ms "$tmp/some.json")" \
+    'BEGIN { printf "%-16s %18d %18d %7.1f %20.3f %20.3f %7.2f\n", name, a, b, 100 * b / a, x, y, 100 * (y / x - 1) }'
+  for turn in 1 2 3; do
+    printf '  run %d: exhaustive %s ms, ordinary %s ms\n' "$turn" "$(median "$tmp/all.plan")" "$(median "$tmp/some.plan")"
+  done
+done
