@@ -2,6 +2,7 @@
 /* The probe worker: loads modules and runs candidate kernels for a parent that asks on descriptor 3.
  * The protocol is in core/module/wire.h. Not meant to be started by hand. */
 #include "core/tune/race.h"
+#include <malloc.h>
 #include <math.h>
 #include <poll.h>
 #include <signal.h>
@@ -110,6 +111,9 @@ int main(int argc, char **argv)
   struct gie_context *ctx = NULL;
   struct stat st;
   size_t n = 0;
+  /* Large blocks go back to the system with the candidate that had them. The default threshold grows with what is
+   * freed, up to 32 MiB, and a build's races leave the heap full of holes. */
+  mallopt(M_MMAP_THRESHOLD, 1 << 20);
   if (fstat(WIRE_FD, &st) != 0 || !S_ISSOCK(st.st_mode)) {
     fprintf(stderr, "gie-worker is started by gie, which talks to it on descriptor %d\n", WIRE_FD);
     return gie_status_exit_code(GIE_E_USAGE);

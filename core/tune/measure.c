@@ -8,6 +8,7 @@
 #define PRUNE 4.0     /* estimates are trusted to this factor */
 #define NOISE 0.02    /* times closer than this are called equal, or than the spread if that is more */
 #define MAX_FIELD 128 /* candidates in one race */
+#define MAX_BYTES ((double)(96 << 20)) /* that their tensors take, or one candidate more */
 
 /* ---- Pruning -------------------------------------------------------------------------------------- */
 
@@ -136,29 +137,22 @@ static bool from_cache(struct tuner *t, struct tune_cand *c, gie_status *st)
 
 struct field {
   uint32_t n, cands[MAX_FIELD];
+  double bytes;
 };
 
-/* Adds a candidate that needs a measurement and is not in the field yet. */
-static gie_status enter(struct tuner *t, struct field *f, uint32_t cand)
+/* Roughly what a race needs for a candidate: results and operands with the copies that they are compared with. */
+static double bytes_of(const struct tune_cand *c)
 {
-  struct tune_cand *c = &t->cands[cand];
-  gie_status st = GIE_OK;
-  if (!c->wanted || c->source != TUNE_ESTIMATED || c->bad || f->n == MAX_FIELD)
-    return GIE_OK;
-  for (uint32_t i = 0; i < f->n; i++)
-    if (f->cands[i] == cand)
-      return GIE_OK;
-  if (from_cache(t, c, &st))
-    return st;
-  f->cands[f->n++] = cand;
-  return GIE_OK;
-}
-
-static gie_status enter_set(struct tuner *t, struct field *f, uint32_t set)
-{
-  for (uint32_t i = 0; i < t->sets[set].n; i++)
-    GIE_TRY(enter(t, f, t->sets[set].cands[i]));
-  return GIE_OK;
+  const struct gie_node *n = gie_node_get(c->problem.g, gie_graph_first(c->problem.g));
+  double sum = 0;
+  for (uint32_t i = 0; i < n->n_in + n->n_out; i++) {
+    const struct gie_value *v = gie_value_get(c->problem.g, i < n->n_in ? n->in[i] : n->out[i - n->n_in]);
+    double bytes = v ? (double)gie_dtype_size(v->type.dtype) : 0;
+    for (int k = 0; v && k < v->type.shape.rank; k++)
+      bytes *= (double)v->type.shape.dim[k].b;
+    sum += (v && v->kind == GIE_VALUE_CONST ? 3 : 1) * bytes; /* packed forms of constants are each candidate's own */
+  }
+  return sum;
 }
 
 static bool may_time(struct tuner *t)
@@ -199,6 +193,8 @@ static gie_status record(struct tuner *t, struct tune_cand *c, const struct tune
 
 static gie_status race(struct tuner *t, const struct field *f)
 {
+  if (f->n == 0 || !may_time(t))
+    return GIE_OK;
   struct tune_candidate *c = gie_alloc(t->ctx, f->n, sizeof *c);
   struct tune_race_options o = {.threads = t->device.threads, .check_only = t->o->random_costs != 0};
   gie_status st = c ? start_worker(t) : GIE_E_MEMORY;
@@ -214,6 +210,35 @@ static gie_status race(struct tuner *t, const struct field *f)
     st = record(t, &t->cands[f->cands[i]], &c[i]);
   gie_free(t->ctx, c);
   return st;
+}
+
+/* Adds a candidate that needs a measurement and is not in the field yet. */
+static gie_status enter(struct tuner *t, struct field *f, uint32_t cand)
+{
+  struct tune_cand *c = &t->cands[cand];
+  gie_status st = GIE_OK;
+  if (!c->wanted || c->source != TUNE_ESTIMATED || c->bad)
+    return GIE_OK;
+  for (uint32_t i = 0; i < f->n; i++)
+    if (f->cands[i] == cand)
+      return GIE_OK;
+  if (from_cache(t, c, &st))
+    return st;
+  if (f->n == MAX_FIELD || (f->n && f->bytes + bytes_of(c) > MAX_BYTES)) {
+    st = race(t, f);
+    f->n = 0;
+    f->bytes = 0;
+  }
+  f->cands[f->n++] = cand;
+  f->bytes += bytes_of(c);
+  return st;
+}
+
+static gie_status enter_set(struct tuner *t, struct field *f, uint32_t set)
+{
+  for (uint32_t i = 0; i < t->sets[set].n; i++)
+    GIE_TRY(enter(t, f, t->sets[set].cands[i]));
+  return GIE_OK;
 }
 
 static void report_progress(struct tuner *t, const char *node, const struct field *f)
@@ -237,7 +262,7 @@ static void report_progress(struct tuner *t, const char *node, const struct fiel
 
 static gie_status run_field(struct tuner *t, const char *node, const struct field *f)
 {
-  gie_status st = f->n && may_time(t) ? race(t, f) : GIE_OK;
+  gie_status st = race(t, f);
   report_progress(t, node, f);
   return st;
 }
