@@ -150,7 +150,8 @@ static double bytes_of(const struct tune_cand *c)
     double bytes = v ? (double)gie_dtype_size(v->type.dtype) : 0;
     for (int k = 0; v && k < v->type.shape.rank; k++)
       bytes *= (double)v->type.shape.dim[k].b;
-    sum += (v && v->kind == GIE_VALUE_CONST ? 3 : 1) * bytes; /* packed forms of constants are each candidate's own */
+    sum += (v && v->kind == GIE_VALUE_CONST ? 3 : 1) *
+           bytes; /* packed forms of constants are each candidate's own */
   }
   return sum;
 }
