@@ -127,8 +127,27 @@ static void say(struct tool *t, const struct build_flags *f, const struct gie_pl
             (unsigned)r->nodes, (unsigned)r->candidates, (unsigned)r->pruned, (unsigned)r->cached,
             (unsigned)r->timed,
             r->bad ? tool_format(t, ", %u of them bad (gie explain says why)", (unsigned)r->bad) : "");
-  tool_note(t, "expected %.3f ms, at most %.1f %% above the least possible; built in %.1f s%s", 1e3 * r->cost,
-            gap, r->seconds, r->out_of_budget ? "; the budget ended before all was timed" : "");
+  tool_note(t, "expected %.3f ms%s, at most %.1f %% above the least possible; built in %.1f s%s",
+            1e3 * r->cost, f->estimate || r->out_of_budget ? " by estimates" : "", gap, r->seconds,
+            r->out_of_budget ? "; the budget ended before all was timed" : "");
+}
+
+/* Whether the plan can be saved there: better known before the timing than after. */
+static gie_status try_place(struct tool *t, const char *path)
+{
+  struct gie_save s;
+  GIE_TRY(gie_save_begin(t->ctx, path, &s));
+  gie_save_abort(&s);
+  return GIE_OK;
+}
+
+static gie_status are_distinct(struct tool *t, const struct tool_list *profiles)
+{
+  for (uint32_t i = 0; i < profiles->n; i++)
+    for (uint32_t k = 0; k < i; k++)
+      if (strcmp(profiles->v[i], profiles->v[k]) == 0)
+        return gie_fail(t->ctx, GIE_E_USAGE, "two profiles are for %s; give each shape once", profiles->v[i]);
+  return GIE_OK;
 }
 
 gie_status build_and_save(struct tool *t, const struct build_flags *f, const struct gie_graph *g,
@@ -155,6 +174,10 @@ gie_status build_and_save(struct tool *t, const struct build_flags *f, const str
                                 .exhaustive = f->exhaustive,
                                 .progress = show,
                                 .progress_user = &w};
+  if (st == GIE_OK)
+    st = try_place(t, f->out);
+  if (st == GIE_OK)
+    st = are_distinct(t, &profiles);
   tool_progress_begin(t, &w.bar);
   if (st == GIE_OK)
     st = gie_build(g, &o, &report, &plan);

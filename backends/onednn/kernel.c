@@ -280,6 +280,17 @@ static od_mdp packed_format(const struct od_build *b)
   return NULL;
 }
 
+/* How the plain bytes are read: the same bytes are packed otherwise when a product takes them transposed. */
+static uint64_t desc_hash(const struct gie_desc *d)
+{
+  uint64_t h = 1469598103934665603u;
+  for (int i = 0; i < d->rank; i++) {
+    h = (h ^ (uint64_t)d->dim[i]) * 1099511628211u;
+    h = (h ^ (uint64_t)d->stride[i]) * 1099511628211u;
+  }
+  return h;
+}
+
 uint32_t od_pack_desc(const struct gie_kernel *k, const struct gie_problem *p, const struct gie_variant *v,
                       struct gie_pack *out, uint32_t max)
 {
@@ -291,7 +302,8 @@ uint32_t od_pack_desc(const struct gie_kernel *k, const struct gie_problem *p, c
     if (m && od_md_text(m, text, sizeof text)) {
       out[0].operand = b->packed;
       out[0].bytes = dnnl_memory_desc_get_size(m);
-      snprintf(out[0].key, sizeof out[0].key, "%s %s", k->name, text);
+      snprintf(out[0].key, sizeof out[0].key, "%.12s %s %llx", strchr(k->name, '.') + 1, text,
+               (unsigned long long)desc_hash(&b->packed_plain));
       n = 1;
     }
   }

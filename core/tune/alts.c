@@ -367,9 +367,10 @@ static gie_status left_over(struct selection *s, const struct gie_node *n, uint3
     return GIE_E_MEMORY;
   for (uint32_t i = first; i < n->n_steps; i++) {
     int32_t operand = n->steps[i].operand;
-    if (tuner_step(s->t, s->g, n, i, &ports[n->n_in].form, operand >= 0 ? &ports[operand].form : NULL,
-                   &sets[i - first]) != GIE_OK)
-      return GIE_OK;
+    gie_status st = tuner_step(s->t, s->g, n, i, &ports[n->n_in].form,
+                               operand >= 0 ? &ports[operand].form : NULL, &sets[i - first]);
+    if (st != GIE_OK)
+      return st == GIE_E_MEMORY ? st : GIE_OK;
     if (s->t->sets[sets[i - first]].n == 0)
       return GIE_OK;
   }
@@ -522,7 +523,8 @@ gie_status select_expand(struct selection *s)
       return gie_fail(s->t->ctx, GIE_E_UNSUPPORTED,
                       "%s: no kernel on %s takes it (%s); load a module with one",
                       ir_node_label(gie_node_get(s->g, id), label, sizeof label), s->t->device.ops->kind,
-                      s->nodes[id].refusals);
+                      *s->nodes[id].refusals ? s->nodes[id].refusals
+                                             : "the backend rules leave none that could");
   }
   for (gie_id v = 0; v < gie_graph_n_values(s->g); v++)
     s->has_view[v] = gie_value_get(s->g, v)->kind != GIE_VALUE_DEAD && select_group(s, v) != GIE_NONE;

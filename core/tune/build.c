@@ -259,14 +259,19 @@ static gie_status choose_structure(struct tuner *t, const struct gie_graph *g, u
   struct gie_pipeline_options po = {.struct_size = sizeof po, .device_flags = t->device.info.flags};
   for (uint32_t i = 0; i < n; i++) {
     struct outcome o = {.structure = list[i]};
+    uint32_t n_nodes = t->report.nodes;
     struct gie_graph *copy;
     GIE_TRY(gie_graph_clone(g, &copy));
     gie_status st = gie_pipeline_run(copy, list[i], &po);
     if (st == GIE_OK)
       st = choose(t, copy, profile, &o);
     gie_graph_free(copy);
-    if (st != GIE_OK)
+    if (st != GIE_OK) {
+      outcome_free(&o, t->ctx);
       return st;
+    }
+    if (i > 0) /* the network's are counted once */
+      t->report.nodes = n_nodes;
     bool better = !best->graph || o.cost < best->cost * (1 - 1e-9);
     outcome_free(better ? best : &o, t->ctx);
     if (better)
@@ -340,9 +345,9 @@ static gie_status fill_plan(struct tuner *t, struct gie_plan *plan)
 }
 
 /* What was measured is kept even when the build fails; that it cannot be kept is no failure. */
-static void keep_measurements(struct tuner *t, gie_status st)
+static void keep_measurements(struct tuner *t)
 {
-  if (st == GIE_OK && t->report.timed && !t->o->random_costs && tune_cache_save(t->cache) != GIE_OK)
+  if (t->report.timed && !t->o->random_costs && tune_cache_save(t->cache) != GIE_OK)
     gie_log(t->ctx, GIE_LOG_WARN, "tune", "timings are not kept: %s", gie_error_text(t->ctx));
 }
 
@@ -357,10 +362,15 @@ static gie_status build(struct tuner *t, const struct gie_graph *g, struct gie_p
     gie_graph_free(base);
     return st;
   }
+  st = run_check_ops(base, &t->binder, NULL);
+  if (st != GIE_OK) {
+    gie_graph_free(base);
+    return st;
+  }
   base->fresh = 0; /* as after reading it from the plan, so that retuning makes the same names */
   GIE_TRY(plan_new(t->ctx, base, &plan));
   st = fill_plan(t, plan);
-  keep_measurements(t, st);
+  keep_measurements(t);
   if (st != GIE_OK) {
     gie_plan_free(plan);
     return st;

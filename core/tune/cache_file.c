@@ -31,6 +31,9 @@ static gie_status check_file(struct tune_cache *c, const struct stat *st)
 {
   if (!S_ISREG(st->st_mode))
     return gie_fail(c->ctx, GIE_E_NOINPUT, "%s: is not a regular file; name another timing cache", c->path);
+  if (st->st_uid != 0 && st->st_uid != geteuid())
+    return gie_fail(c->ctx, GIE_E_PERM, "%s: belongs to another user, who could change it; copy it first",
+                    c->path);
   if (st->st_mode & (S_IWGRP | S_IWOTH))
     return gie_fail(c->ctx, GIE_E_PERM, "%s: others may write it; take that away with chmod go-w", c->path);
   return GIE_OK;

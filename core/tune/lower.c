@@ -305,7 +305,7 @@ static gie_status place(struct lowering *l, gie_id value)
     bool open = s->nodes[use.node].open;
     if (!s->is_live[use.node])
       continue;
-    gie_id to = made;
+    gie_id to;
     if (use.node == group && chosen(s, group)->kind == ALT_VIEW)
       to = range != GIE_NONE ? range : made;
     else

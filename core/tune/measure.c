@@ -6,6 +6,7 @@
 #include <math.h>
 
 #define PRUNE 4.0     /* estimates are trusted to this factor */
+#define MAX_NOISE 0.1 /* a spread above that is a disturbance and says nothing of which is faster */
 #define NOISE 0.02    /* times closer than this are called equal, or than the spread if that is more */
 #define MAX_FIELD 128 /* candidates in one race */
 #define MAX_BYTES ((double)(96 << 20)) /* that their tensors take, or one candidate more */
@@ -37,14 +38,20 @@ static void want_set(struct tuner *t, uint32_t set)
   }
 }
 
+/* To the letter: plain and its permutation are two, as they are for the cache. */
+static bool same_form(const struct tune_form *a, const struct tune_form *b)
+{
+  const struct gie_layout *x = &a->layout, *y = &b->layout;
+  return a->dtype == b->dtype && x->rank == y->rank && memcmp(x->perm, y->perm, sizeof x->perm) == 0 &&
+         x->block == y->block && x->block_axis == y->block_axis;
+}
+
 /* Whether the same kernel offers b, which fuses more, with the same forms at both ends: then a is not worth timing. */
 static bool fuses_less(const struct tuner *t, const struct tune_alt *a, const struct tune_alt *b)
 {
   return b->kind == ALT_KERNEL && b->n_steps > a->n_steps &&
-         t->cands[a->cand].kernel == t->cands[b->cand].kernel &&
-         memcmp(&a->in[0].form.layout, &b->in[0].form.layout, sizeof a->in[0].form.layout) == 0 &&
-         memcmp(&a->out[0].form.layout, &b->out[0].form.layout, sizeof a->out[0].form.layout) == 0 &&
-         a->in[0].form.dtype == b->in[0].form.dtype && a->out[0].form.dtype == b->out[0].form.dtype;
+         t->cands[a->cand].kernel == t->cands[b->cand].kernel && same_form(&a->in[0].form, &b->in[0].form) &&
+         same_form(&a->out[0].form, &b->out[0].form);
 }
 
 static bool is_outdone(const struct tuner *t, const struct tune_node *node, const struct tune_alt *a)
@@ -175,6 +182,14 @@ static gie_status start_worker(struct tuner *t)
   return t->worker ? GIE_OK : worker_start(t->ctx, &o, &t->worker);
 }
 
+/* Whether a verdict says something of the candidate: for want of memory, or of a worker that somebody ended, it
+ * says something of this hour. */
+static bool is_kept(const struct tune_candidate *r)
+{
+  return r->verdict != PROBE_LIMIT && r->verdict != PROBE_FAILED && !strstr(r->text, "signal 9") &&
+         !strstr(r->text, "signal 15");
+}
+
 static gie_status record(struct tuner *t, struct tune_cand *c, const struct tune_candidate *r)
 {
   struct tune_entry e = entry_of(t, c);
@@ -187,8 +202,9 @@ static gie_status record(struct tuner *t, struct tune_cand *c, const struct tune
   t->report.timed++;
   if (t->o->random_costs)
     return take_verdict(t, c, r->verdict, random_seconds(t, c), 0, r->error, r->text);
-  if (t->cache)
-    GIE_TRY(tune_cache_put(t->cache, &e));
+  /* What cannot be kept, a key too long for a line say, is measured again next time. */
+  if (is_kept(r) && tune_cache_put(t->cache, &e) == GIE_E_MEMORY)
+    return GIE_E_MEMORY;
   return take_verdict(t, c, r->verdict, r->seconds, r->spread, r->error, r->text);
 }
 
@@ -207,8 +223,12 @@ static gie_status race(struct tuner *t, const struct field *f)
   }
   if (st == GIE_OK)
     st = tune_race(t->worker, c, f->n, &o);
-  for (uint32_t i = 0; st == GIE_OK && i < f->n; i++)
-    st = record(t, &t->cands[f->cands[i]], &c[i]);
+  for (uint32_t i = 0; st == GIE_OK && i < f->n; i++) {
+    if (c[i].verdict == PROBE_CRASHED || c[i].verdict == PROBE_HUNG)
+      st = tune_race(t->worker, &c[i], 1, &o); /* once more, alone: it may have been somebody else's doing */
+    if (st == GIE_OK)
+      st = record(t, &t->cands[f->cands[i]], &c[i]);
+  }
   gie_free(t->ctx, c);
   return st;
 }
@@ -322,7 +342,9 @@ static gie_status calibrate(struct tuner *t)
   return GIE_OK;
 }
 
-/* The best of each set; within the noise the first. A measured one goes before one that is not. */
+static double noise_of(const struct tune_cand *c) { return fmin(MAX_NOISE, fmax(NOISE, c->spread)); }
+
+/* The best of each set; within the noise the first. */
 static void decide_sets(struct tuner *t)
 {
   for (size_t i = 0; i < t->n_sets; i++) {
@@ -331,7 +353,7 @@ static void decide_sets(struct tuner *t)
     for (uint32_t k = 0; k < set->n; k++) {
       const struct tune_cand *c = &t->cands[set->cands[k]];
       const struct tune_cand *best = set->best == TUNE_NONE ? NULL : &t->cands[set->best];
-      if (!c->bad && (!best || c->seconds < best->seconds * (1 - fmax(NOISE, fmax(c->spread, best->spread)))))
+      if (!c->bad && (!best || c->seconds < best->seconds * (1 - fmax(noise_of(c), noise_of(best)))))
         set->best = set->cands[k];
     }
   }
@@ -352,8 +374,7 @@ static bool same_ports(const struct gie_node *n, const struct tune_alt *a, const
   for (uint32_t i = 0; i < n->n_in + n->n_out; i++) {
     const struct tune_port *p = i < n->n_in ? &a->in[i] : &a->out[i - n->n_in];
     const struct tune_port *q = i < n->n_in ? &b->in[i] : &b->out[i - n->n_in];
-    if (memcmp(&p->form.layout, &q->form.layout, sizeof p->form.layout) != 0 ||
-        p->form.dtype != q->form.dtype || p->pitch < q->pitch || p->align > q->align)
+    if (!same_form(&p->form, &q->form) || p->pitch < q->pitch || p->align > q->align)
       return false;
   }
   return true;
@@ -361,7 +382,7 @@ static bool same_ports(const struct gie_node *n, const struct tune_alt *a, const
 
 static double alt_noise(const struct tuner *t, const struct tune_alt *a)
 {
-  return a->kind == ALT_KERNEL ? fmax(NOISE, t->cands[a->cand].spread) : 0;
+  return a->kind == ALT_KERNEL ? noise_of(&t->cands[a->cand]) : 0;
 }
 
 /* Prices the alternatives and drops those that another one with the same ports beats. Of two within the noise

@@ -8,6 +8,7 @@
 #define MAX_SAMPLES 1000
 #define STOP_AT 2.0
 #define MAX_RUNS (1u << 24) /* of one sample */
+#define SURE_SAMPLES 3      /* before a candidate is given up */
 #define LONG_RUN 0.25       /* seconds: such a candidate is sampled LONG_SAMPLES times */
 #define LONG_SAMPLES 3
 #define COLD_RUN 0.01 /* seconds: longer runs warm themselves up */
@@ -192,12 +193,23 @@ static bool are_rivals(const struct side_case *a, const struct side_case *b)
   return true;
 }
 
+static double least(const struct runner *x)
+{
+  double t = x->sample[0];
+  for (uint32_t i = 1; i < x->n; i++)
+    t = fmin(t, x->sample[i]);
+  return t;
+}
+
+/* What disturbs one sample does not disturb three. */
 static bool is_hopeless(const struct race *r, const struct runner *x)
 {
+  if (x->n < SURE_SAMPLES && x->sample[0] < LONG_RUN)
+    return false;
   for (uint32_t i = 0; i < r->rq.n_entries; i++) {
     const struct runner *y = &r->runners[i];
     if (y->racing && y->n && (x->rc == y->rc || are_rivals(&x->rc->c, &y->rc->c)) &&
-        x->sample[0] > r->rq.options.stop_at * y->sample[0])
+        least(x) > r->rq.options.stop_at * least(y))
       return true;
   }
   return false;

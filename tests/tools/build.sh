@@ -45,6 +45,22 @@ cmp "$tmp/a.plan" "$tmp/b.plan" || fail "retuning with the same flags gives anot
 expect 0 '1 profile' retune "$tmp/b.plan" $plain --batch=2 -o "$tmp/c.plan"
 expect 65 'this is no plan' retune "$net" $plain -o "$tmp/d.plan"
 
+expect 64 'give each shape once' build "$net" $plain --batch=2,2 -o "$tmp/x.plan"
+
+# ---- One constant, read in two ways
+
+cat >"$tmp/twice.gie" <<'END'
+graph {
+  input %x : f32[2,3]
+  const %w : f32[3,3] = {1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0}
+  %a : f32[2,3] = gemm(%x, %w)
+  %b : f32[2,3] = gemm(%x, %w) {trans_b=1}
+  output %a
+  output %b
+}
+END
+expect 0 'same: worst relative error' debug compare "$tmp/twice.gie" "$tmp/twice.gie"
+
 # ---- With measurements
 
 expect 0 'from the cache' build "$net" --batch=1 --timingCacheFile="$tmp/cache.txt" -o "$tmp/m.plan"
