@@ -62,6 +62,8 @@ static bool set_forms(struct walk *w, enum od_code in, enum od_code out)
 
 /* ---- Variants */
 
+#define CHANNELS (1u << 1) /* the axis that takes_pitch() tries */
+
 /* Whether operand i (-1: the result) may be a view. */
 static bool takes_pitch(struct walk *w, int32_t i, uint32_t n_steps)
 {
@@ -93,6 +95,9 @@ static void fill_ports(struct walk *w, struct gie_variant *v)
   }
   v->out[0].layout = w->res.layout;
   v->out[0].pitch = takes_pitch(w, -1, v->n_steps);
+  for (uint32_t i = 0; i < v->n_in; i++)
+    v->in[i].pitch_axes = CHANNELS;
+  v->out[0].pitch_axes = CHANNELS;
 }
 
 /* The descriptor at hand as a variant. `sum`: the step whose operand the result is added to where it lies, which

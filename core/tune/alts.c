@@ -67,7 +67,7 @@ struct ask {
 /* A port as the problem has it: dtype always named, layout `any` kept in *any. */
 static struct tune_port port_of(const struct gie_port *port, const struct gie_desc *plain, bool *any)
 {
-  struct tune_port p = {.pitch = port->pitch, .align = port->align};
+  struct tune_port p = {.pitch = port->pitch, .axes = port->pitch_axes, .align = port->align};
   p.form.dtype = port->dtype != GIE_DTYPE_NONE ? port->dtype : plain->dtype;
   *any = port->layout.any;
   if (!*any)

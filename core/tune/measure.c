@@ -374,7 +374,7 @@ static bool same_ports(const struct gie_node *n, const struct tune_alt *a, const
   for (uint32_t i = 0; i < n->n_in + n->n_out; i++) {
     const struct tune_port *p = i < n->n_in ? &a->in[i] : &a->out[i - n->n_in];
     const struct tune_port *q = i < n->n_in ? &b->in[i] : &b->out[i - n->n_in];
-    if (!same_form(&p->form, &q->form) || p->pitch < q->pitch || p->align > q->align)
+    if (!same_form(&p->form, &q->form) || p->pitch < q->pitch || p->axes != q->axes || p->align > q->align)
       return false;
   }
   return true;

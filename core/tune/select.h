@@ -69,9 +69,14 @@ void tuner_close(struct tuner *t);
 
 struct tune_port {
   struct tune_form form;
-  bool pitch; /* may be a range of something larger */
+  bool pitch;   /* may be a range of something larger */
+  uint8_t axes; /* as gie_port.pitch_axes */
   uint16_t align;
 };
+static inline bool tune_takes_range(const struct tune_port *p, int axis)
+{
+  return p->pitch && (p->axes == 0 || (p->axes >> axis & 1) != 0);
+}
 
 enum tune_alt_kind {
   ALT_KERNEL,
@@ -175,6 +180,7 @@ struct tune_home {
   bool in_place;          /* written straight into its range of a base */
   bool copied;            /* into its range by a conversion of its own, to `range` */
   struct tune_form range; /* of the base, with in_place or copied */
+  int axis;               /* of the range */
   uint32_t n_forms;       /* further forms that readers need, each made once; equal to from: a dense copy */
   struct tune_form forms[8];
 };

@@ -74,13 +74,15 @@ static uint32_t range_align(const struct selection *s, gie_id value, const struc
 static bool writes_range(const struct selection *s, gie_id value, const struct tune_port *port,
                          const struct tune_form *range)
 {
-  return port->pitch && tune_form_equal(&port->form, range, value_of(s, value)->type.shape.rank) &&
+  return tune_takes_range(port, value_of(s, value)->view.axis) &&
+         tune_form_equal(&port->form, range, value_of(s, value)->type.shape.rank) &&
          port->align <= range_align(s, value, range);
 }
 
 bool select_reads_home(const struct tune_home *h, const struct tune_port *port, int rank)
 {
-  return tune_form_equal(&port->form, &h->from.form, rank) && (port->pitch || !h->in_place);
+  return tune_form_equal(&port->form, &h->from.form, rank) &&
+         (!h->in_place || tune_takes_range(port, h->axis));
 }
 
 static struct tune_port source_port(const struct selection *s, gie_id value)
@@ -108,6 +110,7 @@ void select_home(const struct selection *s, gie_id value, struct tune_home *h)
   struct tune_port plain = {.form = tune_plain_form(v)};
   memset(h, 0, sizeof *h);
   h->from = source_port(s, value);
+  h->axis = v->view.axis;
   if (kept && group == v->producer) {
     h->in_place = true;
     h->range = h->from.form;
@@ -305,7 +308,7 @@ static double pair_cost(struct network *net, const struct gie_value *v, const st
                ? 0
                : conversion(net->s, v, &from->form, &reader->out[0].form);
   bool in_range = maker && maker->kind == ALT_VIEW && group == v->producer;
-  if (tune_form_equal(&from->form, &to->form, rank) && (to->pitch || !in_range))
+  if (tune_form_equal(&from->form, &to->form, rank) && (!in_range || tune_takes_range(to, v->view.axis)))
     return 0;
   return conversion(net->s, v, &from->form, &to->form);
 }
@@ -361,7 +364,7 @@ static gie_status add_pitch(struct network *net, const struct gie_value *v, gie_
     for (uint32_t k = 0; k < b; k++) {
       const struct tune_alt *x = alt_at(net, group, i), *y = alt_at(net, use->node, k);
       const struct tune_port *port = &y->in[use->slot];
-      if (x->kind == ALT_VIEW && !port->pitch &&
+      if (x->kind == ALT_VIEW && !tune_takes_range(port, v->view.axis) &&
           tune_form_equal(&port->form, &x->out[0].form, v->type.shape.rank))
         m[(size_t)i * b + k] = conversion(net->s, v, &port->form, &port->form);
     }

@@ -111,6 +111,7 @@ struct gie_port {
   struct gie_layout layout; /* layout.any: whatever is there */
   bool pitch;               /* a view (pitched strides) is fine */
   uint16_t align;           /* bytes; 0: the element's */
+  uint8_t pitch_axes;       /* with pitch: bits of the axes that it may be a range of; 0: any */
 };
 
 /* A way to run a problem. All of it is part of the timing key. */
