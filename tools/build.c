@@ -212,7 +212,7 @@ int tool_build(struct tool *t, int argc, char **argv)
   if ((exit_code = build_check(t, &f)) != TOOL_GO_ON || (exit_code = tool_open(t)) != TOOL_GO_ON)
     return exit_code;
   const char *file = args.n ? args.v[0] : onnx;
-  gie_status st = gie_graph_load(t->ctx, file, NULL, &g);
+  gie_status st = gie_graph_load(t->ctx, file, t->load_options.v, &g);
   if (st != GIE_OK)
     return tool_error(t, st);
   st = build_and_save(t, &f, g, file, NULL);

@@ -48,7 +48,7 @@ static gie_status make_tables(struct reference *r)
 gie_status reference_open(struct tool *t, const char *path, struct reference *out)
 {
   *out = (struct reference){.t = t, .path = path};
-  GIE_TRY(gie_graph_load(t->ctx, path, NULL, &out->g));
+  GIE_TRY(gie_graph_load(t->ctx, path, t->load_options.v, &out->g));
   gie_status st = open_kernels(out);
   if (st == GIE_OK)
     st = make_tables(out);

@@ -4,7 +4,7 @@
 
 static gie_status open_network(struct tool *t, const char *passes, struct tool_net *n)
 {
-  GIE_TRY(gie_graph_load(t->ctx, n->path, NULL, &n->own));
+  GIE_TRY(gie_graph_load(t->ctx, n->path, t->load_options.v, &n->own));
   n->g = n->own;
   gie_status st = gie_pipeline_run(n->own, passes, NULL);
   return st == GIE_OK ? st : gie_error_prefix(t->ctx, st, "%s", n->path);

@@ -176,7 +176,7 @@ static gie_status optimize(struct tool *t, struct opt *o, struct gie_graph *g)
 static int opt(struct tool *t, struct opt *o, const char *path)
 {
   struct gie_graph *g;
-  gie_status st = gie_graph_load(t->ctx, path, NULL, &g);
+  gie_status st = gie_graph_load(t->ctx, path, t->load_options.v, &g);
   if (st != GIE_OK)
     return tool_error(t, st);
   st = optimize(t, o, g);

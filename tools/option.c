@@ -4,7 +4,7 @@
 #include <limits.h>
 
 #define HELP_COLUMN 30
-#define MAX_COMMON 8
+#define MAX_COMMON 10 /* with the end mark */
 
 /* The flags that every verb takes; returns how many were filled, without the end mark. */
 static void common_options(struct tool *t, bool *help, struct tool_option out[MAX_COMMON])
@@ -13,6 +13,10 @@ static void common_options(struct tool *t, bool *help, struct tool_option out[MA
       {"module", 0, TOOL_LIST, &t->modules, "FILE", "load this module too (may be repeated); it must fit"},
       {"threads", 0, TOOL_COUNT, &t->threads, "N", "threads to compute with; default: all cores"},
       {"config", 0, TOOL_LIST, &t->config, "NAME=VALUE", "a setting that the environment knows as GIE_NAME"},
+      {"deploy", 0, TOOL_TEXT, &t->deploy, "FILE", "a network for Caffe, instead of the argument MODEL"},
+      {"model", 0, TOOL_TEXT, &t->weights, "FILE", "the same as --weights"},
+      {"weights", 0, TOOL_TEXT, &t->weights, "FILE", "the .caffemodel that belongs to a .prototxt"},
+      {"random-weights", 0, TOOL_MAYBE, &t->random_weights, "SEED", "make up the weights of a .prototxt"},
       {"quiet", 0, TOOL_FLAG, &t->quiet, NULL, "errors only on standard error"},
       {"help", 'h', TOOL_FLAG, help, NULL, "this text"},
       {NULL, 0, TOOL_FLAG, NULL, NULL, NULL},
@@ -236,6 +240,28 @@ static int parse(struct parser *p, struct tool_list *args)
   return TOOL_GO_ON;
 }
 
+/* --deploy stands for the first argument. */
+static int add_deploy(struct tool *t, struct tool_list *args)
+{
+  struct tool_list all = {NULL, 0};
+  int exit_code = list_add(t, &all, t->deploy);
+  for (uint32_t i = 0; exit_code == TOOL_GO_ON && i < args->n; i++)
+    exit_code = list_add(t, &all, args->v[i]);
+  *args = all;
+  return exit_code;
+}
+
+/* What the flags say about weights, for the importer. */
+static int add_load_options(struct tool *t)
+{
+  int exit_code = TOOL_GO_ON;
+  if (t->weights)
+    exit_code = list_add(t, &t->load_options, tool_format(t, "weights=%s", t->weights));
+  if (exit_code == TOOL_GO_ON && t->random_weights)
+    exit_code = list_add(t, &t->load_options, tool_format(t, "random_weights=%s", t->random_weights));
+  return exit_code;
+}
+
 int tool_parse(struct tool *t, const struct tool_command *cmd, int argc, char **argv, struct tool_list *args)
 {
   struct tool_option common[MAX_COMMON];
@@ -251,6 +277,10 @@ int tool_parse(struct tool *t, const struct tool_command *cmd, int argc, char **
     print_help(t, cmd, common);
     return 0;
   }
+  if (t->deploy && (exit_code = add_deploy(t, args)) != TOOL_GO_ON)
+    return exit_code;
+  if ((exit_code = add_load_options(t)) != TOOL_GO_ON)
+    return exit_code;
   if (args->n < cmd->min_args)
     return tool_fail(t, GIE_E_USAGE, "an argument is missing; usage: gie %s %s", t->verb->name, cmd->usage);
   if (args->n > cmd->max_args)

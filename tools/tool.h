@@ -64,6 +64,8 @@ struct tool {
   bool quiet;
   uint32_t threads;
   struct tool_list modules, config;
+  const char *deploy, *weights, *random_weights; /* NULL: not given */
+  struct tool_list load_options;                 /* of them, for gie_graph_load() */
 };
 
 /* Opens the context with the modules of the common flags. Fails like a verb: prints and returns an
