@@ -24,7 +24,7 @@ struct run {
   struct tool_list outputs, compare;
   struct compare_rule rule;
   const char *labels_file, *passes, *backend, *trace;
-  uint32_t top;
+  uint32_t top, batch;
   bool profile, memory, is_json;
   /* while running */
   const char *model;
@@ -156,7 +156,7 @@ static gie_status prepare(struct tool *t, struct run *r)
                                      .profile = r->profile || r->trace};
   profile_init(t, &r->times);
   GIE_TRY(tool_open_net(t, r->model, r->passes, &r->net));
-  GIE_TRY(tool_open_exec(t, &r->net, 0, &options, &r->exec));
+  GIE_TRY(tool_open_exec(t, &r->net, r->batch, &options, &r->exec));
   GIE_TRY(tool_make_feeds(t, &r->net, &r->exec, &r->feed, &r->feeds));
   if (r->labels_file)
     GIE_TRY(labels_read(t, r->labels_file, &r->labels));
@@ -230,6 +230,7 @@ int tool_run(struct tool *t, int argc, char **argv)
       {"random", 0, TOOL_MAYBE, &r.feed.random, "SEED", "feed the other inputs with random numbers"},
       {"shapes", 0, TOOL_TEXT, &r.feed.shapes, "NAME:DIMS,...",
        "dims of inputs that the network leaves open: data:1x3x224x224"},
+      {"batch", 0, TOOL_COUNT, &r.batch, "N", "first dim of the inputs, whatever the network says"},
       {"resize", 0, TOOL_MAYBE, &r.feed.resize, "WxH", "resize images to what the input wants, or to this"},
       {"mean", 0, TOOL_TEXT, &r.feed.mean, "M[,M,M]", "subtracted from image channels, in --channel-order"},
       {"scale", 0, TOOL_TEXT, &r.feed.scale, "S[,S,S]", "image channels are multiplied with this afterwards"},

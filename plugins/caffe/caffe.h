@@ -47,7 +47,7 @@ struct caffe_import {
   struct caffe_blob *blobs;
   size_t n_blobs, cap_blobs;
   struct gie_map warned; /* fields that were warned about */
-  gie_status bad_param;  /* the first field with a bad value; its text is the context's error */
+  char bad_param[256];   /* what is wrong with the first field that has a bad value; "" */
 };
 
 /* One layer under import. */
@@ -83,7 +83,7 @@ struct caffe_attrs {
 extern const struct gie_format caffe_format;
 
 /* ---- param.c: a missing message reads as one without fields. A bad value is recorded in im->bad_param and
- * reads as the default. Asking for a field makes it known. */
+ * reads as something; caffe_params() makes it the error. Asking for a field makes it known. */
 
 struct text_field *caffe_message(struct caffe_layer *n, const char *name);
 struct text_field *caffe_find(const struct text_field *message, const char *name);
@@ -100,6 +100,7 @@ double caffe_field_real(struct caffe_import *im, const struct text_field *f);
 /* Elements of a repeated number; E_LIMIT in bad_param for more than max. */
 uint32_t caffe_ints(struct caffe_import *im, const struct text_field *m, const char *name, int64_t *out,
                     uint32_t max);
+gie_status caffe_params(struct caffe_import *im);
 /* Warns, once for each name, about fields that nobody asked for. */
 gie_status caffe_warn_unknown(struct caffe_import *im, const struct text_field *message);
 

@@ -115,7 +115,7 @@ gie_status caffe_lower_permute(struct caffe_layer *n)
   if (!caffe_dims(n, 0, x, &rank))
     return GIE_OK;
   int k = (int)caffe_ints(n->im, caffe_message(n, "permute_param"), "order", perm, (uint32_t)rank);
-  GIE_TRY(n->im->bad_param);
+  GIE_TRY(caffe_params(n->im));
   /* Axes that are not named follow in their order. */
   for (int a = 0; a < rank; a++) {
     bool named = false;

@@ -97,7 +97,7 @@ static gie_status legacy_inputs(struct caffe_import *im)
       for (; k < 4; k++, dim = caffe_next(dim))
         dims[k] = caffe_field_int(im, dim);
     }
-    GIE_TRY(im->bad_param);
+    GIE_TRY(caffe_params(im));
     GIE_TRY(add_input(im, f, f->text, dims, k));
   }
   return GIE_OK;
@@ -116,7 +116,7 @@ gie_status caffe_lower_input(struct caffe_layer *n)
     shape = shape->next;
   for (uint32_t i = 0; i < n->n_top; i++) {
     uint32_t k = shape_dims(im, shape, dims);
-    GIE_TRY(im->bad_param);
+    GIE_TRY(caffe_params(im));
     GIE_TRY(add_input(im, n->f, n->tops[i], dims, k));
     if (count > 1)
       shape = caffe_next(shape);
@@ -178,7 +178,7 @@ static gie_status read_layer(struct caffe_import *im, struct text_field *f, uint
   *n = (struct caffe_layer){.im = im, .ctx = im->ctx, .g = im->g, .f = f, .index = index};
   n->name = caffe_text(im, f, "name", "");
   n->type = caffe_v1_type(caffe_text(im, f, "type", ""));
-  GIE_TRY(im->bad_param);
+  GIE_TRY(caffe_params(im));
   if (!*n->type)
     return gie_fail(im->ctx, GIE_E_DATA, "%u:%u: layer \"%s\" has no type", f->line, f->column, n->name);
   GIE_TRY(names_of(n, "top", &n->tops, &n->n_top));
@@ -243,8 +243,9 @@ static gie_status import_layer(struct caffe_layer *n)
   GIE_TRY(read_bottoms(n, &bottoms));
   GIE_TRY(check_tops(n, bottoms));
   GIE_TRY(caffe_find_weights(n));
-  GIE_TRY(lower(n));
-  GIE_TRY(n->im->bad_param);
+  gie_status st = lower(n);
+  GIE_TRY(caffe_params(n->im)); /* rather than what came of it */
+  GIE_TRY(st);
   if (n->reason)
     GIE_TRY(caffe_opaque(n));
   return caffe_warn_unknown(n->im, n->f);
@@ -279,7 +280,7 @@ static gie_status pick_layers(struct caffe_import *im, struct caffe_layer **out,
       GIE_TRY(read_layer(im, f, n + 1, &v[n]));
       n++;
     }
-    GIE_TRY(im->bad_param);
+    GIE_TRY(caffe_params(im));
   }
   *out = v;
   *count = n;

@@ -43,9 +43,14 @@ uint32_t caffe_count(const struct text_field *message, const char *name)
 
 static void bad(struct caffe_import *im, const struct text_field *f, const char *wanted)
 {
-  if (im->bad_param == GIE_OK)
-    im->bad_param = gie_fail(im->ctx, GIE_E_DATA, "%u:%u: \"%s\" has to be %s", f->line, f->column, f->name,
-                             wanted);
+  if (!*im->bad_param)
+    snprintf(im->bad_param, sizeof im->bad_param, "%u:%u: \"%.100s\" has to be %s", f->line, f->column,
+             f->name, wanted);
+}
+
+gie_status caffe_params(struct caffe_import *im)
+{
+  return *im->bad_param ? gie_fail(im->ctx, GIE_E_DATA, "%s", im->bad_param) : GIE_OK;
 }
 
 struct text_field *caffe_message(struct caffe_layer *n, const char *name)

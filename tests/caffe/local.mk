@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 if HAVE_PROTOC_C
-CAFFE_TESTS = tests/caffe/test_accuracy tests/caffe/test_records tests/caffe/test_text
+CAFFE_TESTS = tests/caffe/test_accuracy tests/caffe/test_import tests/caffe/test_records tests/caffe/test_text
 check_PROGRAMS += $(CAFFE_TESTS)
 TESTS += $(CAFFE_TESTS) tests/caffe/squeezenet.sh
 EXTRA_DIST += tests/caffe/squeezenet.sh tests/caffe/record_opencv.py
@@ -8,6 +8,10 @@ EXTRA_DIST += tests/caffe/squeezenet.sh tests/caffe/record_opencv.py
 tests_caffe_test_accuracy_SOURCES = tests/caffe/test_accuracy.c
 tests_caffe_test_accuracy_LDADD = tools/libtools.la libgie_internal.la libgie_rt_internal.la $(PNG_LIBS) $(JPEG_LIBS) \
   -lz $(LIBM)
+
+tests_caffe_test_import_SOURCES = tests/caffe/test_import.c
+tests_caffe_test_import_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
+tests_caffe_test_import_LDADD = libgie_rt_internal.la $(CHECK_LIBS)
 
 tests_caffe_test_records_SOURCES = tests/caffe/test_records.c
 tests_caffe_test_records_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)

@@ -8,7 +8,7 @@ gie=${GIE:-${top_builddir:-.}/gie}
 net=$data/caffe/squeezenet_v1.1_deploy.prototxt weights=$data/caffe/squeezenet_v1.1.DERIVED.caffemodel
 [ -e "$net" ] || { echo "SKIP: $net is not there"; exit 77; }
 
-feed="--resize --channel-order bgr --mean 104,117,123 --labels $data/images/synset_words.txt --top 5"
+feed="--batch=1 --resize --channel-order bgr --mean 104,117,123 --labels $data/images/synset_words.txt --top 5"
 # shellcheck disable=SC2086
 top=$("$gie" run "$net" --weights "$weights" --input "$data/images/cat.jpg" $feed)
 echo "$top"
