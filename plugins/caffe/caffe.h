@@ -13,8 +13,11 @@
 #include "plugins/caffe/text.h"
 #include "plugins/common/prescan.h"
 
-#define CAFFE_MAX_RANDOM (1u << 28) /* weights of a layer without a file */
-#define CAFFE_MAX_EDGES 4096u       /* bottoms or tops of a layer */
+#ifndef CAFFE_MAX_RANDOM
+#define CAFFE_MAX_RANDOM \
+  (1u << 28) /* weights of a layer without a file; the fuzzers have no time for so many */
+#endif
+#define CAFFE_MAX_EDGES 4096u /* bottoms or tops of a layer */
 
 /* A named blob of the network on its way: layers that work in place give it a new value. */
 struct caffe_blob {

@@ -255,10 +255,10 @@ gie_status caffe_lower_batch_norm(struct caffe_layer *n)
   GIE_TRY(caffe_weights(n, 2, &one, 1, CAFFE_ONE, &b));
   float divisor = *(float *)gie_blob_data(b);
   gie_blob_unref(b);
+  GIE_TRY(statistic(n, 0, "mean", divisor, x[1], &in[3])); /* checks the number of channels */
+  GIE_TRY(statistic(n, 1, "var", divisor, x[1], &in[4]));
   GIE_TRY(filled(n, "scale", 1, x[1], &in[1]));
   GIE_TRY(filled(n, "bias", 0, x[1], &in[2]));
-  GIE_TRY(statistic(n, 0, "mean", divisor, x[1], &in[3]));
-  GIE_TRY(statistic(n, 1, "var", divisor, x[1], &in[4]));
   caffe_put_float(&attrs, "epsilon", caffe_real(n->im, p, "eps", 1e-5));
   return caffe_result(n, "batch_norm", in, 5, &attrs);
 }

@@ -47,6 +47,41 @@ tests_fuzz_fuzz_onnx_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_onnx_LDADD = libgie_internal.la libgie_rt_internal.la $(PROTOBUF_C_LIBS) $(LIBM)
 endif
 
+if HAVE_PROTOC_C
+fuzz_caffe_flags = -DCAFFE_MAX_RANDOM=65536 $(AM_CPPFLAGS) $(PROTOBUF_C_CFLAGS)
+fuzz_caffe_libs = libgie_internal.la libgie_rt_internal.la $(PROTOBUF_C_LIBS) $(LIBM)
+
+fuzz_prototxt_sources = tests/fuzz/fuzz_prototxt.c tests/fuzz/fuzz.h $(caffe_sources)
+check_PROGRAMS += tests/fuzz/replay_prototxt
+tests_fuzz_replay_prototxt_SOURCES = tests/fuzz/replay.c $(fuzz_prototxt_sources)
+nodist_tests_fuzz_replay_prototxt_SOURCES = plugins/caffe/caffe.pb-c.c
+tests_fuzz_replay_prototxt_CPPFLAGS = $(fuzz_caffe_flags)
+tests_fuzz_replay_prototxt_LDADD = $(fuzz_caffe_libs)
+
+EXTRA_PROGRAMS += tests/fuzz/fuzz_prototxt
+tests_fuzz_fuzz_prototxt_SOURCES = $(fuzz_prototxt_sources)
+nodist_tests_fuzz_fuzz_prototxt_SOURCES = plugins/caffe/caffe.pb-c.c
+tests_fuzz_fuzz_prototxt_CPPFLAGS = $(fuzz_caffe_flags)
+$(tests_fuzz_fuzz_prototxt_OBJECTS): plugins/caffe/caffe.pb-c.h
+tests_fuzz_fuzz_prototxt_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_prototxt_LDADD = $(fuzz_caffe_libs)
+
+fuzz_caffemodel_sources = tests/fuzz/fuzz_caffemodel.c tests/fuzz/fuzz.h $(caffe_sources)
+check_PROGRAMS += tests/fuzz/replay_caffemodel
+tests_fuzz_replay_caffemodel_SOURCES = tests/fuzz/replay.c $(fuzz_caffemodel_sources)
+nodist_tests_fuzz_replay_caffemodel_SOURCES = plugins/caffe/caffe.pb-c.c
+tests_fuzz_replay_caffemodel_CPPFLAGS = $(fuzz_caffe_flags)
+tests_fuzz_replay_caffemodel_LDADD = $(fuzz_caffe_libs)
+
+EXTRA_PROGRAMS += tests/fuzz/fuzz_caffemodel
+tests_fuzz_fuzz_caffemodel_SOURCES = $(fuzz_caffemodel_sources)
+nodist_tests_fuzz_fuzz_caffemodel_SOURCES = plugins/caffe/caffe.pb-c.c
+tests_fuzz_fuzz_caffemodel_CPPFLAGS = $(fuzz_caffe_flags)
+$(tests_fuzz_fuzz_caffemodel_OBJECTS): plugins/caffe/caffe.pb-c.h
+tests_fuzz_fuzz_caffemodel_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_caffemodel_LDADD = $(fuzz_caffe_libs)
+endif
+
 PHONY_TARGETS += fuzz
 fuzz:
 	$(AM_TESTS_ENVIRONMENT) FUZZ_SECONDS='$(FUZZ_SECONDS)' FUZZ_TARGETS='$(FUZZ_TARGETS)' \
