@@ -117,13 +117,13 @@ static gie_status open_file(struct caffe_import *im, const char *path, int *fd, 
     int why = errno;
     if (*fd >= 0)
       close(*fd);
-    return gie_fail(im->ctx, GIE_E_IO, "%s: %s", path, strerror(why));
+    return gie_fail(im->ctx, why == EACCES ? GIE_E_PERM : GIE_E_NOINPUT, "%s: %s", path, strerror(why));
   }
   *size = (uint64_t)s.st_size;
   if (S_ISREG(s.st_mode))
     return GIE_OK;
   close(*fd);
-  return gie_fail(im->ctx, GIE_E_IO, "%s: not a regular file", path);
+  return gie_fail(im->ctx, GIE_E_NOINPUT, "%s: not a regular file", path);
 }
 
 gie_status caffe_open_model(struct caffe_import *im, const char *path)

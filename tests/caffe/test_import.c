@@ -418,7 +418,8 @@ START_TEST(test_bad_models)
   struct gie_graph *g;
   struct files f;
   files_begin(&f);
-  ck_gie(f.ctx, load(&f, INPUT IP, "weights=/nonexistent.caffemodel", &g), GIE_E_IO);
+  ck_gie(f.ctx, load(&f, INPUT IP, "weights=/nonexistent.caffemodel", &g), GIE_E_NOINPUT);
+  ck_assert_ptr_nonnull(strstr(gie_error_text(f.ctx), "No such file"));
   check_model(&f, &net, GIE_E_DATA, "the file is empty");
   put_layer(&net, V2, "else", blobs, 2);
   check_model(&f, &net, GIE_E_DATA, "layer \"ip\" has no blob 0 in");
