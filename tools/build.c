@@ -212,6 +212,9 @@ int tool_build(struct tool *t, int argc, char **argv)
   if ((exit_code = build_check(t, &f)) != TOOL_GO_ON || (exit_code = tool_open(t)) != TOOL_GO_ON)
     return exit_code;
   const char *file = args.n ? args.v[0] : onnx;
+  /* Networks for Caffe say a batch; with --batch it is to be left open. */
+  if (f.batches.n && (exit_code = tool_load_option(t, "batch=open")) != TOOL_GO_ON)
+    return exit_code;
   gie_status st = gie_graph_load(t->ctx, file, t->load_options.v, &g);
   if (st != GIE_OK)
     return tool_error(t, st);

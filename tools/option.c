@@ -251,6 +251,8 @@ static int add_deploy(struct tool *t, struct tool_list *args)
   return exit_code;
 }
 
+int tool_load_option(struct tool *t, const char *option) { return list_add(t, &t->load_options, option); }
+
 /* What the flags say about weights, for the importer. */
 static int add_load_options(struct tool *t)
 {

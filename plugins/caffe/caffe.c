@@ -17,6 +17,10 @@ static gie_status read_options(struct caffe_import *im)
 {
   const char *weights = option(im->src, "weights"), *seed = option(im->src, "random_weights"), *next;
   int64_t v = 0;
+  const char *batch = option(im->src, "batch");
+  if (batch && strcmp(batch, "open") != 0)
+    return gie_fail(im->ctx, GIE_E_USAGE, "batch \"%s\"; it is what the file says, or open", batch);
+  im->open_batch = batch != NULL;
   if (weights && seed)
     return gie_fail(im->ctx, GIE_E_USAGE, "weights from a file and random ones; give one of the two");
   if (seed) {

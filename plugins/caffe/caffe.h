@@ -44,7 +44,7 @@ struct caffe_import {
   struct gie_graph *g;
   struct text_field *root;
   struct caffe_model model;
-  bool random;
+  bool random, open_batch;
   uint64_t seed;
   struct gie_map blob_map; /* name → index in blobs */
   struct caffe_blob *blobs;
@@ -144,7 +144,7 @@ gie_status caffe_opaque(struct caffe_layer *n);
 gie_status caffe_const_ints(struct caffe_layer *n, const char *what, const int64_t *v, uint32_t count,
                             gie_id *out);
 gie_status caffe_const_scalar(struct caffe_layer *n, const char *what, double v, gie_id *out);
-/* Dims of operand i as numbers; false and refused when they are not known. */
+/* Dims of operand i as numbers, 0 for a batch that is left open; false and refused when they are not known. */
 bool caffe_dims(struct caffe_layer *n, uint32_t i, int64_t *dims, int *rank);
 /* An axis from the file, negative from the end; false and refused when it is outside 0 … rank-1+extra. */
 bool caffe_axis(struct caffe_layer *n, int64_t v, int rank, int extra, int *out);

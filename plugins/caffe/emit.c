@@ -253,9 +253,10 @@ bool caffe_dims(struct caffe_layer *n, uint32_t i, int64_t *dims, int *rank)
   const struct gie_shape *s = &gie_value_get(n->g, n->in[i])->type.shape;
   *rank = s->rank;
   for (int k = 0; k < s->rank; k++) {
-    if (!gie_dim_is_num(s->dim[k]))
+    bool open = k == 0 && n->im->open_batch && gie_dim_is_known(s->dim[k]);
+    if (!gie_dim_is_num(s->dim[k]) && !open)
       *rank = -1;
-    dims[k] = s->dim[k].b;
+    dims[k] = gie_dim_is_num(s->dim[k]) ? s->dim[k].b : 0;
   }
   if (*rank >= 0)
     return true;

@@ -87,6 +87,8 @@ gie_status caffe_lower_crop(struct caffe_layer *n)
   if (!caffe_dims(n, 0, x, &rank) || !caffe_dims(n, 1, like, &like_rank) ||
       !caffe_axis(n, caffe_int(n->im, p, "axis", 2), rank, 0, &axis))
     return GIE_OK;
+  if (x[axis] == 0)
+    return caffe_refuse(n, "crops a batch that is left open");
   uint32_t count = (uint32_t)(rank - axis), given = caffe_ints(n->im, p, "offset", offset, count);
   if (like_rank != rank || (given > 1 && given != count))
     return gie_fail(n->ctx, GIE_E_DATA, "%u:%u: layer \"%s\": its bottoms or offsets do not fit together",
@@ -170,6 +172,8 @@ gie_status caffe_lower_reshape(struct caffe_layer *n)
   int64_t num = caffe_int(n->im, p, "num_axes", -1);
   int end = num == -1 ? rank : axis + (num >= 0 && num <= rank ? (int)num : rank + 1),
       given = (int)caffe_ints(n->im, shape, "dim", dims, GIE_MAX_RANK);
+  if (end < rank && x[end] == 0)
+    return caffe_refuse(n, "a reshape that moves a batch that is left open");
   if (end > rank || axis + given + rank - end > GIE_MAX_RANK)
     return caffe_refuse(n, "a reshape to too many dims");
   for (; k < axis; k++)

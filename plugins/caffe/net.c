@@ -57,6 +57,10 @@ static gie_status add_input(struct caffe_import *im, const struct text_field *at
                       at->column, (long long)dims[i], name);
     type.shape.dim[i] = gie_dim_num(dims[i]);
   }
+  if (im->open_batch && n > 0) {
+    type.shape.dim[0] = (struct gie_dim){.a = 1};
+    GIE_TRY(gie_graph_symbol(im->g, "n", &type.shape.dim[0].sym));
+  }
   gie_status st = gie_graph_add_input(im->g, name, &type, &b->value);
   b->used = true; /* an input that nobody reads is no output */
   return st;

@@ -309,6 +309,31 @@ START_TEST(test_random_weights)
 }
 END_TEST
 
+/* The batch of the file, or one that a build decides. */
+START_TEST(test_open_batch)
+{
+  static const char net[] = INPUT
+      "layer { name: 'p' type: 'Pooling' bottom: 'x' top: 'p' pooling_param { kernel_size: 2 stride: 2 } }\n"
+      "layer { name: 'r' type: 'Reshape' bottom: 'p' top: 'r' reshape_param { shape { dim: 0 dim: 6 dim: 3 } } }\n"
+      "layer { name: 's' type: 'Slice' bottom: 'p' top: 'a' top: 'b' slice_param { axis: 0 } }\n";
+  static const char plain[] = INPUT
+      "layer { name: 'p' type: 'Pooling' bottom: 'x' top: 'p' pooling_param { kernel_size: 2 stride: 2 } }\n"
+      "layer { name: 'r' type: 'Reshape' bottom: 'p' top: 'r' reshape_param { shape { dim: 0 dim: 6 dim: 3 } } }\n"
+      "layer { name: 'i' type: 'Flatten' bottom: 'r' top: 'y' }\n";
+  struct files f;
+  struct gie_graph *g;
+  files_begin(&f);
+  ck_gie_ok(f.ctx, load(&f, plain, "batch=open", &g));
+  check_type(g, "p", "[n,2,3,3]");
+  check_type(g, "r", "[n,6,3]");
+  check_type(g, "y", "[n,18]");
+  gie_graph_free(g);
+  ck_gie(f.ctx, load(&f, net, "batch=open", &g), GIE_E_DATA);
+  ck_gie(f.ctx, load(&f, plain, "batch=3", &g), GIE_E_USAGE);
+  files_end(&f);
+}
+END_TEST
+
 /* All unknown layers stay in the graph, each with its reason. */
 START_TEST(test_unknown_layers)
 {
@@ -467,5 +492,5 @@ START_TEST(test_bytes)
 END_TEST
 
 GIE_TESTS_MAIN("caffe import", test_shapes, test_slice_crop_split, test_in_place, test_models,
-               test_batch_norm, test_random_weights, test_unknown_layers, test_bad_networks, test_bad_models,
-               test_bytes)
+               test_batch_norm, test_random_weights, test_open_batch, test_unknown_layers, test_bad_networks,
+               test_bad_models, test_bytes)
