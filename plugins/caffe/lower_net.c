@@ -303,7 +303,7 @@ gie_status caffe_lower_scale(struct caffe_layer *n)
 {
   const struct text_field *p = caffe_message(n, "scale_param");
   int64_t w[GIE_MAX_RANK], as[GIE_MAX_RANK];
-  int w_rank, as_rank;
+  int w_rank = 0, as_rank = 0;
   gie_id factor, bias, y;
   GIE_TRY(covered(n, p, w, &w_rank, as, &as_rank));
   if (n->reason)
@@ -319,7 +319,7 @@ gie_status caffe_lower_scale(struct caffe_layer *n)
 gie_status caffe_lower_bias(struct caffe_layer *n)
 {
   int64_t w[GIE_MAX_RANK], as[GIE_MAX_RANK];
-  int w_rank, as_rank;
+  int w_rank = 0, as_rank = 0;
   gie_id bias;
   GIE_TRY(covered(n, caffe_message(n, "bias_param"), w, &w_rank, as, &as_rank));
   if (n->reason)

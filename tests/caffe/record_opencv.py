@@ -36,9 +36,8 @@ def pattern(shape):
     return value.reshape(shape)
 
 
-def record(name, data_dir, out_dir):
-    prototxt, model, inp, shape, scale, offset, outputs = NETWORKS[name]
-    net = cv2.dnn.readNetFromCaffe(str(data_dir / f"{prototxt}.prototxt"), str(data_dir / f"{model}.caffemodel"))
+def record_net(name, prototxt, model, inp, shape, scale, offset, outputs, out_dir):
+    net = cv2.dnn.readNetFromCaffe(str(prototxt), str(model))
     net.setPreferableBackend(cv2.dnn.DNN_BACKEND_OPENCV)
     net.setInput((pattern(shape).astype(np.float32) - np.float32(offset)) * np.float32(scale), inp)
     lines = [
@@ -53,6 +52,11 @@ def record(name, data_dir, out_dir):
         lines += [f"{i} {flat[i]:.9g}" for i in picked]
     (out_dir / f"{name}.txt").write_text("\n".join(lines) + "\n")
     print(f"{name}: {len(lines)} lines")
+
+
+def record(name, data_dir, out_dir):
+    prototxt, model, *rest = NETWORKS[name]
+    record_net(name, data_dir / f"{prototxt}.prototxt", data_dir / f"{model}.caffemodel", *rest, out_dir)
 
 
 def main():

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Caffe networks against the recorded results of OpenCV's dnn module (records/, made by record_opencv.py), as
+/* Caffe networks against the recorded results of OpenCV's dnn module (records/, made by record_opencv.py
+ * and record_random.py), as
  * imported and after the default passes. Skips visibly (77) without the shared data. */
 #include "tests/gie_check.h"
 #include <math.h>
@@ -7,7 +8,7 @@
 #define TOLERANCE 1e-3 /* r of max|a-b| <= r * max|b| */
 
 static const struct network {
-  const char *record, *prototxt, *model;
+  const char *record, *prototxt, *model; /* no model: made-up weights */
 } networks[] = {
     {"mtcnn_det1", "mtcnn_det1", "mtcnn_det1"},
     {"mtcnn_det2", "mtcnn_det2", "mtcnn_det2"},
@@ -16,6 +17,10 @@ static const struct network {
     {"squeezenet_v1.1", "squeezenet_v1.1_deploy", "squeezenet_v1.1.DERIVED"},
     {"cifar10_quick", "cifar10_quick", "cifar10_quick_iter_5000"},
     {"lenet", "lenet", "lenet_iter_10000"},
+    {"bvlc_alexnet", "bvlc_alexnet_deploy", NULL},
+    {"bvlc_googlenet", "bvlc_googlenet_deploy", NULL},
+    {"ResNet-50", "ResNet-50-deploy", NULL},
+    {"mobilenet_v2", "mobilenet_v2_deploy", NULL},
 };
 
 static char shared[4096], source[4096];
@@ -136,7 +141,10 @@ START_TEST(test_records)
   FILE *record = fopen(path, "r");
   ck_assert_ptr_nonnull(record);
   snprintf(path, sizeof path, "%s/data/caffe/%s.prototxt", shared, net->prototxt);
-  snprintf(weights, sizeof weights, "weights=%s/data/caffe/%s.caffemodel", shared, net->model);
+  snprintf(weights, sizeof weights, "weights=%s/data/caffe/%s.caffemodel", shared,
+           net->model ? net->model : "");
+  if (!net->model)
+    strcpy(weights, "random_weights=1");
   ck_assert_int_eq(gie_context_new(NULL, &ctx), GIE_OK);
   ck_gie_ok(ctx, gie_graph_load(ctx, path, options, &g));
   prepare(ctx, g, record);
