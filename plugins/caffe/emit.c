@@ -9,8 +9,9 @@ gie_status caffe_refuse(struct caffe_layer *n, const char *fmt, ...)
   va_start(ap, fmt);
   vsnprintf(text, sizeof text, fmt, ap);
   va_end(ap);
-  n->reason = gie_arena_strdup(&n->im->arena, text);
-  return n->reason ? GIE_OK : GIE_E_MEMORY;
+  const char *reason = gie_arena_strdup(&n->im->arena, text);
+  n->reason = reason ? reason : "out of memory"; /* never NULL: the layer has no tops */
+  return reason ? GIE_OK : GIE_E_MEMORY;
 }
 
 /* ---- Attributes ------------------------------------------------------------------------------ */

@@ -265,28 +265,33 @@ gie_status caffe_lower_batch_norm(struct caffe_layer *n)
 
 /* ---- Scale, Bias: the second operand covers axes axis … axis+num_axes-1 ----------------------- */
 
-static gie_status covered(struct caffe_layer *n, const struct text_field *p, int64_t *w, int *w_rank,
-                          int64_t *as, int *as_rank)
+/* false: refused. */
+static bool covered(struct caffe_layer *n, const struct text_field *p, int64_t *w, int *w_rank, int64_t *as,
+                    int *as_rank)
 {
   int64_t x[GIE_MAX_RANK], num;
   int rank, axis;
   if (!caffe_dims(n, 0, x, &rank) || !caffe_axis(n, caffe_int(n->im, p, "axis", 1), rank, 0, &axis))
-    return GIE_OK;
+    return false;
   num = caffe_int(n->im, p, "num_axes", 1);
   if (n->n_in == 2) {
     const struct gie_shape *s = &gie_value_get(n->g, n->in[1])->type.shape;
-    if (s->rank < 0)
-      return caffe_refuse(n, "the shape of its bottom 1 is not known");
+    if (s->rank < 0) {
+      caffe_refuse(n, "the shape of its bottom 1 is not known");
+      return false;
+    }
     num = s->rank;
   }
-  if (num < -1 || num > rank - axis)
-    return caffe_refuse(n, "num_axes %lld from axis %d of %d", (long long)num, axis, rank);
+  if (num < -1 || num > rank - axis) {
+    caffe_refuse(n, "num_axes %lld from axis %d of %d", (long long)num, axis, rank);
+    return false;
+  }
   *w_rank = num == -1 ? rank - axis : (int)num;
   *as_rank = rank - axis;
   for (int i = 0; i < *as_rank; i++)
     as[i] = i < *w_rank ? x[axis + i] : 1;
   memcpy(w, as, (size_t)*w_rank * sizeof *w);
-  return GIE_OK;
+  return true;
 }
 
 static gie_status second_operand(struct caffe_layer *n, const int64_t *w, int w_rank, const int64_t *as,
@@ -305,8 +310,7 @@ gie_status caffe_lower_scale(struct caffe_layer *n)
   int64_t w[GIE_MAX_RANK], as[GIE_MAX_RANK];
   int w_rank = 0, as_rank = 0;
   gie_id factor, bias, y;
-  GIE_TRY(covered(n, p, w, &w_rank, as, &as_rank));
-  if (n->reason)
+  if (!covered(n, p, w, &w_rank, as, &as_rank))
     return GIE_OK;
   GIE_TRY(second_operand(n, w, w_rank, as, as_rank, CAFFE_ONE, &factor));
   if (!caffe_bool(n->im, p, "bias_term", false))
@@ -321,8 +325,7 @@ gie_status caffe_lower_bias(struct caffe_layer *n)
   int64_t w[GIE_MAX_RANK], as[GIE_MAX_RANK];
   int w_rank = 0, as_rank = 0;
   gie_id bias;
-  GIE_TRY(covered(n, caffe_message(n, "bias_param"), w, &w_rank, as, &as_rank));
-  if (n->reason)
+  if (!covered(n, caffe_message(n, "bias_param"), w, &w_rank, as, &as_rank))
     return GIE_OK;
   GIE_TRY(second_operand(n, w, w_rank, as, as_rank, CAFFE_ZERO, &bias));
   return caffe_result(n, "add", (gie_id[]){n->in[0], bias}, 2, NULL);
