@@ -172,8 +172,9 @@ static bool given(const struct gie_attr *v, uint32_t n, const char *name)
 static gie_status raw_attrs(struct caffe_layer *n, struct caffe_attrs *out)
 {
   const struct text_field *p = n->f->first;
-  while (p && (p->kind != TEXT_MESSAGE || strlen(p->name) < 6 ||
-               strcmp(p->name + strlen(p->name) - 6, "_param") || strcmp(p->name, "transform_param") == 0))
+  while (p &&
+         (p->kind != TEXT_MESSAGE || strlen(p->name) < 6 ||
+          strcmp(p->name + strlen(p->name) - 6, "_param") != 0 || strcmp(p->name, "transform_param") == 0))
     p = p->next;
   for (const struct text_field *f = p ? p->first : NULL; f && out->n < 12; f = f->next)
     if (!given(out->v, out->n, f->name))

@@ -361,7 +361,7 @@ gie_status caffe_weight_const(struct caffe_layer *n, uint32_t i, const int64_t *
                               enum caffe_fill fill, const int64_t *as, int as_rank, gie_id *out)
 {
   struct gie_type type = {GIE_F32, {as_rank, {{0}}}};
-  struct gie_blob *b;
+  struct gie_blob *b = NULL;
   char what[32];
   snprintf(what, sizeof what, "blob%u", (unsigned)i);
   for (int k = 0; k < as_rank; k++)

@@ -116,9 +116,9 @@ gie_status caffe_lower_input(struct caffe_layer *n)
   if (count != 1 && count != n->n_top)
     return gie_fail(n->ctx, GIE_E_DATA, "%u:%u: layer \"%s\" has %u shapes for %u tops", n->f->line,
                     n->f->column, n->name, (unsigned)count, (unsigned)n->n_top);
-  while (strcmp(shape->name, "shape") != 0)
+  while (shape && strcmp(shape->name, "shape") != 0)
     shape = shape->next;
-  for (uint32_t i = 0; i < n->n_top; i++) {
+  for (uint32_t i = 0; shape && i < n->n_top; i++) {
     uint32_t k = shape_dims(im, shape, dims);
     GIE_TRY(caffe_params(im));
     GIE_TRY(add_input(im, n->f, n->tops[i], dims, k));
