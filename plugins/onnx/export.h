@@ -100,6 +100,9 @@ void ex_tensor_head(struct gie_buf *b, const struct gie_type *type, const char *
 /* The same with its data inside. */
 void ex_tensor(struct gie_buf *b, const struct gie_type *type, const void *data, size_t size,
                const char *name);
+/* A tensor as an attribute of a node. */
+void ex_attr_tensor(struct gie_buf *node, const char *name, const struct gie_type *type,
+                    const struct gie_const *data);
 /* Name of a constant of the exporter with one element. NULL: out of memory. */
 const char *ex_scalar(struct ex *x, enum gie_dtype dtype, double v);
 /* Fields initializer of a graph whose nodes are written, data inside. */

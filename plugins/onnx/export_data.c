@@ -29,6 +29,19 @@ void ex_tensor(struct gie_buf *b, const struct gie_type *type, const void *data,
   wire_bytes(b, 9, data, size);
 }
 
+void ex_attr_tensor(struct gie_buf *node, const char *name, const struct gie_type *type,
+                    const struct gie_const *data)
+{
+  struct gie_buf attr, tensor;
+  gie_buf_init(&attr, node->ctx);
+  gie_buf_init(&tensor, node->ctx);
+  wire_text(&attr, 1, name);
+  ex_tensor(&tensor, type, (char *)gie_blob_data(data->blob) + data->offset, data->size, "");
+  wire_message(&attr, 5, &tensor);
+  wire_int(&attr, 20, ONNX_A_TENSOR);
+  wire_message(node, 5, &attr);
+}
+
 /* One element, as the dtype's bytes. */
 static size_t scalar_bytes(enum gie_dtype dtype, double v, unsigned char bytes[8])
 {
@@ -63,10 +76,10 @@ const char *ex_scalar(struct ex *x, enum gie_dtype dtype, double v)
   return name;
 }
 
-/* One that became an attribute is not, unless something else reads it. */
+/* One that became an attribute is not, unless something else reads it; an output is a node. */
 bool ex_wants(const struct ex_scope *s, const struct gie_value *v)
 {
-  return v->kind == GIE_VALUE_CONST && (s->used[v->id] || !s->folded[v->id] || v->n_outputs);
+  return v->kind == GIE_VALUE_CONST && !v->n_outputs && (s->used[v->id] || !s->folded[v->id]);
 }
 
 gie_status ex_constants(struct ex *x, const struct ex_scope *s, struct gie_buf *out)

@@ -142,8 +142,23 @@ gie_status ex_interface(struct ex *x, struct ex_scope *s, uint32_t n_inputs, str
 
 /* ---- Nodes ----------------------------------------------------------------------------------- */
 
+/* A constant that is an output: readers want every output to come from a node. */
+static void put_constant_outputs(struct ex *x, struct ex_scope *s, struct gie_buf *out)
+{
+  for (gie_id i = 0; i < gie_graph_n_values(s->g); i++) {
+    const struct gie_value *v = gie_value_get(s->g, i);
+    struct gie_buf node;
+    if (v->kind != GIE_VALUE_CONST || !v->n_outputs)
+      continue;
+    ex_node_begin(x, &node, NULL, 0, &s->names[i], 1);
+    ex_attr_tensor(&node, "value", &v->type, &v->data);
+    ex_node_end(out, &node, s->names[i], "Constant", "");
+  }
+}
+
 gie_status ex_nodes(struct ex *x, struct ex_scope *s, struct gie_buf *out, struct gie_buf *infos)
 {
+  put_constant_outputs(x, s, out);
   GIE_FOR_NODES(s->g, id) {
     const struct gie_node *n = gie_node_get(s->g, id);
     gie_status st = ex_op(x, s, n, out);

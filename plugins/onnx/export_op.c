@@ -208,17 +208,8 @@ static gie_status resize(struct form *f)
 static gie_status constant_of_shape(struct form *f)
 {
   const struct gie_attr *a = given(f, "value");
-  struct gie_buf attr, tensor;
-  if (!a)
-    return GIE_OK;
-  gie_buf_init(&attr, f->x->ctx);
-  gie_buf_init(&tensor, f->x->ctx);
-  wire_text(&attr, 1, "value");
-  ex_tensor(&tensor, &a->u.t->type, (char *)gie_blob_data(a->u.t->data.blob) + a->u.t->data.offset,
-            a->u.t->data.size, "");
-  wire_message(&attr, 5, &tensor);
-  wire_int(&attr, 20, ONNX_A_TENSOR);
-  wire_message(&f->node, 5, &attr);
+  if (a)
+    ex_attr_tensor(&f->node, "value", &a->u.t->type, &a->u.t->data);
   return GIE_OK;
 }
 
