@@ -148,12 +148,21 @@ static void print_graph(void *user, const char *pass, const struct gie_graph *g)
   }
 }
 
+/* A model is for any device, so nothing is done to it that only some need. */
+static uint64_t device_flags(const struct opt *o)
+{
+  size_t n = o->out ? strlen(o->out) : 0;
+  bool model = n > 5 && strcmp(o->out + n - 5, ".onnx") == 0;
+  return model ? GIE_DEVICE_F16 | GIE_DEVICE_BF16 : 0;
+}
+
 /* One run of the passes; *changes is their sum. */
 static gie_status run_passes(struct tool *t, struct opt *o, struct gie_graph *g, const char *passes,
                              uint32_t *changes)
 {
   uint32_t n = 0;
   struct gie_pipeline_options options = {.struct_size = sizeof options,
+                                         .device_flags = device_flags(o),
                                          .verify_each = o->verify_each,
                                          .print_after = o->print_after,
                                          .print = print_graph,

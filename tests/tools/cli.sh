@@ -172,6 +172,8 @@ grep -q 'http\|src=' "$tmp/r.html" && fail "--report fetches something"
 expect 73 'No such file' opt "$tmp/net.gie" --report="$tmp/none/r.html"
 if [ "$("$gie" opt "$tmp/net.gie" --quiet -o "$tmp/o.onnx" 2>/dev/null && echo yes)" = yes ]; then
   expect 0 'opset 13' inspect "$tmp/o.onnx"
+  printf 'graph "h" () {\n input %%x : f16[2]\n %%y : f16[2] = relu(%%x)\n output %%y\n}\n' >"$tmp/half.gie"
+  expect 0 '1 nodes, 1 before' opt "$tmp/half.gie" -o "$tmp/half.onnx"
   expect 65 'listed twice' opt "$tmp/twice.gie" --passes= -o "$tmp/twice.onnx"
   [ ! -e "$tmp/twice.onnx" ] || fail "a refused model is there"
 fi
