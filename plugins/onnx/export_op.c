@@ -234,9 +234,17 @@ static gie_status reshape(struct form *f)
   return GIE_OK;
 }
 
-static gie_status ints_since_14(struct form *f)
+static gie_status relu(struct form *f)
 {
   if (gie_dtype_class(f->dtype) != 'f')
+    ex_need(f->x, 14);
+  return GIE_OK;
+}
+
+/* Narrow integers since opset 14. */
+static gie_status arith(struct form *f)
+{
+  if (gie_dtype_class(f->dtype) != 'f' && gie_dtype_size(f->dtype) < 4)
     ex_need(f->x, 14);
   return GIE_OK;
 }
@@ -262,11 +270,11 @@ static const struct special {
     {"mish", 18, NULL, NULL},
     {"layer_norm", 17, NULL, NULL},
     {"hard_swish", 14, NULL, NULL},
-    {"relu", 0, NULL, ints_since_14},
-    {"add", 0, NULL, ints_since_14},
-    {"sub", 0, NULL, ints_since_14},
-    {"mul", 0, NULL, ints_since_14},
-    {"div", 0, NULL, ints_since_14},
+    {"relu", 0, NULL, relu},
+    {"add", 0, NULL, arith},
+    {"sub", 0, NULL, arith},
+    {"mul", 0, NULL, arith},
+    {"div", 0, NULL, arith},
     {"reduce_mean", 0, reduce_operands, reduce},
     {"reduce_sum", 0, reduce_operands, reduce},
     {"reduce_max", 0, reduce_operands, reduce},
