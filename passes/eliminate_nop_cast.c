@@ -15,5 +15,6 @@ static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32
   return pass_eliminate(g, changes, match);
 }
 
-const struct gie_pass gie_pass_eliminate_nop_cast = {sizeof(struct gie_pass), "eliminate_nop_cast",
-                                                     "removes casts to the dtype that is already there", run};
+const struct gie_pass gie_pass_eliminate_nop_cast = {
+    sizeof(struct gie_pass), "eliminate_nop_cast",
+    "removes casts to the dtype that is already there; not where an output would lose its name", run};

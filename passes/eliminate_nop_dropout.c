@@ -17,6 +17,6 @@ static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32
   return pass_eliminate(g, changes, match);
 }
 
-const struct gie_pass gie_pass_eliminate_nop_dropout = {sizeof(struct gie_pass), "eliminate_nop_dropout",
-                                                        "removes dropout, which does nothing at inference",
-                                                        run};
+const struct gie_pass gie_pass_eliminate_nop_dropout = {
+    sizeof(struct gie_pass), "eliminate_nop_dropout",
+    "removes dropout, which does nothing at inference; not where an output would lose its name", run};

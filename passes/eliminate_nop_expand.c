@@ -17,5 +17,6 @@ static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32
   return pass_eliminate(g, changes, match);
 }
 
-const struct gie_pass gie_pass_eliminate_nop_expand = {sizeof(struct gie_pass), "eliminate_nop_expand",
-                                                       "removes expand and tile that keep the shape", run};
+const struct gie_pass gie_pass_eliminate_nop_expand = {
+    sizeof(struct gie_pass), "eliminate_nop_expand",
+    "removes expand and tile that keep the shape; not where a dim is unknown", run};

@@ -15,5 +15,6 @@ static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32
   return pass_eliminate(g, changes, match);
 }
 
-const struct gie_pass gie_pass_eliminate_nop_flatten = {sizeof(struct gie_pass), "eliminate_nop_flatten",
-                                                        "removes flatten of what is flat already", run};
+const struct gie_pass gie_pass_eliminate_nop_flatten = {
+    sizeof(struct gie_pass), "eliminate_nop_flatten",
+    "removes flatten of what is flat already; not where an output would lose its name", run};

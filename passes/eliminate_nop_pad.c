@@ -24,5 +24,6 @@ static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32
   return pass_eliminate(g, changes, match);
 }
 
-const struct gie_pass gie_pass_eliminate_nop_pad = {sizeof(struct gie_pass), "eliminate_nop_pad",
-                                                    "removes pad by nothing", run};
+const struct gie_pass gie_pass_eliminate_nop_pad = {
+    sizeof(struct gie_pass), "eliminate_nop_pad", "removes pad by nothing; not by amounts that are not known",
+    run};

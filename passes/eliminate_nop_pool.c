@@ -29,5 +29,6 @@ static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32
   return pass_eliminate(g, changes, match);
 }
 
-const struct gie_pass gie_pass_eliminate_nop_pool = {sizeof(struct gie_pass), "eliminate_nop_pool",
-                                                     "removes pools over windows of one element", run};
+const struct gie_pass gie_pass_eliminate_nop_pool = {
+    sizeof(struct gie_pass), "eliminate_nop_pool",
+    "removes pools over windows of one element; not with indices that are read", run};

@@ -26,5 +26,6 @@ static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32
   return pass_eliminate(g, changes, match);
 }
 
-const struct gie_pass gie_pass_eliminate_nop_slice = {sizeof(struct gie_pass), "eliminate_nop_slice",
-                                                      "removes slices that take everything", run};
+const struct gie_pass gie_pass_eliminate_nop_slice = {
+    sizeof(struct gie_pass), "eliminate_nop_slice",
+    "removes slices that take everything; not with negative or unknown steps", run};

@@ -15,5 +15,6 @@ static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32
   return pass_eliminate(g, changes, match);
 }
 
-const struct gie_pass gie_pass_eliminate_nop_split = {sizeof(struct gie_pass), "eliminate_nop_split",
-                                                      "removes split into one part", run};
+const struct gie_pass gie_pass_eliminate_nop_split = {
+    sizeof(struct gie_pass), "eliminate_nop_split",
+    "removes split into one part; not where an output would lose its name", run};

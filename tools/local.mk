@@ -12,6 +12,7 @@ tools_libtools_la_SOURCES = \
   tools/debug.c \
   tools/debug_judge.c tools/debug_judge.h \
   tools/debug_reference.c tools/debug_reference.h \
+  tools/diff.c tools/diff.h \
   tools/explain.c \
   tools/feed.c tools/feed.h \
   tools/image.c tools/image.h \
@@ -20,10 +21,11 @@ tools_libtools_la_SOURCES = \
   tools/json.c \
   tools/json_read.c \
   tools/kernels.c tools/kernels.h \
+  tools/layers.c tools/layers.h \
   tools/measure.c \
   tools/net.c tools/net.h \
   tools/npy.c \
-  tools/opt.c \
+  tools/opt.c tools/opt.h tools/opt_report.c \
   tools/option.c \
   tools/plugin.c \
   tools/png.c \

@@ -1,26 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gie opt: runs passes over a network's graph and saves the result. */
+#include "tools/opt.h"
 #include "core/pass/pass.h"
-#include "tools/tool.h"
+#include "tools/diff.h"
 
 static const char what[] =
-    "Rewrites a network's graph and saves it as text (.gie, with .weights beside it) or as a picture\n"
-    "for Graphviz (.dot). Without --passes the default pipeline runs, with --passes= nothing.";
+    "Rewrites a network's graph and saves it as an ONNX model (.onnx), as text (.gie, with .weights\n"
+    "beside it) or as a picture for Graphviz (.dot). Without --passes the default pipeline runs, with\n"
+    "--passes= nothing.";
 static const char examples[] =
+    "  gie opt model.onnx -o optimized.onnx\n"
     "  gie opt model.onnx -o model.gie\n"
     "  gie opt model.onnx --passes= -o plain.dot\n"
     "  gie opt model.onnx --stats --passes=fold_constants,fuse_bn_into_conv -o out.gie\n"
     "  gie opt model.onnx --passes=default,structure -o out.gie\n"
+    "  gie opt model.onnx --disable=fuse_gelu,fuse_mish --fixpoint -o out.onnx\n"
+    "  gie opt model.onnx --diff --report=report.html\n"
     "  gie opt --list\n";
-
-#define MAX_STATS 1024
-
-struct opt {
-  const char *passes, *out, *print_after;
-  bool list, stats, json;
-  struct gie_pass_stat stat[MAX_STATS];
-  uint32_t n_stats;
-};
 
 /* ---- Lists */
 
@@ -152,34 +148,98 @@ static void print_graph(void *user, const char *pass, const struct gie_graph *g)
   }
 }
 
-static gie_status optimize(struct tool *t, struct opt *o, struct gie_graph *g)
+/* A model is for any device, so nothing is done to it that only some need. */
+static uint64_t device_flags(const struct opt *o)
 {
+  size_t n = o->out ? strlen(o->out) : 0;
+  bool model = n > 5 && strcmp(o->out + n - 5, ".onnx") == 0;
+  return model ? GIE_DEVICE_F16 | GIE_DEVICE_BF16 : 0;
+}
+
+/* One run of the passes; *changes is their sum. */
+static gie_status run_passes(struct tool *t, struct opt *o, struct gie_graph *g, const char *passes,
+                             uint32_t *changes)
+{
+  uint32_t n = 0;
   struct gie_pipeline_options options = {.struct_size = sizeof options,
-                                         .verify_each = true,
+                                         .device_flags = device_flags(o),
+                                         .verify_each = o->verify_each,
                                          .print_after = o->print_after,
                                          .print = print_graph,
                                          .print_user = t,
-                                         .stats = o->stat,
-                                         .max_stats = MAX_STATS,
-                                         .n_stats = &o->n_stats};
-  uint32_t before = gie_graph_count_nodes(g);
-  GIE_TRY(gie_pipeline_run(g, o->passes, &options));
-  if (o->stats && !o->json)
-    print_stats(t, o);
-  if (o->out) {
-    GIE_TRY(gie_graph_save(g, o->out));
-    tool_note(t, "%s: %u nodes, %u before", o->out, (unsigned)gie_graph_count_nodes(g), (unsigned)before);
-  }
+                                         .stats = o->stat + o->n_stats,
+                                         .max_stats = OPT_MAX_STATS - o->n_stats,
+                                         .n_stats = &n};
+  GIE_TRY(gie_pipeline_run(g, passes, &options));
+  *changes = 0;
+  for (uint32_t i = 0; i < n; i++)
+    *changes += o->stat[o->n_stats + i].changes;
+  o->n_stats += n;
+  o->rounds++;
   return GIE_OK;
 }
 
-static int opt(struct tool *t, struct opt *o, const char *path)
+/* With --fixpoint until nothing changes. What a pass may leave is a graph that keeps the rules. */
+static gie_status run_rounds(struct tool *t, struct opt *o, struct gie_graph *g, const char *passes)
+{
+  uint32_t changes;
+  do
+    GIE_TRY(run_passes(t, o, g, passes, &changes));
+  while (o->fixpoint && changes && o->rounds < OPT_MAX_ROUNDS);
+  if (o->fixpoint && changes)
+    tool_note(t, "still changes after %u rounds, which is where it ends", (unsigned)o->rounds);
+  else if (o->fixpoint)
+    tool_note(t, "nothing changes in round %u", (unsigned)o->rounds);
+  gie_status st = o->verify_each ? GIE_OK : gie_graph_verify(g);
+  return st == GIE_OK || st == GIE_E_MEMORY
+             ? st
+             : gie_error_prefix(t->ctx, GIE_E_INTERNAL,
+                                "the passes left a broken graph, --verify-each says which");
+}
+
+static gie_status print_diff(struct tool *t, const char *path, const struct gie_graph *before,
+                             const struct gie_graph *after)
+{
+  char *a = NULL, *b = NULL;
+  gie_status st = gie_graph_print(before, &a, NULL);
+  if (st == GIE_OK)
+    st = gie_graph_print(after, &b, NULL);
+  if (st == GIE_OK)
+    st = diff_print(t->ctx, stdout, tool_safe(t, path), a, "optimized", b);
+  gie_free(t->ctx, a);
+  gie_free(t->ctx, b);
+  return st;
+}
+
+static gie_status optimize(struct tool *t, struct opt *o, struct gie_graph *g, const char *path,
+                           const char *passes)
+{
+  struct gie_graph *before = NULL;
+  uint32_t n_before = gie_graph_count_nodes(g);
+  if (o->diff || o->report)
+    GIE_TRY(gie_graph_clone(g, &before));
+  gie_status st = run_rounds(t, o, g, passes);
+  if (st == GIE_OK && o->stats && !o->json)
+    print_stats(t, o);
+  if (st == GIE_OK && o->diff)
+    st = print_diff(t, path, before, g);
+  if (st == GIE_OK && o->report)
+    st = opt_report(t, o, path, before, g);
+  gie_graph_free(before);
+  if (st == GIE_OK && o->out) {
+    GIE_TRY(gie_graph_save(g, o->out));
+    tool_note(t, "%s: %u nodes, %u before", o->out, (unsigned)gie_graph_count_nodes(g), (unsigned)n_before);
+  }
+  return st;
+}
+
+static int opt(struct tool *t, struct opt *o, const char *path, const char *passes)
 {
   struct gie_graph *g;
   gie_status st = gie_graph_load(t->ctx, path, t->load_options.v, &g);
   if (st != GIE_OK)
     return tool_error(t, st);
-  st = optimize(t, o, g);
+  st = optimize(t, o, g, path, passes);
   gie_graph_free(g);
   if (st != GIE_OK)
     return tool_error(t, st);
@@ -188,14 +248,57 @@ static int opt(struct tool *t, struct opt *o, const char *path)
   return 0;
 }
 
+/* ---- Which passes */
+
+/* Appends the passes of "a,b,c" that --disable does not name, pipelines by their members. */
+static const char *without_disabled(struct tool *t, const struct opt *o, const char *list, const char *text)
+{
+  for (const char *s = list; *s; s += strcspn(s, ","), s += *s == ',') {
+    size_t n = strcspn(s, ",");
+    const char *members = pass_pipeline(s, n), *name = tool_format(t, "%.*s", (int)n, s);
+    if (members)
+      text = without_disabled(t, o, members, text);
+    else if (!in_list(o->disable, name))
+      text = tool_format(t, "%s%s%s", text, *text ? "," : "", name);
+  }
+  return text;
+}
+
+/* Better said now than shown by silence. */
+static int check_names(struct tool *t, const struct opt *o)
+{
+  if (o->print_after && !in_pipeline(o->passes, o->print_after))
+    return tool_fail(t, GIE_E_USAGE,
+                     "pass \"%s\" is not among those that run, so --print-after would print nothing",
+                     o->print_after);
+  for (const char *s = o->disable ? o->disable : ""; *s; s += strcspn(s, ","), s += *s == ',') {
+    const char *name = tool_format(t, "%.*s", (int)strcspn(s, ","), s);
+    if (!in_pipeline(o->passes, name))
+      return tool_fail(
+          t, GIE_E_USAGE,
+          "pass \"%s\" is not among those that run, so --disable would change nothing; gie opt --list "
+          "shows them all",
+          name);
+  }
+  return TOOL_GO_ON;
+}
+
 int tool_opt(struct tool *t, int argc, char **argv)
 {
   struct opt *o = gie_arena_alloc(&t->arena, 1, sizeof *o);
   if (!o)
     return tool_fail(t, GIE_E_MEMORY, "out of memory");
   const struct tool_option options[] = {
-      {"output", 'o', TOOL_TEXT, &o->out, "FILE", "where to save the result: .gie or .dot"},
+      {"output", 'o', TOOL_TEXT, &o->out, "FILE", "where to save the result: .onnx, .gie or .dot"},
       {"passes", 0, TOOL_TEXT, &o->passes, "LIST", "passes to run, in order, separated by commas"},
+      {"disable", 0, TOOL_TEXT, &o->disable, "LIST", "passes to leave out, separated by commas"},
+      {"fixpoint", 0, TOOL_FLAG, &o->fixpoint, NULL,
+       "repeat the passes until nothing changes, 16 times at most"},
+      {"verify-each", 0, TOOL_FLAG, &o->verify_each, NULL,
+       "check the graph behind each pass, not only at the end"},
+      {"diff", 0, TOOL_FLAG, &o->diff, NULL, "print how the text of the graph differs from before"},
+      {"report", 0, TOOL_TEXT, &o->report, "FILE",
+       "save a page for browsers: the graph before and after, the passes"},
       {"list", 0, TOOL_FLAG, &o->list, NULL, "list all passes and end"},
       {"stats", 0, TOOL_FLAG, &o->stats, NULL, "print what each pass did and how long it took"},
       {"print-after", 0, TOOL_TEXT, &o->print_after, "PASS", "print the graph each time this pass has run"},
@@ -208,15 +311,16 @@ int tool_opt(struct tool *t, int argc, char **argv)
     return exit_code;
   if (!o->list && args.n == 0)
     return tool_fail(t, GIE_E_USAGE, "an argument is missing; usage: gie opt %s", cmd.usage);
-  if (!o->list && !o->out && !o->stats && !o->print_after && !o->json)
+  if (!o->list && !o->out && !o->stats && !o->print_after && !o->json && !o->diff && !o->report)
     return tool_fail(t, GIE_E_USAGE,
-                     "nothing to do with the result; give -o FILE, --stats or --print-after=PASS");
-  /* Better said now than shown by silence. */
-  if (o->print_after && !in_pipeline(o->passes, o->print_after))
-    return tool_fail(t, GIE_E_USAGE,
-                     "pass \"%s\" is not among those that run, so --print-after would print nothing",
-                     o->print_after);
+                     "nothing to do with the result; give -o FILE, --stats, --diff, --report=FILE or "
+                     "--print-after=PASS");
+  if ((exit_code = check_names(t, o)) != TOOL_GO_ON)
+    return exit_code;
   if ((exit_code = tool_open(t)) != TOOL_GO_ON)
     return exit_code;
-  return o->list ? list_passes(t, o->json) : opt(t, o, args.v[0]);
+  if (o->list)
+    return list_passes(t, o->json);
+  const char *passes = o->passes ? o->passes : gie_pipeline_default();
+  return opt(t, o, args.v[0], o->disable ? without_disabled(t, o, passes, "") : passes);
 }

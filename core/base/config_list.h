@@ -10,3 +10,4 @@ GIE_CONFIG("DUMP", "", "existing folder that gets the graph as text and as .dot 
 GIE_CONFIG("WORKER", "", "program that runs candidate kernels apart; default: the installed gie-worker")
 GIE_CONFIG("CACHE", "", "file with measured times of kernels, or none; default: gie/timing.txt in XDG_CACHE_HOME or ~/.cache")
 GIE_CONFIG("DATA_DIR", "", "directory with templates/; default: the installed one")
+GIE_CONFIG("ONNX_INSIDE", "", "bytes of constants that a saved ONNX model holds itself; with more they go to a file beside it; default: 1500000000")

@@ -75,12 +75,6 @@ gie_status onnx_resolve_attrs(struct onnx_scope *s, const Onnx__Node *node, stru
 
 /* ---- The table's specs ----------------------------------------------------------------------- */
 
-struct spec {
-  char onnx[40], ir[40];
-  int type;
-  bool required, plain;
-};
-
 static int type_of_code(char c)
 {
   static const char codes[] = "?fistgFIS";
@@ -88,8 +82,7 @@ static int type_of_code(char c)
   return p && c ? (int)(p - codes) : 0;
 }
 
-/* Reads the next "name[-|=other]:k[!]" of *text; false at the end. */
-static bool next_spec(const char **text, struct spec *out)
+bool onnx_next_spec(const char **text, struct onnx_spec *out)
 {
   const char *p = *text + strspn(*text, " "), *end = p + strcspn(p, " ");
   size_t n = strcspn(p, "-=:");
@@ -110,10 +103,10 @@ static bool next_spec(const char **text, struct spec *out)
   return true;
 }
 
-static bool find_spec(const struct onnx_op *op, const char *name, struct spec *out)
+static bool find_spec(const struct onnx_op *op, const char *name, struct onnx_spec *out)
 {
   const char *text = op->attrs;
-  while (next_spec(&text, out))
+  while (onnx_next_spec(&text, out))
     if (strcmp(out->onnx, name) == 0)
       return true;
   return false;
@@ -121,7 +114,7 @@ static bool find_spec(const struct onnx_op *op, const char *name, struct spec *o
 
 gie_status onnx_check_attrs(struct onnx_node *n)
 {
-  struct spec s;
+  struct onnx_spec s;
   for (size_t i = 0; i < n->n_attrs; i++) {
     int type = onnx_attr_type(n->attrs[i].a);
     if (!find_spec(n->op, n->attrs[i].name, &s))
@@ -132,7 +125,7 @@ gie_status onnx_check_attrs(struct onnx_node *n)
     if (type == ONNX_A_TENSOR && !n->attrs[i].a->t)
       return gie_fail(n->ctx, GIE_E_ATTR, "attribute %s has no tensor", s.onnx);
   }
-  for (const char *text = n->op->attrs; next_spec(&text, &s);)
+  for (const char *text = n->op->attrs; onnx_next_spec(&text, &s);)
     if (s.required && !onnx_attr_find(n, s.onnx))
       return gie_fail(n->ctx, GIE_E_ATTR, "attribute %s is missing", s.onnx);
   return GIE_OK;
@@ -140,7 +133,7 @@ gie_status onnx_check_attrs(struct onnx_node *n)
 
 gie_status onnx_plain_attrs(struct onnx_node *n, struct onnx_attrs *l)
 {
-  struct spec s;
+  struct onnx_spec s;
   for (size_t i = 0; i < n->n_attrs; i++) {
     if (!find_spec(n->op, n->attrs[i].name, &s) || !s.plain)
       continue;

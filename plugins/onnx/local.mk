@@ -3,13 +3,16 @@
 if HAVE_PROTOC_C
 gie_module_LTLIBRARIES += plugins/onnx/onnx.la
 onnx_sources = plugins/onnx/onnx.h plugins/onnx/op_list.h \
-  plugins/onnx/attr.c plugins/onnx/emit.c plugins/onnx/external.c plugins/onnx/function.c plugins/onnx/graph.c \
+  plugins/onnx/attr.c plugins/onnx/emit.c plugins/onnx/export.c plugins/onnx/export.h plugins/onnx/export_data.c \
+  plugins/onnx/export_graph.c plugins/onnx/export_op.c plugins/onnx/export_raw.c \
+  plugins/onnx/external.c plugins/onnx/function.c plugins/onnx/graph.c \
   plugins/onnx/lower_basic.c plugins/onnx/lower_move.c plugins/onnx/lower_net.c plugins/onnx/lower_resize.c \
   plugins/onnx/onnx.c plugins/onnx/opaque.c plugins/onnx/ops.c plugins/onnx/order.c plugins/onnx/schema.c \
-  plugins/onnx/tensor.c plugins/onnx/type.c \
+  plugins/onnx/tensor.c plugins/onnx/type.c plugins/onnx/wire.c \
   plugins/common/prescan.c plugins/common/prescan.h plugins/common/utf8.h
 plugins_onnx_onnx_la_SOURCES = $(onnx_sources) \
-  core/base/arena.c core/base/buf.c core/base/map.c core/base/number.c
+  core/base/arena.c core/base/buf.c core/base/map.c core/base/number.c \
+  core/base/save.c core/base/sha256.c
 nodist_plugins_onnx_onnx_la_SOURCES = plugins/onnx/onnx.pb-c.c plugins/onnx/onnx.pb-c.h
 plugins_onnx_onnx_la_CPPFLAGS = $(GIE_MODULE_CPPFLAGS) $(PROTOBUF_C_CFLAGS)
 plugins_onnx_onnx_la_CFLAGS = $(GIE_CFLAGS)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The ONNX format module: recognizes a file, parses it and imports the model. */
-#include "plugins/onnx/onnx.h"
+#include "plugins/onnx/export.h"
 
 const char *onnx_str(const char *s) { return s ? s : ""; }
 
@@ -141,6 +141,7 @@ static gie_status set_metadata(struct onnx_import *im, struct gie_graph *g)
   GIE_TRY(meta_string(g, "producer", onnx_str(m->producer_name)));
   GIE_TRY(meta_string(g, "producer_version", onnx_str(m->producer_version)));
   GIE_TRY(meta_string(g, "domain", onnx_str(m->domain)));
+  GIE_TRY(meta_string(g, "doc", onnx_str(m->doc_string)));
   if (m->has_model_version)
     GIE_TRY(meta_int(g, "model_version", m->model_version));
   for (size_t i = 0; i < m->n_opset_import; i++) {
@@ -219,6 +220,7 @@ const struct gie_format onnx_format = {
     .help = "ONNX models, operator sets 7 to 21",
     .probe = probe,
     .import = import,
+    .export_ = onnx_export,
 };
 
 #ifdef GIE_MODULE_BUILD /* the fuzzer links the importer itself */

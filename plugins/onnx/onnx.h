@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the files of the ONNX importer share.
+/* What the files of the ONNX importer share; the exporter's are in export.h.
  *
  *     onnx.c      module, the model as a whole          order.c     topological order, free names
  *     schema.c    table for the pre-scan                function.c  inlining of model-local functions
@@ -170,6 +170,7 @@ const char *onnx_str(const char *s); /* "" for NULL */
 
 /* ---- type.c */
 
+int32_t onnx_data_type(enum gie_dtype dtype);   /* ONNX's number, 0 for GIE_DTYPE_NONE */
 enum gie_dtype onnx_dtype(int32_t data_type);   /* GIE_DTYPE_NONE: not one of ours */
 const char *onnx_dtype_name(int32_t data_type); /* "string", "f8e4m3fn", …; NULL: no such type */
 /* Type of a graph input: named dims become symbols, dims without a name a symbol called after the input. */
@@ -195,6 +196,13 @@ gie_status onnx_external(struct onnx_import *im, const Onnx__Tensor *t, uint64_t
 gie_status onnx_resolve_attrs(struct onnx_scope *s, const Onnx__Node *node, struct onnx_attr **out,
                               size_t *n);
 int onnx_attr_type(const Onnx__Attribute *a); /* enum onnx_attr_type, 0: none */
+/* Reads the next "name[-|=other]:k[!]" of a row's attributes; false at the end. */
+struct onnx_spec {
+  char onnx[40], ir[40];
+  int type;
+  bool required, plain;
+};
+bool onnx_next_spec(const char **text, struct onnx_spec *out);
 /* Checks a node's attributes against its operator's row; one that is not in it makes the node opaque. */
 gie_status onnx_check_attrs(struct onnx_node *n);
 /* Gives every attribute that is the IR's to `l`. */
@@ -283,6 +291,8 @@ gie_id onnx_const_of(const struct onnx_node *n, gie_id value);
 /* ---- ops.c, lower_*.c */
 
 const struct onnx_op *onnx_find_op(const char *name);
+/* The row whose operator an op of the IR is; NULL when no single one is. */
+const struct onnx_op *onnx_op_of(const char *ir_op);
 
 gie_status onnx_lower_plain(struct onnx_node *n);
 gie_status onnx_lower_binary(struct onnx_node *n);

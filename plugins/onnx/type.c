@@ -37,6 +37,14 @@ enum gie_dtype onnx_dtype(int32_t t)
   return t > 0 && (size_t)t < sizeof types / sizeof types[0] ? types[t].dtype : GIE_DTYPE_NONE;
 }
 
+int32_t onnx_data_type(enum gie_dtype dtype)
+{
+  for (int32_t t = 1; dtype && (size_t)t < sizeof types / sizeof types[0]; t++)
+    if (types[t].dtype == dtype)
+      return t;
+  return 0;
+}
+
 const char *onnx_dtype_name(int32_t t)
 {
   return t > 0 && (size_t)t < sizeof types / sizeof types[0] ? types[t].name : NULL;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Tolerance r of max|a-b| <= r * max|b|: f32 networks, and one stored in f16. */
 static const struct network {
@@ -127,6 +128,23 @@ static void run_network(struct gie_context *ctx, struct gie_graph *g, const stru
   fclose(record);
 }
 
+/* Saves g as ONNX and reads it again in its place. */
+static struct gie_graph *through_onnx(struct gie_context *ctx, struct gie_graph *g)
+{
+  char dir[] = "/tmp/gie-networks-XXXXXX", path[64];
+  struct gie_graph *back;
+  ck_assert_ptr_nonnull(mkdtemp(dir));
+  snprintf(path, sizeof path, "%s/a.onnx", dir);
+  gie_status s = gie_graph_save(g, path);
+  ck_assert_msg(s == GIE_OK, "%s", gie_error_text(ctx));
+  s = gie_graph_load(ctx, path, NULL, &back);
+  ck_assert_msg(s == GIE_OK, "%s", gie_error_text(ctx));
+  unlink(path);
+  rmdir(dir);
+  gie_graph_free(g);
+  return back;
+}
+
 START_TEST(networks)
 {
   const struct network *net = &NETWORKS[_i];
@@ -142,6 +160,8 @@ START_TEST(networks)
   s = gie_pipeline_run(g, NULL, NULL);
   ck_assert_msg(s == GIE_OK, "%s: %s", net->stem, gie_error_text(ctx));
   run_network(ctx, g, net, "after the passes");
+  g = through_onnx(ctx, g);
+  run_network(ctx, g, net, "after the passes, saved as ONNX and read again");
   gie_graph_free(g);
   gie_context_free(ctx);
 }

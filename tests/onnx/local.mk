@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 if HAVE_PROTOC_C
-ONNX_TESTS = tests/onnx/test_attributes tests/onnx/test_bad tests/onnx/test_external tests/onnx/test_forms \
-  tests/onnx/test_import tests/onnx/test_windows tests/onnx/test_wire
+ONNX_TESTS = tests/onnx/test_attributes tests/onnx/test_bad tests/onnx/test_export tests/onnx/test_external \
+  tests/onnx/test_forms tests/onnx/test_import tests/onnx/test_windows tests/onnx/test_wire
 check_PROGRAMS += $(ONNX_TESTS) tests/onnx/node_tests
-TESTS += $(ONNX_TESTS) tests/onnx/node_tests.sh
-EXTRA_DIST += tests/onnx/node_tests.sh tests/onnx/excluded.txt
+TESTS += $(ONNX_TESTS) tests/onnx/node_tests.sh tests/onnx/node_export.sh
+EXTRA_DIST += tests/onnx/check_export.py tests/onnx/node_export.sh tests/onnx/node_tests.sh \
+  tests/onnx/excluded.txt
 
 tests_onnx_test_bad_SOURCES = tests/onnx/test_bad.c
 tests_onnx_test_bad_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
 tests_onnx_test_bad_LDADD = libgie_rt_internal.la $(CHECK_LIBS)
+
+tests_onnx_test_export_SOURCES = tests/onnx/test_export.c
+tests_onnx_test_export_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
+tests_onnx_test_export_LDADD = libgie_internal.la libgie_rt_internal.la $(CHECK_LIBS)
 
 tests_onnx_test_external_SOURCES = tests/onnx/test_external.c
 tests_onnx_test_external_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)

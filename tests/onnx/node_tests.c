@@ -3,7 +3,10 @@
  * default ones, on the reference backend, against the expected outputs. A case that excluded.txt lists must end as "unsupported";
  * all others must pass.
  *
- *     node_tests [--list] [--doc=FILE | --check-doc=FILE] [PATTERN]
+ *     node_tests [--list] [--export] [--doc=FILE | --check-doc=FILE] [PATTERN]
+ *
+ * With --export each model is saved as ONNX and read again first, without passes and with them, and what was read runs. A graph
+ * that does not run must be as large as before, or be refused as unsupported when it is saved.
  *
  * Exit: 0, 1 when anything went wrong, 77 when the test data is not there. */
 #include "tests/onnx/node_tests.h"
@@ -123,7 +126,48 @@ static bool run_graph(struct answer *a, struct gie_graph *g, const char *dir)
   return good;
 }
 
-static void run_case(struct answer *a, const char *dir)
+/* ---- Saved and read again ------------------------------------------------------------------------- */
+
+static uint32_t opaque_nodes(const struct gie_graph *g)
+{
+  uint32_t n = 0;
+  GIE_FOR_NODES(g, id)
+    n += (gie_node_get(g, id)->op->flags & GIE_OP_OPAQUE) != 0;
+  return n;
+}
+
+/* Replaces *g by what is read of it. */
+static bool save_and_read(struct answer *a, struct gie_graph **g)
+{
+  struct gie_context *ctx = gie_graph_context(*g);
+  struct gie_graph *back;
+  char dir[] = "/tmp/gie-export-XXXXXX", path[64];
+  if (!mkdtemp(dir))
+    return wrong(a, "no temporary folder", "export");
+  snprintf(path, sizeof path, "%s/a.onnx", dir);
+  bool good = !failed(a, ctx, gie_graph_save(*g, path), "export") &&
+              !failed(a, ctx, gie_graph_load(ctx, path, NULL, &back), "read again");
+  unlink(path);
+  rmdir(dir);
+  if (!good) /* what gie writes it must be able to read */
+    a->outcome = strncmp(a->text, "read", 4) == 0 ? NODE_WRONG : a->outcome;
+  else if (opaque_nodes(*g) != opaque_nodes(back))
+    good = wrong(a, "another number of nodes that no op is", "export");
+  if (!good)
+    return false;
+  gie_graph_free(*g);
+  *g = back;
+  return true;
+}
+
+static bool run_exported(struct answer *a, struct gie_graph **g, const char *dir)
+{
+  return save_and_read(a, g) && run_graph(a, *g, dir) &&
+         !failed(a, gie_graph_context(*g), gie_pipeline_run(*g, NULL, NULL), "passes") &&
+         save_and_read(a, g) && run_graph(a, *g, dir);
+}
+
+static void run_case(struct answer *a, const char *dir, bool export)
 {
   const struct gie_context_options options = {.struct_size = sizeof options, .log = quiet};
   struct gie_context *ctx;
@@ -136,8 +180,11 @@ static void run_case(struct answer *a, const char *dir)
     return;
   }
   if (!failed(a, ctx, gie_graph_load(ctx, path, NULL, &g), "load")) {
-    if (run_graph(a, g, dir) && !failed(a, ctx, gie_pipeline_run(g, NULL, NULL), "passes") &&
-        run_graph(a, g, dir))
+    if (export) {
+      if (run_exported(a, &g, dir))
+        a->outcome = NODE_PASSED;
+    } else if (run_graph(a, g, dir) && !failed(a, ctx, gie_pipeline_run(g, NULL, NULL), "passes") &&
+               run_graph(a, g, dir))
       a->outcome = NODE_PASSED;
     gie_graph_free(g);
   }
@@ -145,7 +192,7 @@ static void run_case(struct answer *a, const char *dir)
 }
 
 /* A crash or a hang costs the case, not the run. */
-static void run_isolated(struct node_case *c, const char *dir)
+static void run_isolated(struct node_case *c, const char *dir, bool export)
 {
   struct answer a = {.outcome = NODE_WRONG};
   int fds[2], status = 0;
@@ -156,7 +203,7 @@ static void run_isolated(struct node_case *c, const char *dir)
   if (pid == 0) {
     close(fds[0]);
     alarm(DEADLINE);
-    run_case(&a, dir);
+    run_case(&a, dir, export);
     _exit(write(fds[1], &a, sizeof a) == (ssize_t)sizeof a ? 0 : 1);
   }
   close(fds[1]);
@@ -268,16 +315,17 @@ static void find_reason(struct run *r, struct node_case *c)
 /* ---- The run ---------------------------------------------------------------------------------------------- */
 
 /* Refused as unsupported, or with the status that the reason begins with. */
-static bool ends_as_listed(const struct node_case *c)
+static bool ends_as_listed(const struct node_case *c, bool export)
 {
   char status[32];
   if (strncmp(c->reason, "E_", 2) != 0)
-    return c->outcome == NODE_UNSUPPORTED && strstr(c->text, "unsupported op");
+    return c->outcome == NODE_UNSUPPORTED &&
+           (strstr(c->text, "unsupported op") || (export && strncmp(c->text, "export", 6) == 0));
   snprintf(status, sizeof status, "%.*s", (int)strcspn(c->reason, " "), c->reason);
   return c->outcome == NODE_WRONG && strstr(c->text, status);
 }
 
-static size_t run_all(struct run *r, const char *pattern, bool list)
+static size_t run_all(struct run *r, const char *pattern, bool list, bool export)
 {
   size_t bad = 0, passed = 0, excluded = 0;
   for (size_t i = 0; i < r->n_cases; i++) {
@@ -287,8 +335,8 @@ static size_t run_all(struct run *r, const char *pattern, bool list)
     snprintf(dir, sizeof dir, "%s/%s/%s", r->data, c->set, c->name);
     if (pattern && fnmatch(pattern, c->name, 0) != 0)
       continue;
-    run_isolated(c, dir);
-    bool good = c->reason ? ends_as_listed(c) : c->outcome == NODE_PASSED;
+    run_isolated(c, dir, export);
+    bool good = c->reason ? ends_as_listed(c, export) : c->outcome == NODE_PASSED;
     if (!good || list)
       printf("%s %s/%s: %s\n", good ? "ok" : "NOT OK", c->set, c->name,
              c->outcome != NODE_PASSED ? c->text
@@ -339,7 +387,7 @@ static int document(struct run *r, const char *path, bool check)
 int main(int argc, char **argv)
 {
   const char *top = getenv("top_srcdir"), *data = getenv("GIE_ONNX_TESTDATA"), *doc = NULL, *pattern = NULL;
-  bool check = false, list = false;
+  bool check = false, list = false, export = false;
   char path[600];
   struct run r = {.data = data ? data : "/usr/share/libonnx-testdata/data"};
   for (int i = 1; i < argc; i++) {
@@ -349,6 +397,8 @@ int main(int argc, char **argv)
       doc = argv[i] + 12, check = true;
     else if (strcmp(argv[i], "--list") == 0)
       list = true;
+    else if (strcmp(argv[i], "--export") == 0)
+      export = true;
     else
       pattern = argv[i];
   }
@@ -360,7 +410,7 @@ int main(int argc, char **argv)
   }
   snprintf(path, sizeof path, "%s/tests/onnx/excluded.txt", top ? top : ".");
   read_exclusions(&r, path);
-  size_t bad = run_all(&r, pattern, list);
+  size_t bad = run_all(&r, pattern, list, export);
   if (doc && document(&r, doc, check) != 0)
     bad++;
   forget_all(&r);

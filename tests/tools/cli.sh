@@ -29,6 +29,14 @@ graph "two" (n) {
   output %g
 }
 END
+cat >"$tmp/twice.gie" <<'END'
+graph "twice" () {
+  input %x : f32[3]
+  %y : f32[3] = relu(%x)
+  output %y
+  output %y
+}
+END
 cat >"$tmp/opaque.gie" <<'END'
 graph "opaque" () {
   input %x : f32[3]
@@ -149,6 +157,26 @@ lines 4 "$tmp/out"
 grep -q '^eliminate_identity  *1  *4  *3 ' "$tmp/out" || { fail "--stats"; cat "$tmp/out"; }
 expect 0 '# after eliminate_identity' opt "$tmp/net.gie" --print-after=eliminate_identity
 expect 0 'graph "net" (n)' opt "$tmp/net.gie" --print-after=eliminate_identity
+expect 64 'not among those that run' opt "$tmp/net.gie" --disable=eliminate_concat --stats
+expect 0 '4 nodes, 4 before' opt "$tmp/net.gie" --passes=eliminate_identity --disable=eliminate_identity -o "$tmp/same.gie"
+expect 0 'fuse_epilogue' opt "$tmp/net.gie" --disable=eliminate_identity,fold_constants --stats
+grep -q '^eliminate_identity\|^fold_constants' "$tmp/out" && fail "--disable leaves a pass"
+expect 0 'nothing changes in round 2' opt "$tmp/net.gie" --fixpoint --verify-each -o "$tmp/o.gie"
+expect 0 '-  %i : f32[n,3] = identity' opt "$tmp/net.gie" --passes=eliminate_identity --diff
+grep -q '^--- ' "$tmp/out" && grep -q '^@@ -[0-9,]* +[0-9,]* @@$' "$tmp/out" || fail "--diff is no unified difference"
+run opt "$tmp/net.gie" --passes= --diff
+[ "$code" = 0 ] && [ ! -s "$tmp/out" ] || fail "--diff of what is equal"
+run opt "$tmp/net.gie" --report="$tmp/r.html"
+[ "$code" = 0 ] && grep -q '<svg' "$tmp/r.html" && grep -q 'class="gone"' "$tmp/r.html" || fail "--report draws nothing"
+grep -q 'http\|src=' "$tmp/r.html" && fail "--report fetches something"
+expect 73 'No such file' opt "$tmp/net.gie" --report="$tmp/none/r.html"
+if [ "$("$gie" opt "$tmp/net.gie" --quiet -o "$tmp/o.onnx" 2>/dev/null && echo yes)" = yes ]; then
+  expect 0 'opset 13' inspect "$tmp/o.onnx"
+  printf 'graph "h" () {\n input %%x : f16[2]\n %%y : f16[2] = relu(%%x)\n output %%y\n}\n' >"$tmp/half.gie"
+  expect 0 '1 nodes, 1 before' opt "$tmp/half.gie" -o "$tmp/half.onnx"
+  expect 65 'listed twice' opt "$tmp/twice.gie" --passes= -o "$tmp/twice.onnx"
+  [ ! -e "$tmp/twice.onnx" ] || fail "a refused model is there"
+fi
 # An older result stays when a new one fails.
 cp "$tmp/o.gie" "$tmp/kept"
 expect 64 'no pass' opt "$tmp/net.gie" --passes=nosuch -o "$tmp/o.gie"

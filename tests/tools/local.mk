@@ -29,3 +29,9 @@ tests_tools_meter_la_SOURCES = tests/tools/meter.c
 tests_tools_meter_la_CPPFLAGS = $(GIE_MODULE_CPPFLAGS)
 tests_tools_meter_la_LDFLAGS = -module $(GIE_MODULE_LDFLAGS) -rpath /nowhere
 tests_tools_meter_la_LIBADD = $(LIBM)
+
+check_PROGRAMS += tests/tools/test_diff
+TESTS += tests/tools/test_diff
+tests_tools_test_diff_SOURCES = tests/tools/test_diff.c
+tests_tools_test_diff_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
+tests_tools_test_diff_LDADD = tools/libtools.la libgie_internal.la libgie_rt_internal.la $(CHECK_LIBS)

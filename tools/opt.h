@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of gie opt share: opt.c is the verb, opt_report.c the page of --report. */
+#ifndef GIE_TOOLS_OPT_H
+#define GIE_TOOLS_OPT_H
+
+#include "tools/tool.h"
+
+#define OPT_MAX_STATS 4096
+#define OPT_MAX_ROUNDS 16 /* of --fixpoint */
+
+struct opt {
+  const char *passes, *out, *print_after, *disable, *report;
+  bool list, stats, json, verify_each, fixpoint, diff;
+  uint32_t rounds;
+  struct gie_pass_stat stat[OPT_MAX_STATS];
+  uint32_t n_stats;
+};
+
+/* Saves a page with both graphs and what each pass did. Atomic. */
+gie_status opt_report(struct tool *t, const struct opt *o, const char *model, const struct gie_graph *before,
+                      const struct gie_graph *after);
+
+#endif
