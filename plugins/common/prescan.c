@@ -170,6 +170,8 @@ static gie_status copy_bytes(struct scan *s, const struct pre_field *f, uint64_t
     return gie_fail(s->ctx, GIE_E_PARSE,
                     "byte %llu: %s is not UTF-8 text without NUL; repair the file's names",
                     (unsigned long long)start, f->name);
+  if (f->type == PRE_REMARK && !utf8_valid(to, (size_t)size))
+    memset(to, 0, (size_t)size);
   return GIE_OK;
 }
 
@@ -250,8 +252,10 @@ static const struct pre_field *find_field(const struct pre_message *m, uint64_t 
 
 static bool wire_fits(const struct pre_field *f, enum wire wire)
 {
-  static const enum wire plain[] = {WIRE_VARINT, WIRE_32,     WIRE_64,    WIRE_LENGTH,
-                                    WIRE_LENGTH, WIRE_LENGTH, WIRE_LENGTH};
+  static const enum wire plain[] = {
+      [PRE_VARINT] = WIRE_VARINT, [PRE_FIXED32] = WIRE_32,    [PRE_FIXED64] = WIRE_64,
+      [PRE_NAME] = WIRE_LENGTH,   [PRE_TEXT] = WIRE_LENGTH,   [PRE_REMARK] = WIRE_LENGTH,
+      [PRE_BYTES] = WIRE_LENGTH,  [PRE_MESSAGE] = WIRE_LENGTH};
   return wire == plain[f->type] ||
          ((f->flags & PRE_REPEATED) && f->type <= PRE_FIXED64 && wire == WIRE_LENGTH);
 }

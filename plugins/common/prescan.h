@@ -18,8 +18,9 @@ enum pre_type {
   PRE_VARINT, /* int32, int64, uint…, bool, enum */
   PRE_FIXED32,
   PRE_FIXED64,
-  PRE_NAME, /* string of up to GIE_MAX_NAME bytes: UTF-8 without NUL */
-  PRE_TEXT, /* string of any length: UTF-8 without NUL */
+  PRE_NAME,   /* string of up to GIE_MAX_NAME bytes: UTF-8 without NUL */
+  PRE_TEXT,   /* string of any length: UTF-8 without NUL */
+  PRE_REMARK, /* the same, but one that is no UTF-8 is taken as empty: nothing depends on it */
   PRE_BYTES,
   PRE_MESSAGE
 };

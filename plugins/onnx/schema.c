@@ -23,6 +23,10 @@
   {                            \
     n, PRE_TEXT, 0, name, NULL \
   }
+#define REMARK(n, name)          \
+  {                              \
+    n, PRE_REMARK, 0, name, NULL \
+  }
 #define ONE(n, name, message)           \
   {                                     \
     n, PRE_MESSAGE, 0, name, &(message) \
@@ -158,7 +162,7 @@ static const struct pre_field model_fields[] = {NUM(1, "ir_version"),
                                                 TEXT(3, "producer_version"),
                                                 TEXT(4, "domain"),
                                                 NUM(5, "model_version"),
-                                                TEXT(6, "doc_string"),
+                                                REMARK(6, "doc_string"),
                                                 ONE(7, "graph", graph),
                                                 MANY(8, "opset_import", opset),
                                                 MANY(14, "metadata_props", pair),
