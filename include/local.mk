@@ -3,6 +3,8 @@
 gieinclude_HEADERS += \
   include/gie/base.h \
   include/gie/base_list.h \
+  include/gie/cuda.h \
+  include/gie/cuda_steps.h \
   include/gie/fn_declare.h \
   include/gie/gie.h \
   include/gie/graph.h \

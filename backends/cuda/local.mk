@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: Apache-2.0
+# The cuda backend: the device and its kernels. A family of kernels is a .cu file here and a line in families.def.
+if HAVE_CUDA
+gie_module_LTLIBRARIES += backends/cuda/cuda.la
+backends_cuda_cuda_la_SOURCES = \
+  backends/cuda/cuda.c backends/cuda/common.h backends/cuda/families.def \
+  backends/cuda/device.c backends/cuda/nvml.c \
+  backends/cuda/peaks.cu
+backends_cuda_cuda_la_CPPFLAGS = $(GIE_MODULE_CPPFLAGS) $(CUDA_CPPFLAGS)
+backends_cuda_cuda_la_LDFLAGS = -module $(GIE_MODULE_LDFLAGS) $(CUDA_LDFLAGS)
+backends_cuda_cuda_la_LIBADD = $(CUDA_LIBS) $(LIBM)
+endif

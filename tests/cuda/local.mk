@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests of the cuda backend. What runs on a device is skipped without one.
+check_PROGRAMS += tests/cuda/test_steps
+TESTS += tests/cuda/test_steps
+tests_cuda_test_steps_SOURCES = tests/cuda/test_steps.c tests/cuda/steps_vector.h \
+  tests/op_cases.c tests/op_cases.h tests/op_cases.def
+tests_cuda_test_steps_CPPFLAGS = $(GIE_CPPFLAGS) $(CUDA_CPPFLAGS)
+tests_cuda_test_steps_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
+tests_cuda_test_steps_LDFLAGS = $(GIE_LDFLAGS) $(CUDA_LDFLAGS)
+tests_cuda_test_steps_LDADD = libgie_internal.la libgie_rt_internal.la $(CHECK_LIBS) $(LIBM)
+if HAVE_CUDA
+tests_cuda_test_steps_SOURCES += tests/cuda/steps_vector.cu
+tests_cuda_test_steps_CPPFLAGS += -DSTEPS_VECTOR
+tests_cuda_test_steps_LDADD += $(CUDA_LIBS)
+endif
