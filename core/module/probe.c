@@ -135,7 +135,7 @@ gie_status probe_run(const struct gie_graph *g, const struct probe_request *rq, 
     return gie_fail(ctx, GIE_E_USAGE, "there is no kernel \"%s\"; see gie plugin list", rq->kernel);
   p.suspect.max_workspace = rq->max_workspace;
   GIE_TRY(gie_graph_clone(g, &copy));
-  gie_status st = side_case_init(&p.c, copy, rq->seed, rq->n_inputs, rq->inputs);
+  gie_status st = side_case_init(&p.c, copy, rq->seed, 0, rq->n_inputs, rq->inputs);
   if (st == GIE_OK)
     st = probe(&p);
   side_close(&p.suspect);

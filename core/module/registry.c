@@ -107,7 +107,7 @@ static const struct {
   const struct member *members;
   gie_status (*check)(struct gie_context *ctx, const void *what);
 } kinds[MOD_KINDS] = {
-    [MOD_DEVICE] = {"device", sizeof(struct gie_device), device_members, NULL},
+    [MOD_DEVICE] = {"device", offsetof(struct gie_device, activate), device_members, NULL},
     [MOD_OP] = {"op", sizeof(struct gie_op), op_members, check_op},
     [MOD_KERNEL] = {"kernel", sizeof(struct gie_kernel), kernel_members, check_kernel},
     [MOD_PASS] = {"pass", sizeof(struct gie_pass), pass_members, NULL},
@@ -351,6 +351,13 @@ const struct gie_op *gie_op_find(const struct gie_context *ctx, const char *name
 {
   const struct gie_op *op = ir_builtin_find(name);
   return op ? op : mod_find(ctx, MOD_OP, name);
+}
+
+enum gie_math mod_math(const struct gie_node *n)
+{
+  const struct gie_attr *a = gie_attrs_find(&n->notes, "math");
+  bool is_one = a && a->kind == GIE_ATTR_INT && a->u.i >= GIE_MATH_STRICT && a->u.i <= GIE_MATH_FAST;
+  return is_one ? (enum gie_math)a->u.i : GIE_MATH_STRICT;
 }
 
 bool gie_module_at(const struct gie_context *ctx, uint32_t i, struct gie_module_info *out)

@@ -53,6 +53,8 @@ const struct mod_entry *mod_entry_at(const struct gie_context *ctx, enum mod_kin
 /* By name; NULL when there is none. */
 const void *mod_find(const struct gie_context *ctx, enum mod_kind kind, const char *name);
 
+/* What the node's note `math` (an int, enum gie_math) allows its kernel; without one: strict. */
+enum gie_math mod_math(const struct gie_node *n);
 /* Entry by name; NULL when there is none. */
 const struct mod_entry *mod_find_entry(const struct gie_context *ctx, enum mod_kind kind, const char *name);
 /* "cpu 1.0", the module that an entry came from; "the program" where none did. */

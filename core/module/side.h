@@ -9,6 +9,8 @@
  * and so is a result, so a case with many candidates needs no more memory than with one. Only one side
  * may run at a time.
  *
+ * Everything happens on one stream per device and is waited for.
+ *
  * Functions return GIE_E_NO when the kernel did something wrong: then the side has the verdict. Other
  * failures say that nothing could be found out. */
 #ifndef GIE_CORE_MODULE_SIDE_H
@@ -25,6 +27,11 @@ struct side_device {
   const struct gie_device *ops;
   void *dev;
   struct gie_device_info info;
+  void *stream;      /* of everything here; NULL: the default */
+  void *from, *to;   /* events; NULL: it has none */
+  bool has_captures; /* and events */
+  void *stage;       /* host memory for what comes back */
+  size_t stage_bytes;
   struct {
     const struct gie_library *lib;
     void *handle;
@@ -33,12 +40,14 @@ struct side_device {
 };
 struct side_devices {
   struct gie_context *ctx;
+  const char *kind; /* "cuda:1": which device of that kind; NULL: the first of every kind */
   struct side_device v[SIDE_MAX_DEVICES];
   uint32_t n;
 };
 /* The device that a kernel runs on, opened at the first call. */
 gie_status side_devices_get(struct side_devices *d, const struct gie_kernel *k, struct side_device **out);
 void side_devices_close(struct side_devices *d);
+void side_device_unstage(struct gie_context *ctx, struct side_device *d);
 
 /* ---- Cases (side_case.c) */
 
@@ -58,9 +67,27 @@ struct side_tensor {
   struct side_device *device;
   gie_id value;
   struct side_place place;
-  void *image; /* what an operand's buffer was filled with; NULL: a result */
+  void *image;        /* what an operand's buffer was filled with, over and over; NULL: a result */
+  size_t image_bytes; /* all of it, or whole periods */
   struct side_buffer buf;
   struct side_tensor *next;
+};
+
+/* A form of a constant that a kernel has packed, by operand and key. */
+struct side_pack {
+  struct side_device *device;
+  uint32_t operand;
+  size_t bytes;
+  char key[128];
+  void *image;
+  struct side_buffer buf;
+  struct side_pack *next;
+};
+
+/* Elements of a result by row-major index. */
+struct side_points {
+  uint32_t n;
+  const int64_t *at;
 };
 
 struct side_case {
@@ -75,13 +102,24 @@ struct side_case {
   const struct side_place *
       *places; /* operands, then results: where they must lie; NULL: as the variant wants */
   struct side_tensor *tensors;
+  struct side_pack *packs;
+  /* != 0: operands that are no constants and begin with axis 0 of result 0 repeat after so many of its rows, and
+   * in_host has those only */
+  int64_t period;
+  /* On a device with memory of its own tensors of more bytes (0: none) are looked at in samples: results at points[],
+   * by result; NULL: none were given and all is fetched. */
+  size_t whole;
+  struct side_points *points;
   uint64_t seed;
   uint32_t n_inputs; /* given contents of graph inputs */
   const struct probe_input *inputs;
 };
-/* Takes over `g`, also on failure; it has one node without bodies and only numbers as dims. */
-gie_status side_case_init(struct side_case *c, struct gie_graph *g, uint64_t seed, uint32_t n_inputs,
-                          const struct probe_input *inputs);
+/* Takes over `g`, also on failure; it has one node without bodies and only numbers as dims. `period` as in the
+ * struct. */
+gie_status side_case_init(struct side_case *c, struct gie_graph *g, uint64_t seed, int64_t period,
+                          uint32_t n_inputs, const struct probe_input *inputs);
+/* Whether operand i repeats. */
+bool side_repeats(const struct side_case *c, uint32_t i);
 /* Describes the node again after its epilogue was cut; no side is open. */
 gie_status side_case_describe(struct side_case *c);
 /* Devices of its tensors must still be open. */
@@ -89,18 +127,36 @@ void side_case_free(struct side_case *c);
 /* The tensor of operand i, or of result i - n_in. */
 gie_status side_case_tensor(struct side_case *c, struct side_device *d, uint32_t i,
                             const struct side_place *place, struct side_tensor **out);
-gie_status side_fill(struct side_case *c, struct side_tensor *t, const void *image);
 /* Result tensors hold NaN (all bits set) again. */
 gie_status side_unset(struct side_case *c, struct side_tensor *t);
 
-/* `image`: contents, or NULL: all bits set. */
+/* ---- Buffers (side_buffer.c) */
+
+#define SIDE_UNSET 0xff /* what results hold before the run: NaN in every float type */
+
+/* `image`: the first n bytes of the contents, which repeat; NULL: all bits set. */
 gie_status side_buffer_new(struct gie_context *ctx, struct side_device *d, struct side_buffer *b,
-                           size_t bytes, const void *image);
+                           size_t bytes, const void *image, size_t n);
+gie_status side_buffer_fill(struct gie_context *ctx, struct side_device *d, const struct side_buffer *b,
+                            const void *image, size_t n);
 void side_buffer_free(struct side_device *d, struct side_buffer *b);
 void *side_buffer_at(const struct side_buffer *b, size_t offset);
+/* The contents of one become those of another of the same size. */
+gie_status side_buffer_copy(struct side_device *d, const struct side_buffer *to,
+                            const struct side_buffer *from);
 /* The contents (gie_free), and how many bytes before the start or behind the end were written. */
 gie_status side_buffer_fetch(struct gie_context *ctx, struct side_device *d, const struct side_buffer *b,
                              unsigned char **contents, size_t *before, size_t *behind);
+/* The same without the contents. */
+gie_status side_buffer_guards(struct gie_context *ctx, struct side_device *d, const struct side_buffer *b,
+                              size_t *before, size_t *behind);
+/* Pieces of `size` bytes at offsets, to out[index]. The array is sorted. */
+struct side_pick {
+  size_t offset, staged; /* staged: inside */
+  uint32_t index;
+};
+gie_status side_buffer_gather(struct gie_context *ctx, struct side_device *d, const struct side_buffer *b,
+                              struct side_pick *picks, uint32_t n, size_t size, void *out);
 
 /* ---- Sides (side.c) */
 
@@ -114,7 +170,8 @@ struct side {
   enum probe_verdict verdict;
   char text[512];
   uint64_t workspace_bytes;
-  void **out_plain; /* after side_collect(): results in plain layout, the problem's dtypes */
+  void **out_plain;  /* after side_collect(): results in plain layout, the problem's dtypes; NULL: */
+  void **out_points; /* of large ones the elements at the case's points */
   /* inside */
   struct gie_arena arena; /* lives as long as the side */
   struct gie_arena results;
@@ -123,10 +180,13 @@ struct side {
   struct gie_variant var;
   struct gie_desc *in, *out; /* as they lie in memory */
   struct side_tensor **in_tensor, **out_tensor;
-  struct side_buffer *packed, workspace; /* by operand */
+  struct side_buffer *packed, workspace; /* by operand; packed ones belong to the case */
   void **packed_image;
   void **in_pointer, **out_pointer;
-  void *apart; /* while the result overwrites operand var.in_place: where that operand is otherwise */
+  void *graph;         /* captured runs; NULL: none */
+  uint32_t graph_runs; /* in it */
+  bool no_graph;       /* capturing has failed */
+  void *apart;         /* while the result overwrites operand var.in_place: where that operand is otherwise */
 };
 /* Zero-initialize, then set k, threads and max_workspace. Opens the device. */
 gie_status side_open(struct side *s, struct side_case *c, struct side_devices *devices);
@@ -139,9 +199,11 @@ gie_status side_prepare(struct side *s);
 bool side_overwrites(const struct side *s);
 /* From now on it does: the result's buffer holds what the operand has. `over` false: no more. */
 gie_status side_set_over(struct side *s, bool over);
-/* `n` runs one after the other, then waits for the device. */
+/* `n` runs one after the other, then waits for the device. By the device's clock where it has one. */
 gie_status side_launch(struct side *s, uint32_t n, double *seconds);
-/* Results, guards and operands after a run. With `results` out_plain is filled. */
+/* The same for timing: replays captured runs where device and variant allow it. It ran before. */
+gie_status side_time(struct side *s, uint32_t n, double *seconds);
+/* Results, guards and operands after a run (side_check.c). With `results` out_plain is filled. */
 gie_status side_collect(struct side *s, bool results);
 void side_forget_results(struct side *s);
 /* Ready for the next side_open(); verdict and text stay. */
@@ -155,7 +217,8 @@ gie_status side_verdict(struct side *s, enum probe_verdict v, const char *fmt, .
 /* What error of result `out` is fine: by the least exact dtype of what is read and written, or what the
  * variant states. */
 double side_tolerance(const struct side *s, uint32_t out);
-/* Compares result `i` with the expected elements (plain, the problem's dtype); *error grows to the largest. */
+/* Compares result `i` with the expected elements (plain, the problem's dtype; of a large one those at the points);
+ * *error grows to the largest. */
 gie_status side_compare(struct side *s, uint32_t i, const void *expected, double tolerance, double *error);
 
 #endif

@@ -2,11 +2,49 @@
 /* Devices and cases of side.h: what kernels are run on and fed with. */
 #include "core/module/side.h"
 
-#define GUARD 4096      /* bytes before and behind every buffer; a multiple of any alignment */
-#define GUARD_BYTE 0xa7 /* what guard zones hold */
-#define UNSET_BYTE 0xff /* what results hold before the run: NaN in every float type */
-
 /* ---- Devices */
+
+/* "cuda:1" makes it 1 for kernels of cuda. */
+static int index_of(const struct side_devices *d, const char *kind)
+{
+  size_t n = strlen(kind);
+  int64_t index = 0;
+  const char *next;
+  if (d->kind && strncmp(d->kind, kind, n) == 0 && d->kind[n] == ':')
+    gie_parse_int(d->kind + n + 1, d->kind + strlen(d->kind), &index, &next);
+  return index > 0 && index <= INT16_MAX ? (int)index : 0;
+}
+
+static gie_status set_up(struct side_device *s)
+{
+  const struct gie_device *o = s->ops;
+  gie_status (*activate)(void *) = GIE_OPTION(o, activate);
+  s->info.struct_size = sizeof s->info;
+  if (activate)
+    GIE_TRY(activate(s->dev));
+  GIE_TRY(o->info(s->dev, &s->info));
+  if ((s->info.flags & GIE_DEVICE_HOST) || !o->stream_new || !o->stream_free)
+    return GIE_OK;
+  GIE_TRY(o->stream_new(s->dev, &s->stream));
+  if (!o->event_new || !o->event_free || !o->event_record || !o->event_elapsed)
+    return GIE_OK;
+  GIE_TRY(o->event_new(s->dev, &s->from));
+  GIE_TRY(o->event_new(s->dev, &s->to));
+  s->has_captures = o->capture_begin && o->capture_end && o->capture_launch && o->capture_free;
+  return GIE_OK;
+}
+
+static void tear_down(struct gie_context *ctx, struct side_device *s)
+{
+  side_device_unstage(ctx, s);
+  if (s->from)
+    s->ops->event_free(s->dev, s->from);
+  if (s->to)
+    s->ops->event_free(s->dev, s->to);
+  if (s->stream)
+    s->ops->stream_free(s->dev, s->stream);
+  s->ops->close(s->dev);
+}
 
 gie_status side_devices_get(struct side_devices *d, const struct gie_kernel *k, struct side_device **out)
 {
@@ -26,11 +64,10 @@ gie_status side_devices_get(struct side_devices *d, const struct gie_kernel *k, 
     return gie_fail(d->ctx, GIE_E_LIMIT, "kernels of more than %d kinds of device at once", SIDE_MAX_DEVICES);
   if (s.ops->count(d->ctx) < 1)
     return gie_fail(d->ctx, GIE_E_DEVICE, "there is no \"%s\" device on this machine", k->device);
-  GIE_TRY(s.ops->open(d->ctx, 0, &s.dev));
-  s.info.struct_size = sizeof s.info;
-  gie_status st = s.ops->info(s.dev, &s.info);
+  GIE_TRY(s.ops->open(d->ctx, index_of(d, k->device), &s.dev));
+  gie_status st = set_up(&s);
   if (st != GIE_OK) {
-    s.ops->close(s.dev);
+    tear_down(d->ctx, &s);
     return st;
   }
   d->v[d->n] = s;
@@ -45,84 +82,9 @@ void side_devices_close(struct side_devices *d)
     for (uint32_t j = 0; j < s->n_libs; j++)
       if (s->libs[j].lib->close)
         s->libs[j].lib->close(s->libs[j].handle);
-    s->ops->close(s->dev);
+    tear_down(d->ctx, s);
   }
   d->n = 0;
-}
-
-/* ---- Buffers with guard zones */
-
-static gie_status copy_in(struct side_device *d, void *dev, const void *host, size_t bytes)
-{
-  gie_status st = d->ops->copy(d->dev, dev, host, bytes, GIE_COPY_TO_DEVICE, NULL);
-  return st == GIE_OK ? d->ops->sync(d->dev, NULL) : st;
-}
-
-static gie_status fill_buffer(struct gie_context *ctx, struct side_device *d, const struct side_buffer *b,
-                              const void *image)
-{
-  size_t total = b->bytes + 2 * (size_t)GUARD;
-  char *host = gie_alloc_raw(ctx, total, 1);
-  if (!host)
-    return GIE_E_MEMORY;
-  memset(host, GUARD_BYTE, total);
-  if (image)
-    memcpy(host + GUARD, image, b->bytes);
-  else
-    memset(host + GUARD, UNSET_BYTE, b->bytes);
-  gie_status st = copy_in(d, b->base, host, total);
-  gie_free(ctx, host);
-  return st;
-}
-
-gie_status side_buffer_new(struct gie_context *ctx, struct side_device *d, struct side_buffer *b,
-                           size_t bytes, const void *image)
-{
-  size_t total;
-  void *base;
-  if (!gie_add(bytes, 2 * (size_t)GUARD, &total))
-    return gie_fail(ctx, GIE_E_MEMORY, "a buffer of %zu bytes is too large", bytes);
-  GIE_TRY(d->ops->alloc(d->dev, total, &base));
-  *b = (struct side_buffer){base, bytes};
-  return fill_buffer(ctx, d, b, image);
-}
-
-void side_buffer_free(struct side_device *d, struct side_buffer *b)
-{
-  if (b->base)
-    d->ops->free(d->dev, b->base);
-  *b = (struct side_buffer){0};
-}
-
-void *side_buffer_at(const struct side_buffer *b, size_t offset)
-{
-  return b->base ? b->base + GUARD + offset : NULL;
-}
-
-gie_status side_buffer_fetch(struct gie_context *ctx, struct side_device *d, const struct side_buffer *b,
-                             unsigned char **contents, size_t *before, size_t *behind)
-{
-  size_t total = b->bytes + 2 * (size_t)GUARD;
-  unsigned char *host = gie_alloc_raw(ctx, total, 1);
-  *before = *behind = 0;
-  if (!host)
-    return GIE_E_MEMORY;
-  gie_status st = d->ops->copy(d->dev, host, b->base, total, GIE_COPY_TO_HOST, NULL);
-  if (st == GIE_OK)
-    st = d->ops->sync(d->dev, NULL);
-  for (size_t j = 0; st == GIE_OK && j < GUARD && !*before && !*behind; j++) {
-    if (host[GUARD - 1 - j] != GUARD_BYTE)
-      *before = j + 1;
-    else if (host[GUARD + b->bytes + j] != GUARD_BYTE)
-      *behind = j + 1;
-  }
-  if (st == GIE_OK)
-    memmove(host, host + GUARD, b->bytes);
-  if (st == GIE_OK)
-    *contents = host;
-  else
-    gie_free(ctx, host);
-  return st;
 }
 
 /* ---- Contents of the operands */
@@ -149,6 +111,26 @@ static const struct probe_input *given_input(const struct side_case *c, gie_id i
   return NULL;
 }
 
+bool side_repeats(const struct side_case *c, uint32_t i)
+{
+  return c->period && !gie_value_bytes(c->g, c->node->in[i], NULL) && c->in[i].rank > 0;
+}
+
+/* Random contents, of an operand that repeats its first rows only. */
+static gie_status fill_random(struct side_case *c, uint32_t i, void *data)
+{
+  struct gie_desc *in = gie_alloc(c->ctx, c->n_in, sizeof *in);
+  if (!in)
+    return GIE_E_MEMORY;
+  memcpy(in, c->in, c->n_in * sizeof *in);
+  for (uint32_t j = 0; j < c->n_in; j++)
+    if (side_repeats(c, j))
+      in[j].dim[0] = c->period;
+  probe_fill_operand(c->node, i, in, data, c->seed + i);
+  gie_free(c->ctx, in);
+  return GIE_OK;
+}
+
 static gie_status fill_operand(struct side_case *c, uint32_t i, size_t bytes)
 {
   gie_id id = c->node->in[i];
@@ -161,19 +143,20 @@ static gie_status fill_operand(struct side_case *c, uint32_t i, size_t bytes)
       c->in_const[i] = c->in_const[j];
       return GIE_OK;
     }
-  const void *constant = gie_value_bytes(c->g, id, NULL);
+  if ((c->in_host[i] = c->in_const[i] = gie_value_bytes(c->g, id, NULL)))
+    return GIE_OK;
+  if (side_repeats(c, i))
+    bytes = bytes / (size_t)c->in[i].dim[0] * (size_t)c->period;
   void *copy = gie_arena_alloc(&c->arena, bytes ? bytes : 1, 1);
   if (!copy)
     return GIE_E_MEMORY;
-  if (given && !constant && given->size != bytes)
+  if (given && given->size != bytes)
     return gie_fail(c->ctx, GIE_E_SHAPE, "input %u has %zu bytes, its type needs %zu; send the dense tensor",
                     given->index, given->size, bytes);
-  if (constant || given)
-    memcpy(copy, constant ? constant : given->data, bytes);
-  else
-    probe_fill_operand(c->node, i, c->in, copy, c->seed + i);
   c->in_host[i] = copy;
-  c->in_const[i] = constant ? copy : NULL;
+  if (!given)
+    return fill_random(c, i, copy);
+  memcpy(copy, given->data, bytes);
   return GIE_OK;
 }
 
@@ -211,11 +194,15 @@ static gie_status check_graph(const struct gie_graph *g)
   return GIE_OK;
 }
 
-gie_status side_case_init(struct side_case *c, struct gie_graph *g, uint64_t seed, uint32_t n_inputs,
-                          const struct probe_input *inputs)
+gie_status side_case_init(struct side_case *c, struct gie_graph *g, uint64_t seed, int64_t period,
+                          uint32_t n_inputs, const struct probe_input *inputs)
 {
-  *c = (struct side_case){
-      .ctx = gie_graph_context(g), .g = g, .seed = seed, .n_inputs = n_inputs, .inputs = inputs};
+  *c = (struct side_case){.ctx = gie_graph_context(g),
+                          .g = g,
+                          .seed = seed,
+                          .period = period,
+                          .n_inputs = n_inputs,
+                          .inputs = inputs};
   gie_arena_init(&c->arena, c->ctx);
   GIE_TRY(check_graph(g));
   return side_case_describe(c);
@@ -225,6 +212,8 @@ void side_case_free(struct side_case *c)
 {
   for (struct side_tensor *t = c->tensors; t; t = t->next)
     side_buffer_free(t->device, &t->buf);
+  for (struct side_pack *p = c->packs; p; p = p->next)
+    side_buffer_free(p->device, &p->buf);
   gie_graph_free(c->g);
   gie_arena_free(&c->arena);
   memset(c, 0, sizeof *c);
@@ -243,18 +232,53 @@ static bool same_place(const struct side_place *a, const struct side_place *b)
   return gie_layout_equal(&x->layout, &y->layout, x->rank);
 }
 
+/* Whether what repeats row by row repeats in storage too, with the rows' distance. */
+static bool rows_follow(const struct side_place *p)
+{
+  const struct gie_desc *d = &p->desc;
+  size_t row = (size_t)d->stride[0] * gie_dtype_size(d->dtype);
+  bool blocked = d->layout.block > 1 && d->layout.block_axis == 0;
+  return !blocked && row > 0 && p->bytes % row == 0 && p->bytes / row == (size_t)d->dim[0];
+}
+
+/* An operand as it lies in memory: all of it, or its first rows where those repeat in storage. */
+static gie_status make_image(struct side_case *c, uint32_t i, struct side_tensor *t)
+{
+  const struct gie_desc *d = &t->place.desc;
+  bool repeats = side_repeats(c, i) && d->dim[0] > c->period;
+  int64_t rows = repeats ? c->period : 0;
+  t->image_bytes = t->place.bytes;
+  if (repeats && rows_follow(&t->place))
+    t->image_bytes = (size_t)d->stride[0] * gie_dtype_size(d->dtype) * (size_t)rows;
+  t->image = gie_arena_alloc(&c->arena, t->image_bytes ? t->image_bytes : 1, 1);
+  if (!t->image)
+    return GIE_E_MEMORY;
+  if (d->pitched) /* what is in the gaps must not matter */
+    memset(t->image, SIDE_UNSET, t->image_bytes);
+  struct gie_desc from = c->in[i], to = *d;
+  if (t->image_bytes < t->place.bytes)
+    to.dim[0] = rows;
+  probe_clear(&to, (char *)t->image + t->place.offset);
+  if (!repeats) {
+    probe_convert(&from, c->in_host[i], &to, (char *)t->image + t->place.offset);
+    return GIE_OK;
+  }
+  for (int64_t at = 0; at < to.dim[0]; at += rows) {
+    int64_t idx[GIE_MAX_RANK] = {at};
+    struct gie_desc part = to;
+    from.dim[0] = part.dim[0] = rows < to.dim[0] - at ? rows : to.dim[0] - at;
+    probe_convert(&from, c->in_host[i], &part,
+                  (char *)t->image + t->place.offset +
+                      (size_t)gie_desc_offset(&to, idx) * gie_dtype_size(d->dtype));
+  }
+  return GIE_OK;
+}
+
 static gie_status make_tensor(struct side_case *c, uint32_t i, struct side_tensor *t)
 {
-  if (i < c->n_in) {
-    t->image = gie_arena_alloc(&c->arena, t->place.bytes ? t->place.bytes : 1, 1);
-    if (!t->image)
-      return GIE_E_MEMORY;
-    if (t->place.desc.pitched) /* what is in the gaps must not matter */
-      memset(t->image, UNSET_BYTE, t->place.bytes);
-    probe_clear(&t->place.desc, (char *)t->image + t->place.offset);
-    probe_convert(&c->in[i], c->in_host[i], &t->place.desc, (char *)t->image + t->place.offset);
-  }
-  return side_buffer_new(c->ctx, t->device, &t->buf, t->place.bytes, t->image);
+  if (i < c->n_in)
+    GIE_TRY(make_image(c, i, t));
+  return side_buffer_new(c->ctx, t->device, &t->buf, t->place.bytes, t->image, t->image_bytes);
 }
 
 gie_status side_case_tensor(struct side_case *c, struct side_device *d, uint32_t i,
@@ -281,9 +305,7 @@ gie_status side_case_tensor(struct side_case *c, struct side_device *d, uint32_t
   return GIE_OK;
 }
 
-gie_status side_fill(struct side_case *c, struct side_tensor *t, const void *image)
+gie_status side_unset(struct side_case *c, struct side_tensor *t)
 {
-  return fill_buffer(c->ctx, t->device, &t->buf, image);
+  return side_buffer_fill(c->ctx, t->device, &t->buf, NULL, 0);
 }
-
-gie_status side_unset(struct side_case *c, struct side_tensor *t) { return side_fill(c, t, NULL); }

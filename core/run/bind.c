@@ -28,11 +28,37 @@ void run_binder_free(struct run_binder *b)
   if (!b->device)
     return;
   struct gie_context *ctx = b->device->ctx;
+  for (size_t i = b->n_libs; i-- > 0;)
+    if (b->libs[i].lib->close && b->libs[i].failed == GIE_OK)
+      b->libs[i].lib->close(b->libs[i].handle);
+  gie_free(ctx, b->libs);
   run_rules_free(&b->rules, ctx);
   run_problem_free(&b->problem, ctx);
   gie_free(ctx, b->variants);
   gie_buf_free(&b->refusals);
   memset(b, 0, sizeof *b);
+}
+
+gie_status run_binder_library(struct run_binder *b, const struct gie_library *lib, void **handle)
+{
+  struct gie_context *ctx = b->device->ctx;
+  *handle = NULL;
+  for (size_t i = 0; lib && i < b->n_libs; i++)
+    if (b->libs[i].lib == lib) {
+      *handle = b->libs[i].handle;
+      return b->libs[i].failed == GIE_OK
+                 ? GIE_OK
+                 : gie_fail(ctx, b->libs[i].failed, "library %s cannot be opened", lib->name);
+    }
+  if (!lib)
+    return GIE_OK;
+  GIE_TRY(gie_grow(ctx, &b->libs, &b->cap_libs, b->n_libs + 1, sizeof *b->libs));
+  struct run_library *l = &b->libs[b->n_libs];
+  *l = (struct run_library){.lib = lib};
+  l->failed = lib->open(ctx, b->device->dev, &l->handle);
+  b->n_libs++;
+  *handle = l->handle;
+  return l->failed == GIE_OK ? GIE_OK : gie_error_prefix(ctx, l->failed, "library %s", lib->name);
 }
 
 /* ---- Refusals ---------------------------------------------------------------------------------- */
@@ -214,7 +240,8 @@ static gie_status instantiate(struct run_binder *b, struct gie_arena *mem, const
   struct run_binding bound = {.kernel = k,
                               .library = p->library,
                               .workspace = bytes,
-                              .in_place = v->in_place};
+                              .in_place = v->in_place,
+                              .capture_safe = v->capture_safe};
   GIE_TRY(pack_operands(b, mem, k, v, &bound));
   GIE_TRY(note_alignment(&b->problem, mem, v, &bound));
   GIE_TRY(k->create(k, p, v, &bound.instance));
@@ -232,7 +259,7 @@ static void try_kernel(struct run_binder *b, struct gie_arena *mem, const struct
   struct run_problem *p = &b->problem;
   char why[MAX_WHY] = "";
   run_problem_show(p, false);
-  gie_status st = run_device_library(b->device, k->library, &p->pub.library);
+  gie_status st = run_binder_library(b, k->library, &p->pub.library);
   if (st != GIE_OK) {
     refuse(b, k, st, "%s", gie_error_text(ctx));
     return;

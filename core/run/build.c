@@ -156,8 +156,26 @@ static gie_status bind_steps(struct run_spec *s, struct run_binder *b, struct ru
 
 /* ---- Schedule ---------------------------------------------------------------------------------- */
 
-/* Steps in the order of the graph, all on one stream; each depends on who computes its operands. */
-static gie_status schedule(struct run_spec *s)
+/* The streams that the nodes' notes `stream` (an int, from 0) name; more than there can be wrap round. One without a
+ * note runs on the first. Only a device that has streams runs on several. */
+static gie_status read_streams(struct run_spec *s, const struct run_binder *b, uint32_t **stream_of,
+                               uint32_t *n)
+{
+  uint32_t *of = gie_arena_alloc(&s->mem, s->n_static, sizeof *of);
+  *n = 1;
+  if (!of)
+    return GIE_E_MEMORY;
+  for (uint32_t i = 0; run_has_streams(b->device) && i < s->n_static; i++) {
+    const struct gie_attr *a = gie_attrs_find(&gie_node_get(s->graph, s->steps[i].node)->notes, "stream");
+    of[i] = a && a->kind == GIE_ATTR_INT && a->u.i > 0 ? (uint32_t)(a->u.i % RUN_MAX_STREAMS) : 0;
+    *n = of[i] >= *n ? of[i] + 1 : *n;
+  }
+  *stream_of = of;
+  return GIE_OK;
+}
+
+/* Steps in the order of the graph; each depends on who computes its operands. */
+static gie_status schedule(struct run_spec *s, const struct run_binder *b)
 {
   const struct gie_graph *g = s->graph;
   uint32_t *step_of = gie_arena_alloc(&s->mem, gie_graph_n_nodes(g), sizeof *step_of);
@@ -181,7 +199,12 @@ static gie_status schedule(struct run_spec *s)
     }
   }
   first[s->n_static] = at;
-  return run_schedule_make(&s->mem, s->n_static, 1, NULL, first, deps, &s->schedule);
+  uint32_t *stream_of = NULL, n_streams = 1;
+  GIE_TRY(read_streams(s, b, &stream_of, &n_streams));
+  GIE_TRY(run_schedule_make(&s->mem, s->n_static, n_streams, stream_of, first, deps, &s->schedule));
+  for (size_t i = 0; i < s->schedule.n_waits; i++)
+    s->steps[s->schedule.waits[i]].awaited = true;
+  return GIE_OK;
 }
 
 /* ---- Memory ------------------------------------------------------------------------------------ */
@@ -204,7 +227,9 @@ static gie_status add_buffer(struct run_spec *s, const struct run_binder *b, gie
   if (root->buffer != RUN_NONE || !needs_buffer(s, b, s->values[value].root))
     return GIE_OK;
   GIE_TRY(run_plan_buffer(&s->plan, ctx, root->bytes, RUN_ACTIVATION, &root->buffer));
-  s->plan.buffers[root->buffer].from_start = gie_value_get(s->graph, root->root)->kind == GIE_VALUE_INPUT;
+  struct run_buffer *buf = &s->plan.buffers[root->buffer];
+  buf->from_start = gie_value_get(s->graph, root->root)->kind == GIE_VALUE_INPUT;
+  buf->to_end = buf->from_start && !b->device->host; /* the steps can be run again on what is there */
   s->unshared += root->bytes;
   return GIE_OK;
 }
@@ -349,9 +374,14 @@ gie_status run_spec_build(struct run_spec *s, struct run_binder *b, struct run_b
 {
   GIE_TRY(list_steps(s));
   GIE_TRY(bind_steps(s, b, tail));
-  GIE_TRY(schedule(s));
+  GIE_TRY(schedule(s, b));
   GIE_TRY(plan_memory(s, b));
   GIE_TRY(fetch_constants(s, b));
+  if (!b->device->host)
+    s->device = b->device;
+  s->can_capture = s->n_static > 0;
+  for (uint32_t i = 0; i < s->n_static; i++)
+    s->can_capture &= s->steps[i].free || s->steps[i].bound.capture_safe;
   return make_launches(s);
 }
 
@@ -360,6 +390,7 @@ void run_spec_free(struct run_spec *s)
   if (!s)
     return;
   struct gie_context *ctx = s->mem.ctx;
+  run_flow_forget(s);
   for (uint32_t i = 0; s->steps && i < s->n_static; i++)
     run_binding_free(&s->steps[i].bound);
   run_plan_free(&s->plan, ctx);

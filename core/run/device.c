@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Opening devices, their memory, and the library handles that kernels share. */
+/* Opening devices, and their memory. */
 #include "core/run/run.h"
 #include <sched.h>
 #include <unistd.h>
@@ -74,7 +74,9 @@ gie_status run_device_open(struct gie_context *ctx, const char *kind, uint32_t t
   if (st != GIE_OK)
     return gie_error_prefix(ctx, st, "device %s:%d", d.ops->kind, index);
   d.info.struct_size = sizeof d.info;
-  st = d.ops->info(d.dev, &d.info);
+  st = run_device_activate(&d);
+  if (st == GIE_OK)
+    st = d.ops->info(d.dev, &d.info);
   if (st != GIE_OK) {
     d.ops->close(d.dev);
     return gie_error_prefix(ctx, st, "device %s:%d", d.ops->kind, index);
@@ -82,7 +84,6 @@ gie_status run_device_open(struct gie_context *ctx, const char *kind, uint32_t t
   d.host = d.info.flags & GIE_DEVICE_HOST;
   d.threads = threads ? threads : processors();
   *out = d;
-  pthread_mutex_init(&out->lock, NULL);
   return GIE_OK;
 }
 
@@ -90,41 +91,15 @@ void run_device_close(struct run_device *d)
 {
   if (!d->ops)
     return;
-  for (size_t i = d->n_libs; i-- > 0;)
-    if (d->libs[i].lib->close)
-      d->libs[i].lib->close(d->libs[i].handle);
-  gie_free(d->ctx, d->libs);
+  run_device_activate(d);
   d->ops->close(d->dev);
-  pthread_mutex_destroy(&d->lock);
   memset(d, 0, sizeof *d);
 }
 
-static gie_status open_library(struct run_device *d, const struct gie_library *lib, void **handle)
+gie_status run_device_activate(struct run_device *d)
 {
-  void *h;
-  for (size_t i = 0; i < d->n_libs; i++)
-    if (d->libs[i].lib == lib) {
-      *handle = d->libs[i].handle;
-      return GIE_OK;
-    }
-  GIE_TRY(gie_grow(d->ctx, &d->libs, &d->cap_libs, d->n_libs + 1, sizeof *d->libs));
-  gie_status st = lib->open(d->ctx, d->dev, &h);
-  if (st != GIE_OK)
-    return gie_error_prefix(d->ctx, st, "library %s", lib->name);
-  d->libs[d->n_libs++] = (struct run_library){lib, h};
-  *handle = h;
-  return GIE_OK;
-}
-
-gie_status run_device_library(struct run_device *d, const struct gie_library *lib, void **handle)
-{
-  *handle = NULL;
-  if (!lib)
-    return GIE_OK;
-  pthread_mutex_lock(&d->lock);
-  gie_status st = open_library(d, lib, handle);
-  pthread_mutex_unlock(&d->lock);
-  return st;
+  gie_status (*activate)(void *) = GIE_OPTION(d->ops, activate);
+  return activate ? activate(d->dev) : GIE_OK;
 }
 
 gie_status run_device_alloc(struct run_device *d, size_t bytes, void **out)
@@ -186,6 +161,31 @@ gie_status run_block_reserve(struct run_device *d, struct run_memory_block *b, s
 void run_block_free(struct run_device *d, struct run_memory_block *b)
 {
   run_device_free(d, b->data);
+  b->data = NULL;
+  b->bytes = 0;
+}
+
+gie_status run_pinned_reserve(struct run_device *d, struct run_memory_block *b, size_t bytes, bool *moved)
+{
+  gie_status (*host_alloc)(void *, size_t, void **) = GIE_OPTION(d->ops, host_alloc);
+  if (!host_alloc)
+    return run_host_reserve(d->ctx, b, bytes, moved);
+  if (b->data && bytes <= b->bytes)
+    return GIE_OK;
+  run_pinned_free(d, b);
+  if (moved)
+    *moved = true;
+  GIE_TRY(host_alloc(d->dev, bytes ? bytes : 1, &b->data));
+  b->bytes = bytes;
+  return GIE_OK;
+}
+
+void run_pinned_free(struct run_device *d, struct run_memory_block *b)
+{
+  if (b->data && GIE_OPTION(d->ops, host_alloc))
+    d->ops->host_free(d->dev, b->data);
+  else
+    gie_free(d->ctx, b->data);
   b->data = NULL;
   b->bytes = 0;
 }

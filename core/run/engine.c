@@ -2,8 +2,7 @@
 /* Engines: a device with the weights that are on it. An executor has one; executors of one plan share
  * theirs, so that a weight is uploaded and packed once however many threads run the plan.
  *
- * Locks: the table of weights and the handles of libraries have their own; both are asked while nodes
- * are bound. Launches take none. */
+ * Locks: the table of weights has its own, which is taken while nodes are bound. Launches take none. */
 #include "core/run/run.h"
 
 void run_engines_init(struct run_engines *pool)
@@ -17,6 +16,8 @@ void run_engines_free(struct run_engines *pool) { pthread_mutex_destroy(&pool->l
 static void engine_free(struct run_engine *e)
 {
   struct gie_context *ctx = e->ctx;
+  if (e->device.ops)
+    run_device_activate(&e->device);
   run_weights_free(&e->weights);
   run_weights_free(&e->host_weights);
   run_device_close(&e->device);

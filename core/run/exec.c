@@ -8,6 +8,8 @@ static gie_status make_binders(struct gie_exec *x, const char *backends)
 {
   struct run_engine *e = x->engine;
   x->device = &e->device;
+  GIE_TRY(run_device_activate(x->device));
+  GIE_TRY(run_flow_open(x));
   GIE_TRY(run_binder_init(&x->binder, &e->device, &e->weights, backends));
   x->binder.said_missed = &e->said_missed;
   if (e->device.host) {
@@ -108,20 +110,31 @@ void gie_exec_free(struct gie_exec *x)
   if (!x)
     return;
   struct gie_context *ctx = x->ctx;
+  if (x->device) {
+    run_device_activate(x->device);
+    run_flow_sync(x); /* of a run that failed there may be work left */
+  }
   run_tail_reset(x);
   for (struct run_spec *s = x->specs, *next; s; s = next) {
     next = s->next;
     run_spec_free(s);
   }
-  for (uint32_t i = 0; x->inputs && i < x->n_inputs; i++)
-    gie_free(ctx, x->inputs[i].block.data);
-  for (uint32_t i = 0; x->outputs && i < x->n_outputs; i++)
+  for (uint32_t i = 0; x->inputs && i < x->n_inputs; i++) {
+    run_pinned_free(x->device, &x->inputs[i].block);
+    run_pinned_free(x->device, &x->inputs[i].turned);
+  }
+  for (uint32_t i = 0; x->outputs && i < x->n_outputs; i++) {
     gie_free(ctx, x->outputs[i].block.data);
+    run_pinned_free(x->device, &x->outputs[i].pinned);
+    run_pinned_free(x->device, &x->outputs[i].whole);
+  }
   run_once_close(&x->once);
   run_block_free(x->device, &x->arena);
   run_block_free(x->device, &x->out_arena);
   run_binder_free(&x->binder);
   run_binder_free(&x->host_binder);
+  if (x->device)
+    run_flow_close(x);
   run_engine_put(x->engine);
   if (x->source)
     x->source->free(x->source);
@@ -269,8 +282,9 @@ gie_status gie_exec_set_input(struct gie_exec *x, const char *name, const struct
   if (bytes && !t->data)
     return gie_fail(x->ctx, GIE_E_USAGE, "input \"%s\" has no data", name);
   in->set = false;
-  st = run_host_reserve(x->ctx, &in->block, bytes, &moved);
-  if (moved)
+  GIE_TRY(run_device_activate(x->device));
+  st = run_pinned_reserve(x->device, &in->block, bytes, &moved);
+  if (moved && x->device->host)
     x->generation++;
   if (st != GIE_OK)
     return gie_error_prefix(x->ctx, st, "input \"%s\"", name);
@@ -302,13 +316,13 @@ static gie_status grow_input(struct gie_exec *x, struct run_input *in, size_t ha
   struct run_memory_block block = {0};
   if (bytes <= in->block.bytes)
     return GIE_OK;
-  GIE_TRY(run_host_reserve(x->ctx, &block, bytes, NULL));
+  GIE_TRY(run_pinned_reserve(x->device, &block, bytes, NULL));
   if (have)
     memcpy(block.data, in->block.data, have);
-  gie_free(x->ctx, in->block.data);
+  run_pinned_free(x->device, &in->block);
   in->block = block;
   in->t.data = block.data;
-  x->generation++;
+  x->generation += x->device->host;
   return GIE_OK;
 }
 
@@ -361,6 +375,8 @@ static gie_status collect(struct gie_exec *x, struct run_spec *s)
     gie_status st;
     if (v->producer != GIE_NONE && s->is_tail[v->producer])
       st = run_tail_value(x, s, id, &out->t);
+    else if (out->on_way)
+      st = run_flow_output(x, s, i, &out->t);
     else
       st = run_static_value(x, s, id, true, &out->block, &out->t);
     if (st != GIE_OK)
@@ -371,8 +387,17 @@ static gie_status collect(struct gie_exec *x, struct run_spec *s)
   return GIE_OK;
 }
 
+static gie_status run_on_device(struct gie_exec *x, struct run_spec *s)
+{
+  GIE_TRY(run_flow(x, s));
+  double computed = run_now();
+  GIE_TRY(collect(x, s));
+  x->times.download += run_now() - computed;
+  return GIE_OK;
+}
+
 /* The parts of a run with the clock read between them. */
-static gie_status run_parts(struct gie_exec *x, struct run_spec *s)
+static gie_status run_on_host(struct gie_exec *x, struct run_spec *s)
 {
   struct gie_run_times t = {.struct_size = sizeof t};
   x->began = run_now();
@@ -394,10 +419,29 @@ static gie_status run_parts(struct gie_exec *x, struct run_spec *s)
 gie_status gie_exec_run(struct gie_exec *x)
 {
   x->ran = false;
+  GIE_TRY(run_device_activate(x->device));
   GIE_TRY(choose_spec(x));
   GIE_TRY(run_link(x, x->current));
-  GIE_TRY(run_parts(x, x->current));
+  GIE_TRY(x->device->host ? run_on_host(x, x->current) : run_on_device(x, x->current));
   x->ran = true;
+  return GIE_OK;
+}
+
+gie_status gie_exec_repeat(struct gie_exec *x, uint32_t n, double *seconds)
+{
+  *seconds = 0;
+  if (!x->ran)
+    return gie_fail(x->ctx, GIE_E_USAGE, "there are no inputs on the device yet; run first");
+  if (x->current->n_tail)
+    return gie_fail(x->ctx, GIE_E_UNSUPPORTED,
+                    "some shapes are computed on the host, so runs cannot follow each other");
+  GIE_TRY(run_device_activate(x->device));
+  if (!x->device->host)
+    return run_flow_repeat(x, x->current, n, seconds);
+  for (uint32_t i = 0; i < n; i++) {
+    GIE_TRY(run_on_host(x, x->current));
+    *seconds += x->times.compute;
+  }
   return GIE_OK;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Makes the problem that kernels are asked about: a node with every dim a number. */
+#include "core/module/registry.h"
 #include "core/run/run.h"
 
 static gie_status describe(struct run_problem *p, const struct gie_graph *g, uint32_t i, gie_id value,
@@ -41,7 +42,7 @@ gie_status run_problem_fill(struct run_problem *p, struct run_device *d, const s
       .n_in = n->n_in,
       .n_out = n->n_out,
       .in_data = p->in_data,
-      .math = GIE_MATH_STRICT,
+      .math = mod_math(n),
       .device_kind = d->ops->kind,
       .device = &d->info,
       .threads = d->threads,

@@ -56,6 +56,7 @@ gie_status gie_exec_energy(struct gie_exec *x, double *joules)
   size_t needed = offsetof(struct gie_device, energy) + sizeof d->ops->energy;
   if (!(d->info.flags & GIE_DEVICE_ENERGY) || d->ops->struct_size < needed || !d->ops->energy)
     return gie_fail(x->ctx, GIE_E_UNSUPPORTED, "device %s does not count its energy", d->ops->kind);
+  GIE_TRY(run_device_activate(x->device));
   return d->ops->energy(d->dev, joules);
 }
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Running a graph, as the core sees it. The public part is "Execution" in gie/gie.h.
  *
- *   struct run_device     an open device with the library handles of its kernels
+ *   struct run_device     an open device
  *   struct run_weights    constants as kernels want them: uploaded, reordered, packed; each once
- *   struct run_binder     which kernel runs which node, and why the others do not
+ *   struct run_binder     which kernel runs which node, and why the others do not; their libraries' handles
  *   struct run_spec       a graph with every input dim a number: places, steps, schedule, memory
  *   struct run_once       evaluates single nodes: the dynamic host tail and constant folding
  *   struct gie_exec       a graph, its specializations and its inputs
@@ -21,16 +21,11 @@
 
 #define RUN_ALIGN 64            /* of every buffer in the arena */
 #define RUN_WORKSPACE_ALIGN 256 /* promised by struct gie_launch */
-#define RUN_MAX_VARIANTS 32     /* asked of one kernel for one problem */
+#define RUN_MAX_VARIANTS 128    /* asked of one kernel for one problem */
 #define RUN_MAX_SPECS 8         /* input shapes that an executor keeps ready */
 #define RUN_NONE UINT32_MAX
 
 /* ---- Devices (device.c) ---------------------------------------------------------------------- */
-
-struct run_library {
-  const struct gie_library *lib;
-  void *handle;
-};
 
 struct run_device {
   struct gie_context *ctx;
@@ -39,9 +34,6 @@ struct run_device {
   struct gie_device_info info;
   bool host; /* its memory is host memory */
   uint32_t threads;
-  pthread_mutex_t lock; /* guards libs */
-  struct run_library *libs;
-  size_t n_libs, cap_libs;
 };
 
 /* `kind` is "cpu" or "cuda:1"; NULL: "cpu". threads 0: as many as the process may use.
@@ -49,8 +41,8 @@ struct run_device {
 gie_status run_device_open(struct gie_context *ctx, const char *kind, uint32_t threads,
                            struct run_device *out);
 void run_device_close(struct run_device *d);
-/* The context's handle of a vendor library, opened on first use; NULL for lib == NULL. */
-gie_status run_device_library(struct run_device *d, const struct gie_library *lib, void **handle);
+/* Makes it current for the calling thread. Every function of the API that may reach the device calls this first. */
+gie_status run_device_activate(struct run_device *d);
 gie_status run_device_alloc(struct run_device *d, size_t bytes, void **out);
 void run_device_free(struct run_device *d, void *p);
 /* Copies that return when the bytes are there. */
@@ -64,7 +56,10 @@ struct run_memory_block {
 };
 gie_status run_block_reserve(struct run_device *d, struct run_memory_block *b, size_t bytes, bool *moved);
 void run_block_free(struct run_device *d, struct run_memory_block *b);
-/* The same in host memory, aligned to RUN_ALIGN; data is freed with gie_free(). */
+/* The same in host memory that copies to and from the device are fastest with, where it has such. */
+gie_status run_pinned_reserve(struct run_device *d, struct run_memory_block *b, size_t bytes, bool *moved);
+void run_pinned_free(struct run_device *d, struct run_memory_block *b);
+/* The same in plain host memory, aligned to RUN_ALIGN; data is freed with gie_free(). */
 gie_status run_host_reserve(struct gie_context *ctx, struct run_memory_block *b, size_t bytes, bool *moved);
 
 /* ---- Tensors in memory (tensor.c) ------------------------------------------------------------- */
@@ -202,12 +197,22 @@ struct run_binding {
   void *instance, *library;
   size_t workspace;
   int32_t in_place;
+  bool capture_safe;
   struct run_weight **packed; /* by operand, NULL where it is not; NULL if none is */
   uint32_t *align;            /* by operand: what the kernel asks of constants; NULL: nothing */
 };
 
+struct run_library {
+  const struct gie_library *lib;
+  void *handle;
+  gie_status failed; /* to open; it is not tried again */
+};
+
+/* Of one executor or one build: used by one thread at a time. */
 struct run_binder {
   struct run_device *device;
+  struct run_library *libs;
+  size_t n_libs, cap_libs;
   struct run_weights *weights;
   struct run_rules rules;
   struct run_problem problem;
@@ -219,7 +224,9 @@ struct run_binder {
 };
 gie_status run_binder_init(struct run_binder *b, struct run_device *d, struct run_weights *w,
                            const char *backends);
-void run_binder_free(struct run_binder *b);
+void run_binder_free(struct run_binder *b); /* what it bound is gone by now */
+/* The binder's handle of a vendor library, opened on first use; NULL for lib == NULL. */
+gie_status run_binder_library(struct run_binder *b, const struct gie_library *lib, void **handle);
 /* Binds the kernel and configuration that the node's notes name (`kernel`, a string; `config`, an int:
  * gie_variant.config), else the first kernel that takes the node; arrays come from `mem`. When none does,
  * out->kernel stays NULL, b->refusals says why and b->failed is set; the call itself succeeds. */
@@ -306,6 +313,8 @@ struct run_step {
   void **in, **out;   /* addresses of the present run */
   void *scratch;
   double start, seconds; /* of the last run, start from its beginning */
+  bool awaited;          /* by a step of another stream */
+  void *before, *behind; /* events of the device; NULL: not made yet */
 };
 
 struct run_spec {
@@ -322,6 +331,12 @@ struct run_spec {
   uint64_t unshared;
   uint64_t linked; /* generation of addresses that `in` and `out` hold */
   uint64_t used;   /* for replacing the least recently used */
+  /* on a device with memory of its own (flow.c) */
+  struct run_device *device; /* NULL: not so */
+  bool can_capture;          /* all steps allow it */
+  bool warm;                 /* the steps ran once */
+  void *graph_of_steps;      /* captured with the addresses of generation `captured`; NULL: not yet */
+  uint64_t captured;
   struct run_spec *next;
 };
 
@@ -382,8 +397,9 @@ struct run_source {
 
 struct run_input {
   gie_id value;
-  struct gie_tensor t; /* t.data: the executor's copy */
-  struct run_memory_block block;
+  struct gie_tensor t;            /* t.data: the executor's copy */
+  struct run_memory_block block;  /* pinned */
+  struct run_memory_block turned; /* the same in the device's layout; pinned */
   bool set;
 };
 struct run_watch {
@@ -394,6 +410,24 @@ struct run_watch {
 struct run_output {
   struct gie_tensor t;
   struct run_memory_block block; /* host copy, when the result is not where it can be shown */
+  /* of a device with memory of its own: the plain result, the root that it was a part of */
+  struct run_memory_block pinned, whole;
+  bool on_way;
+};
+
+#define RUN_MAX_STREAMS 8
+/* Places in the work of a run that times are taken between. */
+enum run_mark { RUN_BEGIN, RUN_STAGED, RUN_COMPUTED, RUN_FETCHING, RUN_FETCHED, RUN_MARKS };
+/* The executor's streams on a device with memory of its own. */
+struct run_flow {
+  uint32_t n_streams;            /* made so far; 0: the device has none, stream[0] is its default */
+  void *stream[RUN_MAX_STREAMS]; /* copies and steps without a note: 0 */
+  void *join[RUN_MAX_STREAMS];   /* events: [0] others begin behind it, [i] is at the end of stream i */
+  void *mark[RUN_MARKS];         /* events, or */
+  double at[RUN_MARKS];          /* by the host's clock */
+  bool no_capture;               /* it has failed */
+  bool replayed;                 /* the last run replayed a graph */
+  bool sync_each;                /* config row SYNC */
 };
 
 struct gie_exec {
@@ -410,6 +444,7 @@ struct gie_exec {
   struct run_output *outputs;
   struct run_spec *specs, *current;
   struct run_memory_block arena, out_arena;
+  struct run_flow flow;
   struct run_tail *tail; /* by value of the present specialization */
   uint32_t n_tail_values;
   uint64_t tail_bytes, tail_peak; /* memory that the tail holds now, held at most in the last run */
@@ -434,13 +469,38 @@ void *run_address(const struct gie_exec *x, const struct run_spec *s, gie_id val
 gie_status run_link(struct gie_exec *x, struct run_spec *s);
 /* Brings the inputs where they need another layout or memory. */
 gie_status run_stage(struct gie_exec *x, struct run_spec *s);
-/* Hands the static steps to the device. */
+/* Runs the static steps on a host device. */
 gie_status run_static(struct gie_exec *x, struct run_spec *s);
+/* Launches one step on a stream. */
+gie_status run_launch(struct gie_exec *x, const struct run_spec *s, struct run_step *step, void *stream);
+/* Shows what the step computed to who watches. */
+gie_status run_show_step(struct gie_exec *x, const struct run_spec *s, const struct run_step *step);
 
 /* A value that is not of the tail as a plain host tensor: where it is, or copied to *block. `mine`: where it
  * stays until the next run, even if inputs change. */
 gie_status run_static_value(struct gie_exec *x, const struct run_spec *s, gie_id value, bool mine,
                             struct run_memory_block *block, struct gie_tensor *out);
+
+/* Whether the value is in host memory although the device is another: an input, or a constant. */
+bool run_is_on_host(const struct gie_exec *x, const struct run_spec *s, const struct gie_value *v);
+
+/* ---- Devices with memory of their own (flow.c) */
+
+/* Events with times; streams as well. */
+bool run_has_events(const struct run_device *d);
+bool run_has_streams(const struct run_device *d);
+gie_status run_flow_open(struct gie_exec *x);
+void run_flow_close(struct gie_exec *x);
+/* Inputs, steps, tail, copies of outputs; waits for all of it and sets x->times. */
+gie_status run_flow(struct gie_exec *x, struct run_spec *s);
+/* n times the static steps, on the inputs of the last run. */
+gie_status run_flow_repeat(struct gie_exec *x, struct run_spec *s, uint32_t n, double *seconds);
+/* Output i after a run in which it was on_way. */
+gie_status run_flow_output(struct gie_exec *x, const struct run_spec *s, uint32_t i, struct gie_tensor *t);
+/* Waits for the executor's work, which ends on its first stream. */
+gie_status run_flow_sync(struct gie_exec *x);
+/* Gives events and graph of the specialization back. */
+void run_flow_forget(struct run_spec *s);
 
 /* A value of the tail, as a plain host tensor. */
 struct run_tail {

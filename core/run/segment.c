@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The static segment: addresses of a run, staging of inputs, and the launches in schedule order. */
+/* The static segment: addresses of a run, values to and from the host, and on a host device staging of inputs and
+ * the launches in schedule order. What a device with memory of its own does instead is in flow.c. */
 #include "core/run/run.h"
 
 /* What a value without bytes points to: kernels may form the address, never read it. */
@@ -64,7 +65,7 @@ gie_status run_link(struct gie_exec *x, struct run_spec *s)
 
 /* ---- Values to and from the host --------------------------------------------------------------- */
 
-/* Brings an input to the device in the layout that the graph stores it in. */
+/* Brings an input into the layout that the graph stores it in. */
 static gie_status stage(struct gie_exec *x, struct run_spec *s, uint32_t i)
 {
   static const struct gie_layout plain;
@@ -78,17 +79,8 @@ static gie_status stage(struct gie_exec *x, struct run_spec *s, uint32_t i)
   if (run_desc_is_plain(&v->desc))
     return run_device_upload(x->device, dst, in->t.data, v->bytes);
   GIE_TRY(gie_desc_make(x->ctx, &gie_value_get(s->graph, value)->type, &plain, &from, NULL));
-  if (x->device->host) {
-    run_reorder(&from, in->t.data, &v->desc, dst);
-    return GIE_OK;
-  }
-  void *copy = gie_alloc_raw(x->ctx, v->bytes, 1);
-  if (!copy)
-    return GIE_E_MEMORY;
-  run_reorder(&from, in->t.data, &v->desc, copy);
-  gie_status st = run_device_upload(x->device, dst, copy, v->bytes);
-  gie_free(x->ctx, copy);
-  return st;
+  run_reorder(&from, in->t.data, &v->desc, dst);
+  return GIE_OK;
 }
 
 /* Copies a placed value to plain host memory. */
@@ -137,6 +129,11 @@ static void *plain_address(const struct gie_exec *x, const struct run_spec *s, c
                                                                              : NULL;
 }
 
+bool run_is_on_host(const struct gie_exec *x, const struct run_spec *s, const struct gie_value *v)
+{
+  return plain_address(x, s, v, false) != NULL;
+}
+
 gie_status run_static_value(struct gie_exec *x, const struct run_spec *s, gie_id value, bool mine,
                             struct run_memory_block *block, struct gie_tensor *out)
 {
@@ -162,20 +159,20 @@ gie_status run_static_value(struct gie_exec *x, const struct run_spec *s, gie_id
 
 /* ---- Launching --------------------------------------------------------------------------------- */
 
-static gie_status launch(struct gie_exec *x, const struct run_spec *s, struct run_step *step)
+gie_status run_launch(struct gie_exec *x, const struct run_spec *s, struct run_step *step, void *stream)
 {
   char label[128];
   struct gie_launch l = {.struct_size = sizeof l,
                          .in = step->in,
                          .out = step->out,
                          .workspace = step->scratch,
+                         .stream = stream,
                          .library = step->bound.library,
                          .threads = x->threads,
                          .ctx = x->ctx};
   gie_status st = step->bound.kernel->run(step->bound.instance, &l);
-  /* on its own the time of a launch says nothing on a device that runs behind */
-  if (st == GIE_OK && x->profile && !x->device->host)
-    st = run_device_sync(x->device);
+  if (st == GIE_OK && x->flow.sync_each && x->device->ops->sync)
+    st = x->device->ops->sync(x->device->dev, stream);
   if (st == GIE_OK)
     return GIE_OK;
   const struct gie_node *n = gie_node_get(s->graph, step->node);
@@ -190,10 +187,9 @@ gie_status run_stage(struct gie_exec *x, struct run_spec *s)
 }
 
 /* Shows the results of a step that are read, those of free ones too: their elements are in place by now. */
-static gie_status show(struct gie_exec *x, const struct run_spec *s, const struct run_step *step)
+gie_status run_show_step(struct gie_exec *x, const struct run_spec *s, const struct run_step *step)
 {
   const struct gie_node *n = gie_node_get(s->graph, step->node);
-  GIE_TRY(run_device_sync(x->device));
   for (uint32_t i = 0; i < n->n_out; i++) {
     const struct gie_value *v = gie_value_get(s->graph, n->out[i]);
     struct gie_tensor t;
@@ -211,11 +207,11 @@ gie_status run_static(struct gie_exec *x, struct run_spec *s)
     struct run_step *step = &s->steps[i];
     double start = x->profile ? run_now() : x->began;
     if (!step->free)
-      GIE_TRY(launch(x, s, step));
+      GIE_TRY(run_launch(x, s, step, NULL));
     step->seconds = x->profile && !step->free ? run_now() - start : 0;
     step->start = start - x->began;
     if (x->watch.fn)
-      GIE_TRY(show(x, s, step));
+      GIE_TRY(run_show_step(x, s, step));
   }
   return GIE_OK;
 }

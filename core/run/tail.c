@@ -128,7 +128,6 @@ gie_status run_tail_nodes(struct gie_exec *x, struct run_spec *s)
     return GIE_OK;
   }
   GIE_TRY(start(x, s));
-  GIE_TRY(run_device_sync(x->device));
   for (uint32_t i = s->n_static; i < s->n_static + s->n_tail; i++)
     GIE_TRY(run_one(x, s, &s->steps[i]));
   return GIE_OK;

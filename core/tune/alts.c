@@ -156,7 +156,7 @@ static gie_status ask_kernel(struct ask *a, const struct gie_kernel *k)
   struct run_problem *p = &t->binder.problem;
   uint32_t n_steps = p->pub.node->n_steps;
   char why[256] = "";
-  if (run_device_library(&t->device, k->library, &p->pub.library) != GIE_OK) {
+  if (run_binder_library(&t->binder, k->library, &p->pub.library) != GIE_OK) {
     refuse(a, k, n_steps, gie_error_text(t->ctx));
     return GIE_OK;
   }
@@ -173,8 +173,10 @@ static gie_status ask_kernel(struct ask *a, const struct gie_kernel *k)
       continue; /* offered again when the node is asked about with that cut */
     if (!ports_are_possible(p, &v[i], &bad))
       refuse(a, k, n_steps, bad);
-    else if (is_narrower(p, &v[i]) && !GIE_OPTION(t->o, reduced_precision))
+    else if (is_narrower(p, &v[i]) && !t->o->reduced_precision)
       refuse(a, k, n_steps, "computes in a narrower element type");
+    else if (is_narrower(p, &v[i]) && tune_keeps_f32(a->n))
+      refuse(a, k, n_steps, "the node keeps its element type");
     else
       GIE_TRY(add_raw(a, k, &v[i], tune_estimate(k, &p->pub, &v[i], &t->peaks)));
   }
@@ -393,7 +395,7 @@ static gie_status expand_one(struct selection *s, struct tune_node *node, const 
   if (alt.n_rest && !alt.rest)
     return GIE_OK;
   take_forms(ports, n->n_in + n->n_out, forms);
-  GIE_TRY(tune_problem_make(s->g, n, r->n_steps, forms, forms + n->n_in, &problem));
+  GIE_TRY(tune_problem_make_with(&s->t->consts, s->g, n, r->n_steps, forms, forms + n->n_in, &problem));
   GIE_TRY(tuner_cand(s->t, &problem, r->kernel, r->config, r->label, r->estimate, &alt.cand));
   alt.in = ports;
   alt.out = ports + n->n_in;

@@ -78,7 +78,7 @@ static gie_status open_cache(struct tuner *t)
 gie_status tuner_open(struct gie_context *ctx, const struct gie_build_options *o, struct tuner *t)
 {
   memset(t, 0, sizeof *t);
-  t->ctx = ctx;
+  t->ctx = t->consts.ctx = ctx;
   t->o = o;
   t->no_timing = o->budget < 0;
   t->deadline = o->budget > 0 ? run_now() + o->budget : 0;
@@ -114,6 +114,7 @@ void tuner_close(struct tuner *t)
   run_weights_free(&t->weights);
   if (t->device.ops)
     run_device_close(&t->device);
+  tune_consts_free(&t->consts);
   gie_map_free(&t->cand_index);
   gie_map_free(&t->set_index);
   gie_arena_free(&t->mem);
@@ -251,6 +252,18 @@ static gie_status choose(struct tuner *t, const struct gie_graph *g, uint32_t pr
 /* Structures that selection may choose from: passes on the graph with numbers as dims, after the clean-up. */
 static const char *const STRUCTURES[] = {"", "eliminate_concat,eliminate_split", "structure"};
 
+/* What kernels may round stands on the node: asking, the race and the executor read it there. */
+static gie_status note_math(const struct tuner *t, struct gie_graph *g)
+{
+  const struct gie_attr math = {.name = "math", .kind = GIE_ATTR_INT, .u.i = (int64_t)t->o->math};
+  if (t->o->math == GIE_MATH_STRICT)
+    return GIE_OK;
+  GIE_FOR_NODES(g, id)
+    if (tune_has_math(gie_node_get(g, id)->op) && !tune_keeps_f32(gie_node_get(g, id)))
+      GIE_TRY(gie_node_set_note(g, id, &math));
+  return GIE_OK;
+}
+
 static gie_status choose_structure(struct tuner *t, const struct gie_graph *g, uint32_t profile,
                                    struct outcome *best)
 {
@@ -263,6 +276,8 @@ static gie_status choose_structure(struct tuner *t, const struct gie_graph *g, u
     struct gie_graph *copy;
     GIE_TRY(gie_graph_clone(g, &copy));
     gie_status st = gie_pipeline_run(copy, list[i], &po);
+    if (st == GIE_OK)
+      st = note_math(t, copy);
     if (st == GIE_OK)
       st = choose(t, copy, profile, &o);
     gie_graph_free(copy);
@@ -389,6 +404,8 @@ gie_status gie_build(const struct gie_graph *g, const struct gie_build_options *
   if (options)
     memcpy(&o, options, options->struct_size < sizeof o ? options->struct_size : sizeof o);
   o.struct_size = sizeof o;
+  if (o.math < GIE_MATH_STRICT || o.math > GIE_MATH_FAST)
+    return gie_fail(ctx, GIE_E_USAGE, "math %d is no enum gie_math", (int)o.math);
   GIE_TRY(tuner_open(ctx, &o, &t));
   gie_status st = build(&t, g, out);
   t.report.seconds = run_now() - start;

@@ -118,7 +118,7 @@ static gie_status ask_kernel(struct tuner *t, const struct tune_problem *p, cons
   struct run_problem *rp = &t->binder.problem;
   char why[256] = "";
   run_problem_show(rp, false);
-  if (run_device_library(&t->device, k->library, &rp->pub.library) != GIE_OK ||
+  if (run_binder_library(&t->binder, k->library, &rp->pub.library) != GIE_OK ||
       !k->supports(k, &rp->pub, why, sizeof why))
     return GIE_OK;
   struct gie_variant *v = t->binder.variants;
@@ -169,7 +169,7 @@ gie_status tuner_set(struct tuner *t, const struct gie_graph *g, const struct gi
                      const struct tune_form *in, const struct tune_form *out, uint32_t *set)
 {
   struct tune_problem p;
-  GIE_TRY(tune_problem_make(g, n, n->n_steps, in, out, &p));
+  GIE_TRY(tune_problem_make_with(&t->consts, g, n, n->n_steps, in, out, &p));
   gie_status st = find_set(t, &p, set);
   tune_problem_free(&p, t->ctx);
   return st;

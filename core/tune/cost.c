@@ -129,6 +129,13 @@ static const struct op_work *find_work(const char *op)
 
 bool tune_knows_op(const char *op) { return find_work(op)->op[0] != 0; }
 
+bool tune_has_math(const struct gie_op *op)
+{
+  const struct op_work *w = find_work(op->name);
+  return w->op[0] == 0 || w->unit == PER_CONV || w->unit == PER_SCATTER || w->unit == PER_GEMM ||
+         w->unit == PER_MATMUL;
+}
+
 /* Products of dims as doubles: a roofline needs no exact count, and no dim can make them overflow. */
 static double product(const struct gie_desc *d, int from)
 {

@@ -2,6 +2,7 @@
 /* The key of a problem: what a measurement depends on, on one line. Attributes stand in the order of
  * the op's table and only where they differ from their default, so that two ways to write one node
  * share a key. Numbers are printed without the locale. */
+#include "core/module/registry.h"
 #include "core/tune/tune.h"
 
 /* Lists whose absence means the same as a list of that number. */
@@ -182,6 +183,8 @@ gie_status tune_problem_key(const struct gie_graph *g, char **key)
   gie_buf_puts(&b, ")");
   put_attrs(&b, n->op, &n->attrs);
   put_steps(&b, n);
+  static const char *const MATHS[] = {"", " math=tf32", " math=fast"};
+  gie_buf_puts(&b, MATHS[mod_math(n)]);
   gie_buf_puts(&b, " -> ");
   for (uint32_t i = 0; i < n->n_out; i++) {
     gie_buf_puts(&b, i ? ", " : "");

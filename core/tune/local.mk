@@ -8,6 +8,7 @@ libgie_internal_la_SOURCES += \
   core/tune/cache_place.c \
   core/tune/cache_text.c \
   core/tune/cands.c \
+  core/tune/consts.c \
   core/tune/cost.c \
   core/tune/key.c \
   core/tune/lower.c \

@@ -107,18 +107,11 @@ static gie_status convert_const(struct lowering *l, gie_id value, const struct t
   const char *name = derived_name(l, v->name,
                                   form->dtype == type.dtype ? form_name(form, type.shape.rank, buf)
                                                             : gie_dtype_name(form->dtype));
-  struct gie_context *ctx = l->s->t->ctx;
   struct gie_blob *blob = NULL;
   if (form->dtype != type.dtype) {
-    static const struct gie_layout plain;
-    struct gie_desc from, to;
-    size_t bytes;
-    GIE_TRY(gie_desc_make(ctx, &type, &plain, &from, NULL));
+    GIE_TRY(tune_consts_get(&l->s->t->consts, l->h, v, form->dtype, &blob));
     type.dtype = form->dtype;
-    GIE_TRY(gie_desc_make(ctx, &type, &plain, &to, &bytes));
-    GIE_TRY(gie_blob_new(ctx, bytes, &blob));
-    probe_convert(&from, gie_value_bytes(l->h, value, NULL), &to, gie_blob_data(blob));
-    data = (struct gie_const){.blob = blob, .size = bytes};
+    data = (struct gie_const){.blob = blob, .size = gie_blob_size(blob)};
   }
   gie_status st = gie_graph_add_const(l->h, name, &type, &data, out);
   gie_blob_unref(blob);

@@ -10,6 +10,9 @@
 #define NOISE 0.02    /* times closer than this are called equal, or than the spread if that is more */
 #define MAX_FIELD 128 /* candidates in one race */
 #define MAX_BYTES ((double)(96 << 20)) /* that their tensors take, or one candidate more */
+#define DEVICE_BYTES \
+  ((double)((uint64_t)8 << 30)) /* the same on a device with memory of its own, but for a quarter of it */
+#define DEVICE_DEADLINE 60      /* seconds that compiling or loading a kernel may take there */
 
 /* ---- Pruning -------------------------------------------------------------------------------------- */
 
@@ -163,6 +166,21 @@ static double bytes_of(const struct tune_cand *c)
   return sum;
 }
 
+/* The same for the field: tensors of one problem are shared by its candidates. */
+static double more_bytes(const struct tuner *t, const struct field *f, const struct tune_cand *c)
+{
+  for (uint32_t i = 0; !t->device.host && i < f->n; i++)
+    if (strcmp(t->cands[f->cands[i]].problem.key, c->problem.key) == 0)
+      return 0;
+  return bytes_of(c);
+}
+
+static double max_bytes(const struct tuner *t)
+{
+  double quarter = t->device.info.memory ? (double)t->device.info.memory / 4 : DEVICE_BYTES;
+  return t->device.host ? MAX_BYTES : fmin(quarter, DEVICE_BYTES);
+}
+
 static bool may_time(struct tuner *t)
 {
   if (t->no_timing)
@@ -178,7 +196,8 @@ static gie_status start_worker(struct tuner *t)
 {
   struct worker_options o = {.quiet = true,
                              .modules = GIE_OPTION(t->o, modules),
-                             .module_dir = GIE_OPTION(t->o, module_dir)};
+                             .module_dir = GIE_OPTION(t->o, module_dir),
+                             .deadline = t->device.host ? 0 : DEVICE_DEADLINE};
   return t->worker ? GIE_OK : worker_start(t->ctx, &o, &t->worker);
 }
 
@@ -213,7 +232,9 @@ static gie_status race(struct tuner *t, const struct field *f)
   if (f->n == 0 || !may_time(t))
     return GIE_OK;
   struct tune_candidate *c = gie_alloc(t->ctx, f->n, sizeof *c);
-  struct tune_race_options o = {.threads = t->device.threads, .check_only = t->o->random_costs != 0};
+  struct tune_race_options o = {.threads = t->device.threads,
+                                .check_only = t->o->random_costs != 0,
+                                .device = t->o->device};
   gie_status st = c ? start_worker(t) : GIE_E_MEMORY;
   for (uint32_t i = 0; st == GIE_OK && i < f->n; i++) {
     const struct tune_cand *from = &t->cands[f->cands[i]];
@@ -245,13 +266,13 @@ static gie_status enter(struct tuner *t, struct field *f, uint32_t cand)
       return GIE_OK;
   if (from_cache(t, c, &st))
     return st;
-  if (f->n == MAX_FIELD || (f->n && f->bytes + bytes_of(c) > MAX_BYTES)) {
+  if (f->n == MAX_FIELD || (f->n && f->bytes + more_bytes(t, f, c) > max_bytes(t))) {
     st = race(t, f);
     f->n = 0;
     f->bytes = 0;
   }
+  f->bytes += more_bytes(t, f, c);
   f->cands[f->n++] = cand;
-  f->bytes += bytes_of(c);
   return st;
 }
 

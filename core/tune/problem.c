@@ -12,6 +12,7 @@
 
 struct maker {
   struct gie_context *ctx;
+  struct tune_consts *consts;
   const struct gie_graph *from;
   const struct gie_node *n;
   const struct tune_form *in, *out;
@@ -80,17 +81,11 @@ static gie_status add_bytes(struct maker *m, const char *name, const struct gie_
 static gie_status add_converted(struct maker *m, const char *name, const struct gie_value *v,
                                 const struct gie_type *t, gie_id *out)
 {
-  static const struct gie_layout plain;
-  struct gie_desc from, to;
   struct gie_blob *blob;
-  size_t bytes;
   if (!is_float(v->type.dtype) || !is_float(t->dtype))
     return gie_fail(m->ctx, GIE_E_UNSUPPORTED, "the constant \"%s\" is %s and cannot become %s", v->name,
                     gie_dtype_name(v->type.dtype), gie_dtype_name(t->dtype));
-  GIE_TRY(gie_desc_make(m->ctx, &v->type, &plain, &from, NULL));
-  GIE_TRY(gie_desc_make(m->ctx, t, &plain, &to, &bytes));
-  GIE_TRY(gie_blob_new(m->ctx, bytes, &blob));
-  probe_convert(&from, gie_value_bytes(m->from, v->id, NULL), &to, gie_blob_data(blob));
+  GIE_TRY(tune_consts_get(m->consts, m->from, v, t->dtype, &blob));
   gie_status st = add_bytes(m, name, t, blob, out);
   gie_blob_unref(blob);
   return st;
@@ -284,6 +279,9 @@ static gie_status make_graph(struct maker *m)
   note_pitched_operands(m);
   for (uint32_t i = 0; i < n->n_out; i++)
     GIE_TRY(describe_result(m, i));
+  const struct gie_attr *math = gie_attrs_find(&n->notes, "math");
+  if (math)
+    GIE_TRY(gie_node_set_note(m->g, m->node, math));
   if (m->n_pitched) {
     const struct gie_attr note = {"pitched", GIE_ATTR_INTS, m->n_pitched, {.is = m->pitched}};
     GIE_TRY(gie_node_set_note(m->g, m->node, &note));
@@ -294,7 +292,14 @@ static gie_status make_graph(struct maker *m)
 gie_status tune_problem_make(const struct gie_graph *g, const struct gie_node *n, uint32_t n_steps,
                              const struct tune_form *in, const struct tune_form *out, struct tune_problem *p)
 {
-  struct maker m = {.ctx = gie_graph_context(g), .from = g, .n = n, .in = in, .out = out};
+  return tune_problem_make_with(NULL, g, n, n_steps, in, out, p);
+}
+
+gie_status tune_problem_make_with(struct tune_consts *consts, const struct gie_graph *g,
+                                  const struct gie_node *n, uint32_t n_steps, const struct tune_form *in,
+                                  const struct tune_form *out, struct tune_problem *p)
+{
+  struct maker m = {.ctx = gie_graph_context(g), .consts = consts, .from = g, .n = n, .in = in, .out = out};
   char *key = NULL;
   m.n_steps = n_steps < n->n_steps ? n_steps : n->n_steps;
   gie_arena_init(&m.mem, m.ctx);
@@ -316,6 +321,14 @@ void tune_problem_free(struct tune_problem *p, struct gie_context *ctx)
   gie_graph_free(p->g);
   gie_free(ctx, p->key);
   memset(p, 0, sizeof *p);
+}
+
+/* ---- Notes -------------------------------------------------------------------------------------- */
+
+bool tune_keeps_f32(const struct gie_node *n)
+{
+  const struct gie_attr *a = gie_attrs_find(&n->notes, "keep_f32");
+  return a && a->kind == GIE_ATTR_INT && a->u.i != 0;
 }
 
 /* ---- Pitch -------------------------------------------------------------------------------------- */

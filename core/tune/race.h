@@ -65,15 +65,20 @@ gie_status race_get_news(struct gie_context *ctx, char *payload, size_t size, st
 /* ---- Cases (race_case.c) */
 
 /* A problem with contents, and what its results must be. */
+/* On a device with memory of its own, where every copy of a large tensor takes longer than all runs: operands and
+ * results of a node that treats the rows of its first axis apart repeat after an odd number of them, so that a
+ * network's batch of hundreds needs contents, and a reference result, of a few. */
 struct race_case {
   struct side_case c;
   struct side_place *places;
+  struct gie_graph *few; /* the same with the rows of a period; NULL: nothing repeats */
   bool has_expected, has_samples;
   struct sample_set samples; /* of result 0 */
-  void **expected;           /* results of the reference kernel; NULL: there is none */
+  void **expected; /* results of the reference kernel, at the points if there are any; NULL: there is none */
 };
+/* `whole`: bytes of tensors that are looked at as a whole; 0: all are, nothing repeats. */
 gie_status race_case_init(struct race_case *c, struct gie_context *ctx, const struct race_problem *p,
-                          uint64_t seed);
+                          uint64_t seed, size_t whole);
 void race_case_free(struct race_case *c);
 /* Compares the collected results; the first call computes what is expected. */
 gie_status race_case_compare(struct race_case *c, struct side_devices *devices, struct side *s,

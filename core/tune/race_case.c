@@ -1,10 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Cases of the race: a problem from the wire made whole, and the results that it must have. */
+#include "core/plan/plan.h"
 #include "core/tune/race.h"
 
 #define CONSTANT_SEED 0x10000 /* apart from the seeds of operands */
+/* A random constant of more elements repeats after so many: a number that no tile divides. */
+#define RANDOM_ELEMENTS ((int64_t)1048573)
+#define PERIOD_BYTES \
+  ((double)(8 << 20)) /* of the rows that the largest operand repeats after, if that is a few */
+#define PERIOD_ROWS 3 /* at least */
 
 /* ---- Constants */
+
+/* Of many elements only a first part is random. */
+static void fill_constant(const struct gie_node *n, uint32_t operand, struct gie_desc *desc, char *data,
+                          size_t bytes, uint64_t seed)
+{
+  struct gie_desc *d = &desc[operand];
+  size_t have = RANDOM_ELEMENTS * gie_dtype_size(d->dtype);
+  bool is_index = operand == 1 && strcmp(n->op->name, "gather") == 0;
+  if (have >= bytes || is_index) {
+    probe_fill_operand(n, operand, desc, data, seed);
+    return;
+  }
+  *d = (struct gie_desc){.dtype = d->dtype, .rank = 1, .dim = {RANDOM_ELEMENTS}, .stride = {1}};
+  probe_fill_operand(n, operand, desc, data, seed);
+  for (size_t more; have < bytes; have += more) {
+    more = have < bytes - have ? have : bytes - have;
+    memcpy(data + have, data, more);
+  }
+}
 
 static gie_status make_constant(struct gie_graph *g, const struct race_constant *c, uint64_t seed)
 {
@@ -27,7 +52,7 @@ static gie_status make_constant(struct gie_graph *g, const struct race_constant 
   if (c->data)
     memcpy(gie_blob_data(blob), c->data, bytes);
   else
-    probe_fill_operand(n, c->operand, desc, gie_blob_data(blob), seed + CONSTANT_SEED + c->operand);
+    fill_constant(n, c->operand, desc, gie_blob_data(blob), bytes, seed + CONSTANT_SEED + c->operand);
   const struct gie_const data = {blob, 0, bytes};
   gie_id from = n->in[c->operand], to;
   const struct gie_value *v = gie_value_get(g, from);
@@ -83,70 +108,222 @@ static gie_status make_places(struct race_case *rc)
   return GIE_OK;
 }
 
+/* ---- Few rows for many */
+
+/* Bytes of the largest tensor of a graph of one node with numbers as dims, and the rows of its first result. */
+static double largest(const struct gie_graph *g, int64_t *rows)
+{
+  const struct gie_node *n = gie_node_get(g, gie_graph_first(g));
+  const struct gie_value *y = n->n_out ? gie_value_get(g, n->out[0]) : NULL;
+  double most = 0;
+  *rows = y && y->type.shape.rank > 0 ? y->type.shape.dim[0].b : 0;
+  for (uint32_t i = 0; i < n->n_in + n->n_out; i++) {
+    const struct gie_value *v = gie_value_get(g, i < n->n_in ? n->in[i] : n->out[i - n->n_in]);
+    double bytes = v && v->kind != GIE_VALUE_CONST ? (double)gie_dtype_size(v->type.dtype) : 0;
+    for (int k = 0; v && k < v->type.shape.rank; k++)
+      bytes *= (double)v->type.shape.dim[k].b;
+    most = bytes > most ? bytes : most;
+  }
+  return most;
+}
+
+/* Copy of g whose inputs, which all must begin with `rows`, begin with that dim. GIE_E_NO: it cannot be made. */
+static gie_status with_rows(const struct gie_graph *g, int64_t rows, bool symbol, int64_t number,
+                            struct gie_graph **out)
+{
+  struct gie_dim dim = gie_dim_num(number);
+  struct gie_graph *h;
+  uint32_t sym;
+  GIE_TRY(gie_graph_clone(g, &h));
+  gie_status st = symbol ? gie_graph_symbol(h, "rows", &sym) : GIE_OK;
+  if (st == GIE_OK && symbol)
+    dim = (struct gie_dim){.sym = sym, .a = 1};
+  for (uint32_t i = 0; st == GIE_OK && i < gie_graph_n_inputs(h); i++) {
+    struct gie_type t = gie_value_get(h, gie_graph_input(h, i))->type;
+    if (t.shape.rank < 1 || t.shape.dim[0].b != rows) {
+      st = GIE_E_NO;
+      break;
+    }
+    t.shape.dim[0] = dim;
+    st = gie_value_set_type(h, gie_graph_input(h, i), &t);
+  }
+  if (st == GIE_OK)
+    st = gie_graph_infer(h);
+  if (st == GIE_OK)
+    *out = h;
+  else
+    gie_graph_free(h);
+  return st;
+}
+
+/* Whether row i of the results follows from row i of the operands, whatever their number. */
+static bool rows_are_apart(const struct gie_graph *g, int64_t rows)
+{
+  struct gie_graph *open;
+  bool is_free = false;
+  if (with_rows(g, rows, true, 0, &open) != GIE_OK)
+    return false;
+  if (plan_batch_is_free(open, &is_free, NULL) != GIE_OK)
+    is_free = false;
+  gie_graph_free(open);
+  return is_free;
+}
+
+/* The same results but for their first dim, which is the period. */
+static bool is_same_with(const struct gie_graph *few, const struct gie_graph *g, int64_t period)
+{
+  const struct gie_node *a = gie_node_get(few, gie_graph_first(few)),
+                        *b = gie_node_get(g, gie_graph_first(g));
+  for (uint32_t i = 0; i < b->n_out; i++) {
+    const struct gie_shape *x = &gie_value_get(few, a->out[i])->type.shape,
+                           *y = &gie_value_get(g, b->out[i])->type.shape;
+    if (x->rank != y->rank || x->rank < 1 || !gie_dim_is_num(x->dim[0]) || x->dim[0].b != period)
+      return false;
+    for (int k = 1; k < x->rank; k++)
+      if (!gie_dim_is_num(x->dim[k]) || x->dim[k].b != y->dim[k].b)
+        return false;
+  }
+  return true;
+}
+
+/* The rows that contents repeat after, with a graph of so many; 0: they do not. */
+static int64_t find_period(struct gie_graph *g, size_t whole, struct gie_graph **few)
+{
+  int64_t rows;
+  double most = largest(g, &rows), fit = rows ? PERIOD_BYTES / (most / (double)rows) : 0;
+  int64_t period = fit < PERIOD_ROWS ? PERIOD_ROWS : fit < (double)rows ? ((int64_t)fit - 1) | 1 : rows;
+  *few = NULL;
+  if (!whole || most <= (double)whole || period >= rows || !rows_are_apart(g, rows) ||
+      with_rows(g, rows, false, period, few) != GIE_OK)
+    return 0;
+  if (is_same_with(*few, g, period))
+    return period;
+  gie_graph_free(*few);
+  *few = NULL;
+  return 0;
+}
+
+/* The elements of results that are looked at. */
+static gie_status make_points(struct race_case *rc)
+{
+  struct side_case *c = &rc->c;
+  c->points = gie_arena_alloc(&c->arena, (size_t)c->n_out + 1, sizeof *c->points);
+  if (!c->points)
+    return GIE_E_MEMORY;
+  for (uint32_t i = 0; i < c->n_out; i++) {
+    int64_t *at = NULL;
+    if (gie_desc_count(&c->out[i]))
+      GIE_TRY(sample_choose(&c->out[i], c->seed, &c->arena, &at, &c->points[i].n));
+    c->points[i].at = at;
+  }
+  return GIE_OK;
+}
+
 gie_status race_case_init(struct race_case *rc, struct gie_context *ctx, const struct race_problem *p,
-                          uint64_t seed)
+                          uint64_t seed, size_t whole)
 {
   struct gie_graph *g;
   GIE_TRY(parse(ctx, p, seed, &g));
-  GIE_TRY(side_case_init(&rc->c, g, seed, 0, NULL));
+  int64_t period = find_period(g, whole, &rc->few);
+  GIE_TRY(side_case_init(&rc->c, g, seed, period, 0, NULL));
+  rc->c.whole = whole;
+  if (whole)
+    GIE_TRY(make_points(rc));
   return make_places(rc);
 }
 
 void race_case_free(struct race_case *rc)
 {
+  gie_graph_free(rc->few);
   if (rc->c.ctx)
     side_case_free(&rc->c);
 }
 
 /* ---- What the results must be */
 
-/* Copies the reference's results out of the side. */
-static gie_status keep_results(struct race_case *rc, const struct side *s)
+/* Whether result i is looked at in samples, by the sides of a device with memory of its own. */
+static bool race_case_picks(const struct race_case *rc, uint32_t i)
+{
+  return rc->c.points && rc->places[rc->c.n_in + i].bytes > rc->c.whole;
+}
+
+/* Copies the reference's results out of the side: all, and of large ones the points, from the rows that there are. */
+static gie_status keep_result(struct race_case *rc, const struct side *s, uint32_t i)
 {
   struct side_case *c = &rc->c;
-  rc->expected = gie_arena_alloc(&c->arena, c->n_out + 1, sizeof *rc->expected);
+  const struct gie_desc *d = &c->out[i];
+  size_t size = gie_dtype_size(d->dtype), n = (size_t)gie_desc_count(d);
+  bool picked = race_case_picks(rc, i);
+  if (!picked && !rc->few)
+    return (rc->expected[i] = gie_arena_copy(&c->arena, s->out_plain[i], n ? n * size : 1, 1)) ? GIE_OK
+                                                                                               : GIE_E_MEMORY;
+  int64_t row = n && d->dim[0] ? (int64_t)n / d->dim[0] : 1, all = rc->few ? row * c->period : (int64_t)n;
+  n = picked ? c->points[i].n : n;
+  char *to = rc->expected[i] = gie_arena_alloc(&c->arena, n ? n : 1, size);
+  if (!to)
+    return GIE_E_MEMORY;
+  for (size_t k = 0; k < n; k++)
+    memcpy(to + k * size,
+           (const char *)s->out_plain[i] + (picked ? c->points[i].at[k] : (int64_t)k) % all * (int64_t)size,
+           size);
+  return GIE_OK;
+}
+
+static gie_status keep_results(struct race_case *rc, const struct side *s)
+{
+  rc->expected = gie_arena_alloc(&rc->c.arena, rc->c.n_out + 1, sizeof *rc->expected);
   if (!rc->expected)
     return GIE_E_MEMORY;
-  for (uint32_t i = 0; i < c->n_out; i++) {
-    size_t n = (size_t)gie_desc_count(&c->out[i]) * gie_dtype_size(c->out[i].dtype);
-    if (!(rc->expected[i] = gie_arena_copy(&c->arena, s->out_plain[i], n ? n : 1, 1)))
-      return GIE_E_MEMORY;
-  }
+  for (uint32_t i = 0; i < rc->c.n_out; i++)
+    GIE_TRY(keep_result(rc, s, i));
   return GIE_OK;
 }
 
 /* Runs the reference kernel, even where that is the suspect. */
-static gie_status run_reference(struct race_case *rc, struct side_devices *devices, struct side *s,
-                                bool *found)
+static gie_status run_reference(struct race_case *rc, struct side_case *c, struct side_devices *devices,
+                                struct side *s, bool *found)
 {
   double seconds;
-  GIE_TRY(side_open_reference(s, &rc->c, devices, NULL, found));
+  GIE_TRY(side_open_reference(s, c, devices, NULL, found));
   if (!*found)
     return GIE_OK;
   s->threads = s->device->info.units;
   GIE_TRY(side_prepare(s));
-  for (uint32_t i = 0; i < rc->c.n_out; i++)
-    GIE_TRY(side_unset(&rc->c, s->out_tensor[i]));
+  for (uint32_t i = 0; i < c->n_out; i++)
+    GIE_TRY(side_unset(c, s->out_tensor[i]));
   GIE_TRY(side_launch(s, 1, &seconds));
   GIE_TRY(side_collect(s, true));
   return keep_results(rc, s);
 }
 
+/* On the problem, or on the few rows that it repeats. */
 static gie_status use_reference(struct race_case *rc, struct side_devices *devices)
 {
   struct side s = {0};
+  struct side_case few = {0}, *c = &rc->c;
   bool found = false;
-  gie_status st = run_reference(rc, devices, &s, &found);
+  gie_status st = GIE_OK;
+  if (rc->few) {
+    struct gie_graph *g;
+    GIE_TRY(gie_graph_clone(rc->few, &g));
+    st = side_case_init(&few, g, rc->c.seed, 0, 0, NULL);
+    c = &few;
+  }
+  if (st == GIE_OK)
+    st = run_reference(rc, c, devices, &s, &found);
   if (st == GIE_E_NO && s.verdict != PROBE_OK)
     st = gie_fail(rc->c.ctx, GIE_E_INTERNAL, "the reference kernel %s: %s", s.k->name, s.text);
   side_close(&s);
+  if (few.ctx)
+    side_case_free(&few);
   return st;
 }
 
 static gie_status expect(struct race_case *rc, struct side_devices *devices)
 {
   struct side_case *c = &rc->c;
-  const struct sample_problem p = {c->ctx, c->node, c->n_in, c->in, c->out, c->in_host, c->seed};
+  const struct sample_problem p = {c->ctx,     c->node, c->n_in,           c->in,    c->out,
+                                   c->in_host, c->seed, mod_math(c->node), c->period};
   rc->has_samples = c->n_out == 1 && sample_supports(&p);
   GIE_TRY(rc->has_samples ? sample_make(&p, &c->arena, &rc->samples) : use_reference(rc, devices));
   rc->has_expected = true;
@@ -157,7 +334,8 @@ static gie_status compare_samples(struct race_case *rc, struct side *s, double *
 {
   char a[GIE_NUMBER_MAX], b[GIE_NUMBER_MAX];
   struct sample_diff d;
-  sample_compare(&rc->samples, s->out_plain[0], (double)s->var.error, &d);
+  bool picked = s->out_points[0] != NULL;
+  sample_compare(&rc->samples, picked ? s->out_points[0] : s->out_plain[0], picked, (double)s->var.error, &d);
   *error = d.error;
   if (!d.wrong)
     return GIE_OK;

@@ -13,6 +13,7 @@
 #define LONG_SAMPLES 3
 #define COLD_RUN 0.01 /* seconds: longer runs warm themselves up */
 #define SEED 1
+#define WHOLE ((size_t)4 << 20)
 
 struct runner {
   struct side s;
@@ -83,6 +84,8 @@ static gie_status drop(struct race *r, struct runner *x, gie_status st)
 {
   if (st == GIE_E_MEMORY)
     side_verdict(&x->s, PROBE_LIMIT, "%s", gie_error_text(r->ctx));
+  else if (st == GIE_E_DEVICE && x->s.device) /* the device is not to be trusted any more: a new worker is */
+    side_verdict(&x->s, PROBE_FAILED, "the device failed: %s", gie_error_text(r->ctx));
   else if (st != GIE_E_NO || x->s.verdict == PROBE_OK)
     return st == GIE_E_NO ? gie_fail(r->ctx, GIE_E_INTERNAL, "a device of the race failed with E_NO") : st;
   x->racing = false;
@@ -127,7 +130,10 @@ static gie_status enter(struct race *r, struct runner *x)
   if (s->var.n_steps != x->rc->c.node->n_steps)
     return side_verdict(s, PROBE_REFUSED, "fuses %u of the %u epilogue steps", s->var.n_steps,
                         x->rc->c.node->n_steps);
+  s->max_workspace = r->rq.options.max_workspace;
+  GIE_TRY(say_start(r, x)); /* each of these may compile for seconds */
   GIE_TRY(side_prepare(s));
+  GIE_TRY(say_start(r, x));
   if (!e->checked)
     return check(r, x);
   return side_overwrites(s) ? side_set_over(s, true) : GIE_OK;
@@ -161,7 +167,7 @@ static gie_status first_sample(struct race *r, struct runner *x)
   double seconds;
   GIE_TRY(side_launch(&x->s, 1, &seconds));
   for (x->runs = 1;; x->runs *= 2) {
-    GIE_TRY(side_launch(&x->s, x->runs, &seconds));
+    GIE_TRY(side_time(&x->s, x->runs, &seconds));
     if (seconds >= r->rq.options.min_time || x->runs >= MAX_RUNS)
       break;
   }
@@ -173,8 +179,8 @@ static gie_status next_sample(struct runner *x)
 {
   double seconds;
   if (x->sample[0] < COLD_RUN)
-    GIE_TRY(side_launch(&x->s, 1, &seconds));
-  GIE_TRY(side_launch(&x->s, x->runs, &seconds));
+    GIE_TRY(side_time(&x->s, x->s.graph ? x->s.graph_runs : 1, &seconds));
+  GIE_TRY(side_time(&x->s, x->runs, &seconds));
   x->sample[x->n++] = seconds / x->runs;
   return GIE_OK;
 }
@@ -272,8 +278,19 @@ static void set_defaults(struct race *r)
   r->n_samples = r->n_samples < MAX_SAMPLES ? r->n_samples : MAX_SAMPLES;
 }
 
+/* What tensors are looked at in samples: large ones, on a device with memory of its own. */
+static size_t whole_bytes(struct race *r)
+{
+  const struct gie_kernel *k = r->rq.n_entries ? mod_find(r->ctx, MOD_KERNEL, r->rq.entries[0].kernel) : NULL;
+  struct side_device *d;
+  if (!k || side_devices_get(&r->devices, k, &d) != GIE_OK || (d->info.flags & GIE_DEVICE_HOST))
+    return 0;
+  return r->rq.options.whole ? (size_t)r->rq.options.whole : WHOLE;
+}
+
 static gie_status make_arrays(struct race *r)
 {
+  size_t whole = whole_bytes(r);
   r->cases = gie_arena_alloc(&r->mem, r->rq.n_problems + 1, sizeof *r->cases);
   r->runners = gie_arena_alloc(&r->mem, r->rq.n_entries + 1, sizeof *r->runners);
   if (!r->cases || !r->runners)
@@ -282,7 +299,7 @@ static gie_status make_arrays(struct race *r)
     if (!(r->runners[i].sample = gie_arena_alloc(&r->mem, r->n_samples, sizeof(double))))
       return GIE_E_MEMORY;
   for (uint32_t i = 0; i < r->rq.n_problems; i++)
-    GIE_TRY(race_case_init(&r->cases[i], r->ctx, &r->rq.problems[i], SEED));
+    GIE_TRY(race_case_init(&r->cases[i], r->ctx, &r->rq.problems[i], SEED, whole));
   return GIE_OK;
 }
 
@@ -302,6 +319,8 @@ gie_status race_serve(struct gie_context *ctx, int fd, char *payload, size_t siz
   struct race r = {.ctx = ctx, .fd = fd, .devices = {.ctx = ctx}};
   gie_arena_init(&r.mem, ctx);
   gie_status st = race_get_request(ctx, &r.mem, payload, size, &r.rq);
+  if (st == GIE_OK)
+    r.devices.kind = r.rq.options.device;
   if (st == GIE_OK)
     st = hold_race(&r);
   for (uint32_t i = 0; r.runners && i < r.rq.n_entries; i++)

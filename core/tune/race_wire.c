@@ -2,6 +2,7 @@
 /* The race on the wire (frames and lines as in core/module/wire.h).
  *
  *   RACE      min_time SECONDS   samples COUNT   stop_at FACTOR   threads COUNT   check_only 0|1
+ *             max_workspace BYTES   whole BYTES   device KIND:INDEX
  *             problem BYTES            text IR of one node, all but short constants as inputs
  *             data OPERAND BYTES       of the problem before: a constant with these bytes
  *             random OPERAND           a constant with any contents
@@ -106,6 +107,10 @@ gie_status race_put_request(struct gie_buf *b, const struct race_request *rq)
   wire_put_double(b, "stop_at", o->stop_at);
   wire_put_u64(b, "threads", o->threads);
   wire_put_u64(b, "check_only", o->check_only);
+  wire_put_u64(b, "max_workspace", o->max_workspace);
+  wire_put_u64(b, "whole", o->whole);
+  if (o->device)
+    wire_put_line(b, "device", o->device);
   for (uint32_t i = 0; i < rq->n_problems; i++) {
     const struct race_problem *p = &rq->problems[i];
     wire_put_u64(b, "problem", p->n_text);
@@ -195,6 +200,12 @@ static gie_status take_line(struct decoder *d, const char *key, const char *valu
     o->threads = (uint32_t)wire_u64(value);
   else if (strcmp(key, "check_only") == 0)
     o->check_only = wire_u64(value) != 0;
+  else if (strcmp(key, "max_workspace") == 0)
+    o->max_workspace = wire_u64(value);
+  else if (strcmp(key, "whole") == 0)
+    o->whole = wire_u64(value);
+  else if (strcmp(key, "device") == 0)
+    o->device = value;
   else
     return gie_fail(d->ctx, GIE_E_DATA, "a race has the unknown key \"%s\"", key);
   return GIE_OK;

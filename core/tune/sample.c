@@ -75,6 +75,14 @@ static void unflat(const struct gie_desc *d, int64_t at, int64_t *idx)
   }
 }
 
+/* Where the operands of that output are. */
+static void find_output(const struct sample_problem *p, int64_t at, int64_t *idx)
+{
+  unflat(p->out, at, idx);
+  if (p->period)
+    idx[0] %= p->period;
+}
+
 static int64_t random_below(uint64_t *state, int64_t n)
 {
   return (int64_t)(probe_random(state) % (uint64_t)n);
@@ -101,12 +109,11 @@ static void draw(const struct gie_desc *d, uint64_t *state, struct sample_set *s
   }
 }
 
-static gie_status choose(const struct sample_problem *p, struct gie_arena *mem, struct sample_set *s)
+static gie_status choose(const struct gie_desc *d, uint64_t seed, struct gie_arena *mem, struct sample_set *s)
 {
-  const struct gie_desc *d = p->out;
   int64_t count = gie_desc_count(d), idx[GIE_MAX_RANK] = {0};
   struct borders b[GIE_MAX_RANK];
-  uint64_t state = p->seed ^ 0x73616d706c65u;
+  uint64_t state = seed ^ 0x73616d706c65u;
   size_t room = count <= ALL ? (size_t)count : CROSS + BESIDE + RANDOM;
   s->out = *d;
   s->at = gie_arena_alloc(mem, room + 1, sizeof *s->at);
@@ -132,6 +139,16 @@ static gie_status choose(const struct sample_problem *p, struct gie_arena *mem, 
   return GIE_OK;
 }
 
+gie_status sample_choose(const struct gie_desc *d, uint64_t seed, struct gie_arena *mem, int64_t **at,
+                         uint32_t *n)
+{
+  struct sample_set s = {0};
+  GIE_TRY(choose(d, seed, mem, &s));
+  *at = s.at;
+  *n = s.n;
+  return GIE_OK;
+}
+
 /* ---- How exact */
 
 static double storage_unit(enum gie_dtype t)
@@ -153,7 +170,7 @@ static void finish(const struct sample_problem *p, uint32_t i, const struct samp
 {
   int64_t idx[GIE_MAX_RANK];
   double u = p->in[0].dtype == GIE_F64 ? 0x1p-53 : 0x1p-24;
-  unflat(&s->out, s->at[i], idx);
+  find_output(p, s->at[i], idx);
   double want = sample_run_steps(p, idx, sum->sum), off = 0;
   off = further(off, sample_run_steps(p, idx, sum->sum - d), want);
   off = further(off, sample_run_steps(p, idx, sum->sum + d), want);
@@ -162,6 +179,16 @@ static void finish(const struct sample_problem *p, uint32_t i, const struct samp
                   least(s->out.dtype);
   if (isfinite(want) && fabs(want) > s->peak)
     s->peak = fabs(want);
+}
+
+/* How far from exact a sum of so many products of that magnitude may be. */
+static double sum_error(const struct sample_problem *p, double taps, double magnitude)
+{
+  double u = p->in[0].dtype == GIE_F64 ? 0x1p-53 : p->math == GIE_MATH_FAST ? 0x1p-11 : 0x1p-24;
+  double error = 4 * sqrt(taps) * u * magnitude;
+  if (p->math != GIE_MATH_STRICT && p->in[0].dtype == GIE_F32)
+    error += fmin(4 / sqrt(taps), 1) * 0x1p-10 * magnitude;
+  return error;
 }
 
 bool sample_supports(const struct sample_problem *p)
@@ -180,8 +207,8 @@ bool sample_supports(const struct sample_problem *p)
 gie_status sample_make(const struct sample_problem *p, struct gie_arena *mem, struct sample_set *out)
 {
   struct sample_set s = {0};
-  double magnitude = 0, taps = 1, u = p->in[0].dtype == GIE_F64 ? 0x1p-53 : 0x1p-24;
-  GIE_TRY(choose(p, mem, &s));
+  double magnitude = 0, taps = 1;
+  GIE_TRY(choose(p->out, p->seed, mem, &s));
   s.want = gie_arena_alloc(mem, s.n + 1, sizeof *s.want);
   s.allowed = gie_arena_alloc(mem, s.n + 1, sizeof *s.allowed);
   struct sample_sum *sums = gie_alloc(p->ctx, s.n + 1, sizeof *sums);
@@ -191,13 +218,13 @@ gie_status sample_make(const struct sample_problem *p, struct gie_arena *mem, st
   }
   for (uint32_t i = 0; i < s.n; i++) {
     int64_t idx[GIE_MAX_RANK];
-    unflat(&s.out, s.at[i], idx);
+    find_output(p, s.at[i], idx);
     sums[i] = sample_sum_at(p, idx);
     magnitude = fmax(magnitude, sums[i].magnitude);
     taps = fmax(taps, sums[i].taps);
   }
   for (uint32_t i = 0; i < s.n; i++)
-    finish(p, i, &sums[i], 4 * sqrt(taps) * u * magnitude, &s);
+    finish(p, i, &sums[i], sum_error(p, taps, magnitude), &s);
   gie_free(p->ctx, sums);
   *out = s;
   return GIE_OK;
@@ -206,28 +233,29 @@ gie_status sample_make(const struct sample_problem *p, struct gie_arena *mem, st
 /* ---- Comparing */
 
 /* NaN where no sample has one: not written, or computed from what is not there. */
-static bool find_nan(const struct sample_set *s, const void *data, struct sample_diff *out)
+static bool find_nan(const struct sample_set *s, const void *data, bool picked, struct sample_diff *out)
 {
-  int64_t n = gie_desc_count(&s->out);
+  int64_t n = picked ? s->n : gie_desc_count(&s->out);
   for (uint32_t i = 0; i < s->n; i++)
     if (isnan(s->want[i]))
       return false;
   for (int64_t i = 0; i < n; i++)
     if (isnan(probe_element(s->out.dtype, data, i))) {
-      *out = (struct sample_diff){INFINITY, true, i, NAN, 0};
+      *out = (struct sample_diff){INFINITY, true, picked ? s->at[i] : i, NAN, 0};
       return true;
     }
   return false;
 }
 
-void sample_compare(const struct sample_set *s, const void *data, double stated, struct sample_diff *out)
+void sample_compare(const struct sample_set *s, const void *data, bool picked, double stated,
+                    struct sample_diff *out)
 {
   double worst = 0;
   *out = (struct sample_diff){0};
-  if (find_nan(s, data, out))
+  if (find_nan(s, data, picked, out))
     return;
   for (uint32_t i = 0; i < s->n; i++) {
-    double got = probe_element(s->out.dtype, data, s->at[i]), want = s->want[i];
+    double got = probe_element(s->out.dtype, data, picked ? i : s->at[i]), want = s->want[i];
     double allowed = fmax(s->allowed[i], stated * s->peak), off = fabs(got - want);
     if (got == want || (isnan(got) && isnan(want)))
       continue;

@@ -12,13 +12,15 @@
  *
  * How exact: a sum of K products may be off by d = 4 sqrt(K) u A, where A is the greatest sum of |a||b| of
  * all samples and u the unit of the accumulator (2^-24; f64: 2^-53). That is the growth of random rounding
- * errors (Higham, Mary 2019) with room for the order of the sum and for truncating multipliers. An output
+ * errors (Higham, Mary 2019) with room for the order of the sum and for truncating multipliers. Factors that may
+ * be rounded to TF32 add 4 v A / sqrt(K), at most v A, with v = 2^-10 for both. An output
  * may be off by what the epilogue makes of sums d apart, by 4u of itself per step, and by two roundings to
  * its dtype. A variant that states an error e may be off by e times the greatest output. */
 #ifndef GIE_CORE_TUNE_SAMPLE_H
 #define GIE_CORE_TUNE_SAMPLE_H
 
 #include "core/ir/ir.h"
+#include <gie/kernel.h>
 
 struct sample_set {
   struct gie_desc out; /* plain */
@@ -36,8 +38,13 @@ struct sample_problem {
   const struct gie_desc *in, *out;
   const void *const *in_host;
   uint64_t seed;
+  enum gie_math math;
+  int64_t period; /* != 0: row i of the result is row i % period, and operands have those rows only */
 };
 
+/* Which elements of a tensor are looked at: row-major indices. */
+gie_status sample_choose(const struct gie_desc *d, uint64_t seed, struct gie_arena *mem, int64_t **at,
+                         uint32_t *n);
 /* Whether there is an exact computation: op, dtypes and steps. */
 bool sample_supports(const struct sample_problem *p);
 gie_status sample_make(const struct sample_problem *p, struct gie_arena *mem, struct sample_set *out);
@@ -48,8 +55,10 @@ struct sample_diff {
   int64_t at;   /* where it is worst */
   double a, b;
 };
-/* `data`: the result in plain layout. `stated`: the variant's error, 0: none. */
-void sample_compare(const struct sample_set *s, const void *data, double stated, struct sample_diff *out);
+/* `data`: the result in plain layout, or with `picked` the samples one after the other. `stated`: the variant's error,
+ * 0: none. */
+void sample_compare(const struct sample_set *s, const void *data, bool picked, double stated,
+                    struct sample_diff *out);
 
 /* ---- Inside: sums (sample_sum.c), steps (sample_step.c) */
 

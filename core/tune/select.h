@@ -48,6 +48,7 @@ struct tuner {
   struct run_weights weights;
   struct run_binder binder; /* its rules say which kernels there are and in which order */
   struct gie_peaks peaks;
+  struct tune_consts consts;
   const char *device_key; /* for the cache */
   struct tune_cache *cache;
   struct worker *worker; /* started when the first race needs it */

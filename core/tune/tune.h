@@ -47,7 +47,22 @@ struct tune_problem {
  * the epilogue is cut to so many. All dims must be numbers. */
 gie_status tune_problem_make(const struct gie_graph *g, const struct gie_node *n, uint32_t n_steps,
                              const struct tune_form *in, const struct tune_form *out, struct tune_problem *p);
+/* The same with constants of other element types taken from `consts`. */
+struct tune_consts;
+gie_status tune_problem_make_with(struct tune_consts *consts, const struct gie_graph *g,
+                                  const struct gie_node *n, uint32_t n_steps, const struct tune_form *in,
+                                  const struct tune_form *out, struct tune_problem *p);
 void tune_problem_free(struct tune_problem *p, struct gie_context *ctx);
+/* Constants in other element types (consts.c): each is converted once, however many problems and nodes have it. */
+struct tune_consts {
+  struct gie_context *ctx;
+  struct tune_const *first;
+};
+void tune_consts_free(struct tune_consts *c);
+/* The bytes of constant v as `to`, both of them floats; a reference to the blob is the caller's. `c` NULL: converted
+ * anew. */
+gie_status tune_consts_get(struct tune_consts *c, const struct gie_graph *g, const struct gie_value *v,
+                           enum gie_dtype to, struct gie_blob **out);
 /* The key of a problem's graph (key.c); gie_free. */
 gie_status tune_problem_key(const struct gie_graph *g, char **key);
 /* A graph of one node has no larger tensor to be a range of. A pitched operand or result is listed in the
@@ -60,12 +75,17 @@ gie_status tune_pitched_desc(struct gie_context *ctx, const struct gie_type *t,
                              const struct gie_layout *layout, struct gie_desc *out, size_t *bytes,
                              size_t *offset);
 
+/* Whether the node's note `keep_f32` (an int) is there and not 0: it is computed as strictly as its types say. */
+bool tune_keeps_f32(const struct gie_node *n);
+
 /* ---- Cost model (cost.c) ------------------------------------------------------------------------ */
 
 /* Flops and bytes of a problem from its op and descriptors alone (formulas at each op). */
 void tune_work(const struct gie_problem *p, struct gie_cost *out);
 /* Whether the table has a row of that op; others count one flop per element of the result. */
 bool tune_knows_op(const char *op);
+/* Whether its kernels sum up products, so that enum gie_math says something to them. True for ops of modules. */
+bool tune_has_math(const struct gie_op *op);
 /* Expected seconds of a variant: the kernel's estimate() if it has one, else the roofline of
  * tune_work() with wave quantization; the device's launch cost is added. Never 0, always finite. */
 double tune_estimate(const struct gie_kernel *k, const struct gie_problem *p, const struct gie_variant *v,
@@ -144,11 +164,14 @@ struct tune_candidate {
   char text[256];
 };
 struct tune_race_options {
-  double min_time;  /* seconds that one sample lasts at least, by doubling; 0: 1 ms */
-  uint32_t samples; /* of each candidate, interleaved; 0: 7 */
-  double stop_at;   /* a candidate slower than this times the best after a sample is not sampled on; 0: 2 */
-  uint32_t threads; /* budget of each launch */
-  bool check_only;  /* correctness, no timing */
+  double min_time;    /* seconds that one sample lasts at least, by doubling; 0: 1 ms */
+  uint32_t samples;   /* of each candidate, interleaved; 0: 7 */
+  double stop_at;     /* a candidate slower than this times the best after a sample is not sampled on; 0: 2 */
+  uint32_t threads;   /* budget of each launch */
+  bool check_only;    /* correctness, no timing */
+  const char *device; /* "cuda:1": which one of its kind; NULL: the first */
+  uint64_t max_workspace; /* of a candidate; 0: 4 GiB */
+  uint64_t whole;         /* bytes of tensors that are fetched from a device as a whole; 0: 4 MiB */
 };
 /* Checks all candidates (sampled outputs against f64, guard zones), then times the right ones in
  * interleaved rounds. They run in the worker: one that crashes or hangs costs a restart, gets that

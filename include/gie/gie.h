@@ -158,8 +158,14 @@ struct gie_run_times {
   double enqueue;  /* until all work was handed to the device; part of `compute` */
   double compute;  /* until it was done */
   double download; /* outputs to the host, or into plain layout */
+  double device;   /* of `compute`, what the device itself says of its part; 0: it has no clock */
+  bool replayed;   /* the launches were a captured graph */
 };
+/* On a device with a clock of its own upload, compute and download are by that clock, without the gaps between them. */
 GIE_API gie_status gie_exec_times(const struct gie_exec *x, struct gie_run_times *out);
+/* Runs n times more on the inputs of the last run, where they are, without transfers and without waiting between: for
+ * measuring. *seconds is for all n. E_USAGE before the first run; E_UNSUPPORTED when shapes are computed on the way. */
+GIE_API gie_status gie_exec_repeat(struct gie_exec *x, uint32_t n, double *seconds);
 
 /* The device that it runs on: kind and what the device says of itself. */
 GIE_API const char *gie_exec_device(const struct gie_exec *x, struct gie_device_info *out);

@@ -49,8 +49,17 @@ struct gie_peaks {
 enum gie_copy { GIE_COPY_TO_DEVICE, GIE_COPY_TO_HOST, GIE_COPY_ON_DEVICE };
 
 /* A kind of device. `dev` is what open() made. Streams and events are opaque pointers; NULL stream
- * is the device's default. A host device may leave streams, events and capture NULL. Nothing here
- * is called from inside a capture but copy and what launches work. */
+ * is the device's default. A host device may leave streams, events and capture NULL.
+ *
+ * Work of one stream runs in order. copy and fill on a stream may return before they are done; the
+ * engine keeps both sides until it has waited (sync). On the default stream everything that was handed to
+ * any stream before is done first, or the engine has waited for it. Event times are those of the device.
+ *
+ * Capture: between capture_begin and capture_end the engine calls kernels' run(), event_record and
+ * event_wait on the captured stream, and on others that have waited for an event of it (they are captured
+ * too, and the first waits for events of all of them at the end). It calls nothing else on that thread.
+ * Other threads go on using the device in every way meanwhile, so a capture must concern its own thread only.
+ * A capture that failed is ended all the same, and the stream works as before. */
 struct gie_device {
   size_t struct_size;
   const char *kind;                      /* "cpu", "cuda": what kernels name as their device */
@@ -77,6 +86,14 @@ struct gie_device {
   gie_status (*capture_launch)(void *dev, void *graph, void *stream);
   void (*capture_free)(void *dev, void *graph);
   gie_status (*energy)(void *dev, double *joules);
+  /* All below may be NULL. activate makes the device current for the calling thread; the engine calls it on
+   * every thread before anything else of the device, its libraries and kernels. NULL: there is no such thing. */
+  gie_status (*activate)(void *dev);
+  /* Sets bytes of the device's memory. NULL: the engine copies them there. */
+  gie_status (*fill)(void *dev, void *dst, int byte, size_t bytes, void *stream);
+  /* Host memory that copies to and from the device are fastest with, aligned to 64 bytes. Both or none. */
+  gie_status (*host_alloc)(void *dev, size_t bytes, void **out);
+  void (*host_free)(void *dev, void *p);
 };
 
 /* ---- Problems ------------------------------------------------------------------------------- */
@@ -150,12 +167,13 @@ struct gie_launch {
   void *const *out;
   void *workspace; /* aligned to 256 bytes */
   void *stream;
-  void *library;           /* handle of the kernel's library on this context, or NULL */
+  void *library;           /* handle of the kernel's library in this executor, or NULL */
   uint32_t threads;        /* thread budget on a host device, ≥ 1 */
   struct gie_context *ctx; /* for gie_fail() */
 };
 
-/* A vendor library's per-context handle (cuDNN, cuBLAS …), shared by the kernels that point to it. */
+/* A vendor library's handle (cuDNN, cuBLAS …), shared by the kernels that point to it. Each executor and each build
+ * has one of its own, so it is never used by two threads at once; it is closed after the instances. */
 struct gie_library {
   size_t struct_size;
   const char *name;

@@ -84,6 +84,7 @@ struct gie_build_options {
   uint64_t random_costs;  /* tests: != 0 checks every candidate and takes random costs of this seed */
   void (*progress)(void *user, const struct gie_build_progress *p);
   void *progress_user;
+  enum gie_math math; /* how products of floats may be computed; strict is the default */
 };
 /* What the build did. */
 struct gie_build_report {

@@ -150,7 +150,7 @@ START_TEST(far_devices_get_their_profiles)
 {
   mock_register_device(ctx, &mock_far);
   kernel(SMALL_KERNEL);
-  struct mock *far = kernel_on("far", "f.any");
+  struct mock *m = kernel_on("far", "f.any");
   struct gie_plan *plan = small_plan(FOUR);
   struct gie_plan_profile p = {
       .device = "far",
@@ -165,7 +165,7 @@ START_TEST(far_devices_get_their_profiles)
   ck_gie_ok(ctx, gie_exec_new_plan(plan, &o, &x));
   ck_gie_ok(ctx, run_batch(x, 4));
   ck_gie_ok(ctx, run_batch(x, 3));
-  ck_assert_int_eq(far->runs, 4);
+  ck_assert_int_eq(m->runs, 4);
   gie_exec_free(x);
   ck_gie(ctx, gie_exec_new_plan(plan, &none, &x), GIE_E_DEVICE);
   HAS("no profile for device \"cuda\"; it has some for cpu, far");

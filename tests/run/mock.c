@@ -3,13 +3,10 @@
 #include "tests/run/mock.h"
 #include "core/module/registry.h"
 
-#define FAR ((uintptr_t)1 << 62)
-
 /* ---- Devices ----------------------------------------------------------------------------------- */
 
 struct mock_device {
   struct gie_context *ctx;
-  bool is_far;
 };
 
 static int count(struct gie_context *c)
@@ -18,29 +15,18 @@ static int count(struct gie_context *c)
   return 1;
 }
 
-static gie_status open_any(struct gie_context *c, bool is_far, void **dev)
+static gie_status open_cpu(struct gie_context *c, int index, void **dev)
 {
   struct mock_device *d = gie_alloc(c, 1, sizeof *d);
+  (void)index;
   if (!d)
     return GIE_E_MEMORY;
-  *d = (struct mock_device){c, is_far};
+  *d = (struct mock_device){c};
   *dev = d;
   return GIE_OK;
 }
 
-static gie_status open_cpu(struct gie_context *c, int index, void **dev)
-{
-  (void)index;
-  return open_any(c, false, dev);
-}
-
-static gie_status open_far(struct gie_context *c, int index, void **dev)
-{
-  (void)index;
-  return open_any(c, true, dev);
-}
-
-static void close_any(void *dev)
+static void close_cpu(void *dev)
 {
   struct mock_device *d = dev;
   gie_free(d->ctx, d);
@@ -48,9 +34,9 @@ static void close_any(void *dev)
 
 static gie_status info(void *dev, struct gie_device_info *out)
 {
-  struct mock_device *d = dev;
+  (void)dev;
   snprintf(out->name, sizeof out->name, "mock");
-  out->flags = d->is_far ? 0 : GIE_DEVICE_HOST;
+  out->flags = GIE_DEVICE_HOST;
   out->memory = UINT64_C(1) << 40;
   return GIE_OK;
 }
@@ -64,30 +50,26 @@ static gie_status alloc(void *dev, size_t bytes, void **out)
     return GIE_E_MEMORY;
   char *at = (char *)(((uintptr_t)p + 511) & ~(uintptr_t)255);
   memcpy(at - sizeof p, &p, sizeof p);
-  *out = (void *)((uintptr_t)at | (d->is_far ? FAR : 0));
+  *out = at;
   return GIE_OK;
 }
 
-static void *near_address(void *p) { return (void *)((uintptr_t)p & ~FAR); }
-
-static void free_any(void *dev, void *at)
+static void free_cpu(void *dev, void *at)
 {
   struct mock_device *d = dev;
   char *p;
-  memcpy(&p, (char *)near_address(at) - sizeof p, sizeof p);
+  memcpy(&p, (char *)at - sizeof p, sizeof p);
   gie_free(d->ctx, p);
 }
 
 static gie_status copy(void *dev, void *dst, const void *src, size_t bytes, enum gie_copy kind, void *stream)
 {
-  (void)dev, (void)stream;
-  ck_assert_int_eq(((uintptr_t)dst & FAR) != 0, kind != GIE_COPY_TO_HOST);
-  ck_assert_int_eq(((uintptr_t)src & FAR) != 0, kind != GIE_COPY_TO_DEVICE);
-  memcpy(near_address(dst), near_address((void *)(uintptr_t)src), bytes);
+  (void)dev, (void)stream, (void)kind;
+  memcpy(dst, src, bytes);
   return GIE_OK;
 }
 
-static gie_status sync_any(void *dev, void *stream)
+static gie_status sync_cpu(void *dev, void *stream)
 {
   (void)dev, (void)stream;
   return GIE_OK;
@@ -97,39 +79,28 @@ const struct gie_device mock_cpu = {.struct_size = sizeof mock_cpu,
                                     .kind = "cpu",
                                     .count = count,
                                     .open = open_cpu,
-                                    .close = close_any,
+                                    .close = close_cpu,
                                     .info = info,
                                     .alloc = alloc,
-                                    .free = free_any,
+                                    .free = free_cpu,
                                     .copy = copy,
-                                    .sync = sync_any};
-
-const struct gie_device mock_far = {.struct_size = sizeof mock_far,
-                                    .kind = "far",
-                                    .count = count,
-                                    .open = open_far,
-                                    .close = close_any,
-                                    .info = info,
-                                    .alloc = alloc,
-                                    .free = free_any,
-                                    .copy = copy,
-                                    .sync = sync_any};
+                                    .sync = sync_cpu};
 
 /* ---- Library ----------------------------------------------------------------------------------- */
 
-int mock_library_opens;
+_Atomic int mock_library_opens;
 
 static gie_status library_open(struct gie_context *c, void *dev, void **handle)
 {
-  (void)c, (void)dev;
+  (void)dev;
   mock_library_opens++;
-  *handle = &mock_library_opens;
-  return GIE_OK;
+  *handle = gie_alloc(c, 1, 16);
+  return *handle ? GIE_OK : GIE_E_MEMORY;
 }
 
 static void library_close(void *handle)
 {
-  ck_assert_ptr_eq(handle, &mock_library_opens);
+  gie_free(NULL, handle);
   mock_library_opens--;
 }
 
@@ -237,41 +208,59 @@ static void run_matmul(struct instance *k, void **in, void **out)
 static bool is_good(const struct instance *k, void *p, size_t align)
 {
   bool is_far = strcmp(k->device, "far") == 0;
-  return ((uintptr_t)p & FAR ? is_far : !is_far) && (align <= 1 || (uintptr_t)p % align == 0);
+  return ((uintptr_t)p & MOCK_FAR ? is_far : !is_far) && (align <= 1 || (uintptr_t)p % align == 0);
+}
+
+struct job {
+  struct instance *k;
+  void *in[4], *out[4], *workspace;
+};
+
+static void work(void *arg)
+{
+  struct job *j = arg;
+  struct instance *k = j->k;
+  if (j->workspace)
+    memset(j->workspace, 0xee, k->m->workspace);
+  if (strcmp(k->op, "concat") == 0)
+    run_ranges(k, &k->out[0], j->out[0], k->in, j->in, k->n_in, true);
+  else if (strcmp(k->op, "split") == 0)
+    run_ranges(k, &k->in[0], j->in[0], k->out, j->out, k->n_out, false);
+  else if (strcmp(k->op, "matmul") == 0)
+    run_matmul(k, j->in, j->out);
+  else if (strcmp(k->op, "reshape") == 0 || strcmp(k->op, "identity") == 0)
+    run_move(&k->in[0], j->in[0], &k->out[0], j->out[0]);
+  else
+    run_pointwise(k, j->in, j->out);
+  if (k->m->flaw)
+    k->m->flaw(k->m, j->out[0]);
 }
 
 static gie_status run(void *instance, const struct gie_launch *l)
 {
   struct instance *k = instance;
-  void *in[4] = {0}, *out[4] = {0};
+  struct job j = {.k = k};
   for (uint32_t i = 0; i < k->n_in; i++) {
     bool is_good_in = !l->in[i] || gie_desc_count(&k->in[i]) == 0 || is_good(k, l->in[i], k->m->align);
     k->m->bad_address |= !is_good_in;
-    in[i] = near_address(l->in[i]);
+    j.in[i] = mock_near(l->in[i]);
   }
   for (uint32_t i = 0; i < k->n_out; i++) {
     k->m->bad_address |= !is_good(k, l->out[i], 1);
-    out[i] = near_address(l->out[i]);
+    j.out[i] = mock_near(l->out[i]);
   }
   k->m->bad_address |= (k->m->workspace != 0) != (l->workspace != NULL) || l->threads == 0;
-  if (k->m->workspace) {
+  if (k->m->workspace)
     k->m->bad_address |= !is_good(k, l->workspace, 256);
-    memset(near_address(l->workspace), 0xee, k->m->workspace);
-  }
+  j.workspace = mock_near(l->workspace);
   k->m->runs++;
   k->m->was_pitched = k->in[0].pitched || k->out[0].pitched;
   if (k->m->fail_run)
     return gie_fail(l->ctx, k->m->fail_run, "the mock was told to fail");
-  if (strcmp(k->op, "concat") == 0)
-    run_ranges(k, &k->out[0], out[0], k->in, in, k->n_in, true);
-  else if (strcmp(k->op, "split") == 0)
-    run_ranges(k, &k->in[0], in[0], k->out, out, k->n_out, false);
-  else if (strcmp(k->op, "matmul") == 0)
-    run_matmul(k, in, out);
-  else if (strcmp(k->op, "reshape") == 0 || strcmp(k->op, "identity") == 0)
-    run_move(&k->in[0], in[0], &k->out[0], out[0]);
+  if (strcmp(k->device, "far") == 0)
+    mock_far_run(l->stream, k->m->seconds > 0 ? k->m->seconds : 1e-6, work, &j, sizeof j);
   else
-    run_pointwise(k, in, out);
+    work(&j);
   return GIE_OK;
 }
 
@@ -296,6 +285,7 @@ static uint32_t variants(const struct gie_kernel *k, const struct gie_problem *p
   v->n_steps = m->one_step ? 1 : p->node->n_steps;
   bool pointwise = strcmp(p->node->op->name, "relu") == 0 || strcmp(p->node->op->name, "add") == 0;
   v->in_place = m->in_place && pointwise ? 0 : -1;
+  v->capture_safe = !m->no_capture;
   v->any_in.pitch = v->any_out.pitch = !m->dense;
   v->any_in.align = (uint16_t)m->align;
   v->any_in.layout.any = v->any_out.layout.any = m->any_layout;
@@ -435,6 +425,8 @@ void with_config(const char *const *config)
   ctx = mock_context(config);
   mock_register_device(ctx, &mock_cpu);
   memset(mocks, 0, sizeof mocks);
+  memset(&far, 0, sizeof far);
+  far.fail_after = -1;
   n_kernels = 0;
 }
 

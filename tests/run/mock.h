@@ -2,7 +2,8 @@
 /* A backend for tests of the executor: two devices and a kernel whose every answer is set by the test.
  *
  *   cpu   host memory
- *   far   memory that the host cannot touch: its addresses are not canonical, so reading one crashes */
+ *   far   memory that the host cannot touch: its addresses are not canonical, so reading one crashes; work waits
+ *         in streams until it is waited for (mock_far.c) */
 #ifndef GIE_TESTS_RUN_MOCK_H
 #define GIE_TESTS_RUN_MOCK_H
 
@@ -24,15 +25,33 @@ struct mock {
   size_t workspace;
   const char *pack_key; /* packs operand 1 of matmul, which must be constant */
   gie_status fail_create, fail_run, fail_pack;
+  bool no_capture;                               /* its variants must not be captured */
+  double seconds;                                /* of a launch on far; 0: 1 us */
+  void (*flaw)(const struct mock *m, void *out); /* what it does behind the result */
   /* what happened */
   _Atomic int creates, destroys, packs, runs;
   _Atomic bool bad_address; /* memory of the wrong device, or misaligned */
   _Atomic bool was_pitched; /* operand 0 or result 0 of the last run */
 };
 
-extern const struct gie_device mock_cpu, mock_far;
+extern const struct gie_device mock_cpu, mock_far, mock_far_bare;
+
+/* The far device: behaviour, and what happened; all zero but fail_after, which setup() sets to -1. */
+struct far_state {
+  bool absent, fail_sync, fail_capture;
+  uint64_t memory; /* 0: plenty */
+  long fail_after; /* so many allocations from now, device and pinned, one fails; < 0: none */
+  _Atomic int activates;
+  int index, copies, syncs, captures, replays, allocs;
+  uint64_t to_device, to_host, on_device, allocated; /* bytes */
+};
+extern struct far_state far;
+#define MOCK_FAR ((uintptr_t)1 << 62)
+static inline void *mock_near(void *p) { return (void *)((uintptr_t)p & ~MOCK_FAR); }
+/* Hands fn(copy of job) to a stream of far. */
+void mock_far_run(void *stream, double seconds, void (*fn)(void *job), const void *job, size_t size);
 extern const struct gie_library mock_library;
-extern int mock_library_opens; /* handles that are open now */
+extern _Atomic int mock_library_opens; /* handles that are open now */
 
 /* A kernel with that behaviour: relu, add, concat, split, reshape, identity, matmul on f32 and, where they
  * only move elements, any dtype. */

@@ -21,7 +21,7 @@ tests_tune_test_pbqp_LDADD = libgie_internal.la libgie_rt_internal.la $(CHECK_LI
 check_PROGRAMS += tests/tune/test_select
 TESTS += tests/tune/test_select
 tests_tune_test_select_SOURCES = tests/tune/test_select.c tests/tune/costs.c tests/tune/costs.h \
-  tests/run/mock.c tests/run/mock.h
+  tests/run/mock.c tests/run/mock_far.c tests/run/mock.h
 tests_tune_test_select_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
 tests_tune_test_select_LDADD = libgie_internal.la libgie_rt_internal.la $(CHECK_LIBS) $(LIBM)
 
