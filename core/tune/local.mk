@@ -9,6 +9,7 @@ libgie_internal_la_SOURCES += \
   core/tune/cache_text.c \
   core/tune/cands.c \
   core/tune/cost.c \
+  core/tune/failed.c \
   core/tune/key.c \
   core/tune/lower.c \
   core/tune/measure.c \

@@ -55,7 +55,8 @@ GIE_API gie_status gie_exec_new_plan(const struct gie_plan *plan, const struct g
 
 /* ---- Building [build] ------------------------------------------------------------------------- */
 
-/* What is being done, for a progress line: `done` of `total` races, the best so far of the present problem. */
+/* What is being done, for a progress line: `done` of `total` nodes over all profiles and structures, the best so far
+ * of the present problem. `total` may change a little when a structure has more or fewer nodes. */
 struct gie_build_progress {
   size_t struct_size;
   uint32_t done, total;
@@ -84,6 +85,10 @@ struct gie_build_options {
   uint64_t random_costs;  /* tests: != 0 checks every candidate and takes random costs of this seed */
   void (*progress)(void *user, const struct gie_build_progress *p);
   void *progress_user;
+  bool (*stop)(
+      void *
+          user); /* asked ten times a second: true ends the build with E_STOPPED; what was measured is kept */
+  void *stop_user;
 };
 /* What the build did. */
 struct gie_build_report {
