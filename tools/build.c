@@ -14,12 +14,30 @@ static const char examples[] =
     "  gie build model.onnx --build-budget=10 -o model.plan      # at most ten seconds of timing\n"
     "  gie build model.onnx --timingCacheFile=ours.txt --cache-read-only -o model.plan\n";
 
+struct build_flags build_flags_new(void) { return (struct build_flags){.budget = NAN}; }
+
+static bool has_empty(const struct tool_list *list)
+{
+  for (uint32_t i = 0; i < list->n; i++)
+    if (!*list->v[i])
+      return true;
+  return false;
+}
+
 int build_check(struct tool *t, const struct build_flags *f)
 {
   if (!f->out)
     return tool_fail(t, GIE_E_USAGE, "nowhere to save the plan; give -o PLAN");
   if (f->budget < 0)
     return tool_fail(t, GIE_E_USAGE, "--build-budget cannot be negative; --estimate times nothing");
+  if (f->budget == 0)
+    return tool_fail(t, GIE_E_USAGE, "--build-budget=0 leaves no time to measure; --estimate times nothing");
+  if (has_empty(&f->batches))
+    return tool_fail(t, GIE_E_USAGE,
+                     "--batch= says no batch; give numbers of at least 1, separated by commas");
+  if (has_empty(&f->shapes))
+    return tool_fail(t, GIE_E_USAGE,
+                     "--shapes= names no input; give NAME:1x3x224x224, several separated by commas");
   if (f->shapes.n && f->batches.n)
     return tool_fail(t, GIE_E_USAGE, "give --shapes or --batch, not both");
   return TOOL_GO_ON;
@@ -74,7 +92,7 @@ static gie_status batch_profiles(struct tool *t, const struct gie_graph *g, cons
     const char *end = s + strcspn(s, ","), *next;
     int64_t n;
     const char *text;
-    if (!gie_parse_int(s, end, &n, &next) || next != end || n < 1)
+    if (!gie_parse_int(s, end, &n, &next) || next != end || n < 1 || (*end && !end[1]))
       return gie_fail(t->ctx, GIE_E_USAGE, "--batch=%s: give numbers of at least 1, separated by commas",
                       list);
     GIE_TRY(batch_shapes(t, g, n, &text));
@@ -141,6 +159,15 @@ static gie_status try_place(struct tool *t, const char *path)
   return GIE_OK;
 }
 
+/* What a build that a signal has ended leaves behind. */
+static gie_status say_stopped(struct tool *t, const struct build_flags *f, const struct gie_build_report *r)
+{
+  bool nowhere = f->cache_read_only || (f->cache && !*f->cache);
+  return gie_fail(t->ctx, GIE_E_STOPPED, "stopped by signal %d (%s); no plan is saved, %u measurement%s %s",
+                  t->stopped_by, strsignal(t->stopped_by), (unsigned)r->timed, r->timed == 1 ? "" : "s",
+                  nowhere ? "lost" : "kept for the next time");
+}
+
 static gie_status are_distinct(struct tool *t, const struct tool_list *profiles)
 {
   for (uint32_t i = 0; i < profiles->n; i++)
@@ -170,18 +197,30 @@ gie_status build_and_save(struct tool *t, const struct build_flags *f, const str
                                 .n_shapes = profiles.n,
                                 .cache = f->cache,
                                 .cache_read_only = f->cache_read_only,
-                                .budget = f->estimate ? -1 : f->budget,
+                                .budget = f->estimate        ? -1
+                                          : isnan(f->budget) ? 0
+                                                             : f->budget,
                                 .exhaustive = f->exhaustive,
                                 .progress = show,
-                                .progress_user = &w};
+                                .progress_user = &w,
+                                .stop = tool_is_stopped,
+                                .stop_user = t};
   if (st == GIE_OK)
     st = try_place(t, f->out);
   if (st == GIE_OK)
     st = are_distinct(t, &profiles);
   tool_progress_begin(t, &w.bar);
+  tool_catch_signals(t);
   if (st == GIE_OK)
     st = gie_build(g, &o, &report, &plan);
+  tool_release_signals(t);
   tool_progress_end(&w.bar);
+  if (st == GIE_OK && t->stopped_by) { /* it came when all was done */
+    gie_plan_free(plan);
+    st = GIE_E_STOPPED;
+  }
+  if (st == GIE_E_STOPPED)
+    st = say_stopped(t, f, &report);
   if (st != GIE_OK)
     return gie_error_prefix(t->ctx, st, "%s", file);
   st = gie_plan_save(plan, f->out);
@@ -193,7 +232,7 @@ gie_status build_and_save(struct tool *t, const struct build_flags *f, const str
 
 int tool_build(struct tool *t, int argc, char **argv)
 {
-  struct build_flags f = {0};
+  struct build_flags f = build_flags_new();
   const char *onnx = NULL;
   const struct tool_option options[] = {BUILD_OPTIONS(&f),
                                         {"onnx", 0, TOOL_TEXT, &onnx, "MODEL",

@@ -9,7 +9,7 @@
 struct build_flags {
   const char *out, *backend, *passes, *cache, *device;
   struct tool_list shapes, batches;
-  double budget;
+  double budget; /* NaN: none given */
   bool cache_read_only, exhaustive, estimate, json;
 };
 
@@ -40,6 +40,8 @@ struct build_flags {
 
 /* Checks what the flags say; TOOL_GO_ON or an exit code. */
 int build_check(struct tool *t, const struct build_flags *f);
+/* What the flags are before they are read. */
+struct build_flags build_flags_new(void);
 /* Builds and saves. `file` is named in messages; `shapes` (may be NULL) replaces those of the flags. */
 gie_status build_and_save(struct tool *t, const struct build_flags *f, const struct gie_graph *g,
                           const char *file, const struct tool_list *shapes);

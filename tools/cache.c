@@ -10,7 +10,8 @@ static const char what[] =
     "one that builds use.\n"
     "list: the entries. merge: puts the entries of every IN into OUT; of equal ones the later IN counts.\n"
     "diff: entries that only one has, and times that differ; exit 1 if there are any. prune: takes out what\n"
-    "cannot be used here: entries of kernels that are not loaded and of devices that are not present.";
+    "cannot be used here: entries of kernels that are not loaded and of devices that are not present; with\n"
+    "--bad also those of kernels that failed, say for want of memory, so that the next build tries them again.";
 static const char examples[] = "  gie cache list --problem=conv --kernel=onednn\n"
                                "  gie cache merge all.txt monday.txt tuesday.txt\n"
                                "  gie cache diff old.txt new.txt --tolerance=5%\n"
@@ -19,7 +20,7 @@ static const char examples[] = "  gie cache list --problem=conv --kernel=onednn\
 struct options {
   const char *problem, *kernel, *tolerance_text;
   double tolerance;
-  bool is_json, older, dry_run;
+  bool is_json, older, bad, dry_run;
 };
 
 /* ---- Files */
@@ -266,7 +267,7 @@ struct machine {
   struct here *v;
   size_t n, cap;
 };
-enum reason { NO_KERNEL, NO_DEVICE, OTHER_VERSION, KEPT, N_REASONS };
+enum reason { NO_KERNEL, NO_DEVICE, OTHER_VERSION, FAILED, KEPT, N_REASONS };
 
 static gie_status look(struct tool *t, struct machine *m, const struct gie_device *d, int index)
 {
@@ -304,6 +305,8 @@ static enum reason judge(struct tool *t, const struct options *o, const struct m
   const struct gie_kernel *k = find_kernel(t, e->kernel);
   bool is_peak = strcmp(e->kernel, TUNE_PEAK) == 0;
   enum reason reason = k || is_peak ? NO_DEVICE : NO_KERNEL;
+  if (o->bad && e->verdict != PROBE_OK)
+    return FAILED;
   for (size_t i = 0; (k || is_peak) && i < m->n; i++) {
     if (strncmp(e->device, m->v[i].prefix, strlen(m->v[i].prefix)) != 0)
       continue;
@@ -358,10 +361,12 @@ static int prune(struct tool *t, const struct options *o, const struct tool_list
   if (exit_code != 0)
     return exit_code;
   printf("%s: %zu %s (%zu of kernels that are not loaded, %zu of devices that are not here",
-         tool_safe(t, path_of(t, args)), n[NO_KERNEL] + n[NO_DEVICE] + n[OTHER_VERSION],
+         tool_safe(t, path_of(t, args)), n[NO_KERNEL] + n[NO_DEVICE] + n[OTHER_VERSION] + n[FAILED],
          o->dry_run ? "would go" : "gone", n[NO_KERNEL], n[NO_DEVICE]);
   if (o->older)
     printf(", %zu of other versions", n[OTHER_VERSION]);
+  if (o->bad)
+    printf(", %zu of kernels that failed", n[FAILED]);
   printf("), %zu kept\n", n[KEPT]);
   return 0;
 }
@@ -406,6 +411,7 @@ int tool_cache(struct tool *t, int argc, char **argv)
       {"tolerance", 0, TOOL_TEXT, &o.tolerance_text, "PERCENT",
        "diff: times this near are equal; default: 10%"},
       {"older-versions", 0, TOOL_FLAG, &o.older, NULL, "prune: also what was measured with other versions"},
+      {"bad", 0, TOOL_FLAG, &o.bad, NULL, "prune: also what failed, so that it is tried again"},
       {"dry-run", 0, TOOL_FLAG, &o.dry_run, NULL, "prune: only say what would go"},
       {NULL, 0, TOOL_FLAG, NULL, NULL, NULL}};
   const struct tool_command cmd = {
@@ -419,8 +425,12 @@ int tool_cache(struct tool *t, int argc, char **argv)
     a++;
   if (a == end)
     return tool_fail(t, GIE_E_USAGE, "gie cache takes list, merge, diff or prune, not \"%s\"", args.v[0]);
-  if (args.n - 1 < a->min || args.n - 1 > a->max)
-    return tool_fail(t, GIE_E_USAGE, "the files do not fit; gie cache %s", a->usage);
+  if (args.n - 1 < a->min)
+    return tool_fail(t, GIE_E_USAGE, "gie cache %s takes at least %u files, %u %s given; usage: gie cache %s",
+                     a->name, (unsigned)a->min, (unsigned)args.n - 1, args.n == 2 ? "is" : "are", a->usage);
+  if (args.n - 1 > a->max)
+    return tool_fail(t, GIE_E_USAGE, "\"%s\" is one file too many; usage: gie cache %s", args.v[a->max + 1],
+                     a->usage);
   if (!read_tolerance(&o))
     return tool_fail(t, GIE_E_USAGE, "--tolerance wants a percentage like 10%%, not \"%s\"",
                      o.tolerance_text);

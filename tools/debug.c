@@ -39,9 +39,10 @@ struct debug {
   struct tool_exec exec;
   struct reference ref;
   struct tool_progress progress;
-  const struct gie_graph *g; /* of the executor; NULL before the first result */
-  unsigned char *found;      /* by value of g: FOUND_NAN | FOUND_INF */
-  bool *compared;            /* by value of g: and the same */
+  const struct gie_graph *g;         /* of the executor; NULL before the first result */
+  unsigned char *found;              /* by value of g: FOUND_NAN | FOUND_INF */
+  bool *compared;                    /* by value of g: and the same */
+  double *exactness, *ref_exactness; /* by value of g, of the reference */
   struct row *rows;
   size_t n_rows, cap_rows;
   uint32_t n_results;    /* shown so far */
@@ -73,6 +74,8 @@ static gie_status begin(struct debug *d, const struct gie_graph *g)
   d->compared = gie_alloc(ctx, n, sizeof *d->compared);
   if (!d->found || !d->compared)
     return GIE_E_MEMORY;
+  GIE_TRY(judge_exactness(g, &d->exactness));
+  GIE_TRY(judge_exactness(d->ref.g, &d->ref_exactness));
   for (gie_id id = 0; id < n; id++) {
     const struct gie_value *v = gie_value_get(g, id);
     struct gie_tensor x = {.struct_size = sizeof x, .dtype = v->type.dtype, .rank = 1};
@@ -137,6 +140,13 @@ static gie_status add_row(struct debug *d, const struct gie_watched *w, const ch
   return GIE_OK;
 }
 
+/* What was given, or as exact as both sides can be. Integers and bool are equal or not. */
+static double tolerance(const struct debug *d, const struct gie_value *v, gie_id match)
+{
+  bool is_float = gie_dtype_class(v->type.dtype) == 'f';
+  return !isnan(d->rtol) ? d->rtol : is_float ? fmax(d->exactness[v->id], d->ref_exactness[match]) : 0;
+}
+
 static gie_status look(void *user, const struct gie_watched *w)
 {
   struct debug *d = user;
@@ -154,7 +164,7 @@ static gie_status look(void *user, const struct gie_watched *w)
     struct gie_tensor have = *w->tensor; /* without the rows that only fill up */
     if (d->filled && have.rank > 0 && have.dim[0] == d->filled && want->rank == have.rank)
       have.dim[0] = d->given;
-    struct judgement j = judge_tensors(&have, want, d->rtol);
+    struct judgement j = judge_tensors(&have, want, tolerance(d, v, match));
     GIE_TRY(add_row(d, w, op, &j));
     d->compared[v->id] = j.same;
   }
@@ -357,6 +367,8 @@ static int run(struct debug *d)
   gie_free(d->t->ctx, d->rows);
   gie_free(d->t->ctx, d->found);
   gie_free(d->t->ctx, d->compared);
+  gie_free(d->t->ctx, d->exactness);
+  gie_free(d->t->ctx, d->ref_exactness);
   tool_close_exec(&d->exec);
   tool_close_net(&d->net);
   reference_close(&d->ref);

@@ -3,6 +3,30 @@
 #include "tools/debug_judge.h"
 #include <math.h>
 
+static double own_exactness(const struct gie_value *v)
+{
+  return gie_dtype_class(v->type.dtype) == 'f' ? compare_rtol(v->type.dtype, v->type.dtype) : 0;
+}
+
+gie_status judge_exactness(const struct gie_graph *g, double **out)
+{
+  double *r = gie_alloc(gie_graph_context(g), (size_t)gie_graph_n_values(g) + 1, sizeof *r);
+  if (!r)
+    return GIE_E_MEMORY;
+  for (gie_id v = 0; v < gie_graph_n_values(g); v++)
+    r[v] = own_exactness(gie_value_get(g, v));
+  GIE_FOR_NODES(g, id) {
+    const struct gie_node *n = gie_node_get(g, id);
+    double worst = 0;
+    for (uint32_t i = 0; i < n->n_in; i++)
+      worst = n->in[i] == GIE_NONE ? worst : fmax(worst, r[n->in[i]]);
+    for (uint32_t i = 0; i < n->n_out; i++)
+      r[n->out[i]] = fmax(worst, r[n->out[i]]);
+  }
+  *out = r;
+  return GIE_OK;
+}
+
 struct judgement judge_tensors(const struct gie_tensor *a, const struct gie_tensor *b, double rtol)
 {
   struct judgement j = {.same_shape = compare_shapes(a, b),

@@ -7,7 +7,8 @@ static const char what[] =
     "Shows how a plan came about: for every node (or those named) the candidates with what they cost, which one was\n"
     "chosen, and why others were not possible. A cost is that of the node alone; conversions between layouts are\n"
     "part of the choice, so the cheapest candidate of a node need not be the best for the network.\n"
-    "Layouts that end in ! are taken dense only, not as a range of something larger.";
+    "fused: steps of the node's epilogue that the kernel does itself, of those there are. reads, writes: element type and\n"
+    "layout of each operand that is no constant, and of each result; dense: not as a range of something larger.";
 static const char examples[] =
     "  gie explain model.plan\n"
     "  gie explain model.plan conv1 conv2\n"
@@ -67,8 +68,8 @@ static void show_profile(struct explain *e, const char *field[FIELDS])
 
 static void show_node(struct explain *e, const char *field[FIELDS])
 {
-  static const char *const heads[] = {"",        "kernel", "what", "steps",  "operands",
-                                      "results", "ms",     "",     "why not"};
+  static const char *const heads[] = {"",       "kernel", "variant", "fused",  "reads",
+                                      "writes", "ms",     "ms are",  "why not"};
   end_table(e);
   e->wanted = is_named(e, field[1]);
   if (!e->wanted)
@@ -78,6 +79,40 @@ static void show_node(struct explain *e, const char *field[FIELDS])
   e->open = true;
 }
 
+/* "201/b1:8", an order of axes without a name, in words. */
+static const char *layout_words(struct tool *t, const char *s, size_t n)
+{
+  size_t order = strspn(s, "0123456789");
+  int axis, block;
+  if (order == 0 || order > n)
+    return tool_format(t, " %.*s", (int)n, s);
+  if (order == n)
+    return tool_format(t, " axes %.*s", (int)n, s);
+  if (sscanf(s + order, "/b%d:%d", &axis, &block) == 2)
+    return tool_format(t, " axes %.*s, axis %d by %d", (int)order, s, axis, block);
+  return tool_format(t, " %.*s", (int)n, s);
+}
+
+/* "f32:nchw! f32": forms of the table in words. */
+static const char *form_words(struct tool *t, const char *s)
+{
+  const char *out = "";
+  while (*s) {
+    size_t n = strcspn(s, " "), type = strcspn(s, ":! ");
+    bool dense = n && s[n - 1] == '!';
+    size_t layout = n - type - dense;
+    out = tool_format(t, "%s%s%.*s%s%s", out, *out ? "; " : "", (int)type, s,
+                      layout > 1 ? layout_words(t, s + type + 1, layout - 1) : "", dense ? " dense" : "");
+    s += n + (s[n] == ' ');
+  }
+  return out;
+}
+
+static const char *kernel_words(const char *s)
+{
+  return strcmp(s, "free") == 0 ? "(same bytes)" : strcmp(s, "view") == 0 ? "(kept in place)" : s;
+}
+
 static void show_candidate(struct explain *e, const char *field[FIELDS])
 {
   bool chosen = strcmp(field[0], "chosen") == 0;
@@ -85,11 +120,11 @@ static void show_candidate(struct explain *e, const char *field[FIELDS])
     return;
   double seconds = number(field[7]);
   tool_cell(&e->tab, "%s", chosen ? "*" : "");
-  tool_cell(&e->tab, "%s", field[1]);
-  tool_cell(&e->tab, "%s", field[3]);
-  tool_cell(&e->tab, "%s", field[4]);
-  tool_cell(&e->tab, "%s", field[5]);
-  tool_cell(&e->tab, "%s", field[6]);
+  tool_cell(&e->tab, "%s", kernel_words(field[1]));
+  tool_cell(&e->tab, "%s", *field[3] ? field[3] : "-");
+  tool_cell(&e->tab, "%s", strcmp(field[4], "0/0") == 0 ? "-" : field[4]);
+  tool_cell(&e->tab, "%s", form_words(e->t, field[5]));
+  tool_cell(&e->tab, "%s", form_words(e->t, field[6]));
   tool_cell(&e->tab, "%s", seconds < 0 ? "-" : tool_format(e->t, "%.4f", 1e3 * seconds));
   tool_cell(&e->tab, "%s", field[8]);
   tool_cell(&e->tab, "%s%s", strcmp(field[0], "pruned") == 0 ? "pruned " : "", field[9]);
@@ -103,6 +138,14 @@ static void show_line(struct explain *e, char *line)
     show_profile(e, field);
   } else if (strcmp(field[0], "node") == 0) {
     show_node(e, field);
+  } else if (strcmp(field[0], "cut") == 0) {
+    end_table(e);
+    if (e->wanted)
+      printf("  no room for: %s\n", tool_safe(e->t, field[1]));
+  } else if (strcmp(field[0], "cut_set") == 0) {
+    end_table(e);
+    if (e->names.n == 0)
+      printf("\nno room for: %s\n", tool_safe(e->t, field[1]));
   } else if (strcmp(field[0], "refused") == 0) {
     end_table(e);
     if (e->wanted && e->all)

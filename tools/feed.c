@@ -152,6 +152,9 @@ static gie_status take_shapes(struct tool *t, const char *text, struct feeds *f)
   struct gie_type *types = gie_arena_alloc(&t->arena, f->n, sizeof *types);
   if (!types)
     return gie_fail(t->ctx, GIE_E_MEMORY, "out of memory");
+  if (text && !*text)
+    return gie_fail(t->ctx, GIE_E_USAGE,
+                    "--shapes= names no input; give NAME:1x3x224x224, several separated by commas");
   gie_status st = gie_graph_parse_shapes(f->g, text, types);
   if (st != GIE_OK)
     return gie_error_prefix(t->ctx, st, "--shapes");

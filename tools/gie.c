@@ -139,5 +139,9 @@ int main(int argc, char **argv)
   int exit_code = finish_output(&t, run(&t, argc, argv));
   gie_context_free(t.ctx);
   gie_arena_free(&t.arena);
+  if (t.stopped_by) { /* a shell wants to know that it was the signal: 128 + its number */
+    signal(t.stopped_by, SIG_DFL);
+    raise(t.stopped_by);
+  }
   return exit_code;
 }

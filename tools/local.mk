@@ -36,6 +36,7 @@ tools_libtools_la_SOURCES = \
   tools/resize.c \
   tools/retune.c \
   tools/run.c \
+  tools/stop.c \
   tools/table.c \
   tools/tensor.h tools/tensor_io.c \
   tools/tool.h

@@ -5,6 +5,7 @@
 
 #define HELP_COLUMN 30
 #define MAX_COMMON 10 /* with the end mark */
+#define MAX_THREADS 1024
 
 /* The flags that every verb takes; returns how many were filled, without the end mark. */
 static void common_options(struct tool *t, bool *help, struct tool_option out[MAX_COMMON])
@@ -279,6 +280,9 @@ int tool_parse(struct tool *t, const struct tool_command *cmd, int argc, char **
     print_help(t, cmd, common);
     return 0;
   }
+  if (t->threads > MAX_THREADS)
+    return tool_fail(t, GIE_E_USAGE, "--threads=%u is more than the %d that can be asked for",
+                     (unsigned)t->threads, MAX_THREADS);
   if (t->deploy && (exit_code = add_deploy(t, args)) != TOOL_GO_ON)
     return exit_code;
   if ((exit_code = add_load_options(t)) != TOOL_GO_ON)

@@ -42,7 +42,8 @@ static gie_status retune(struct tool *t, const struct build_flags *f, const stru
 
 int tool_retune(struct tool *t, int argc, char **argv)
 {
-  struct build_flags f = {.passes = ""};
+  struct build_flags f = build_flags_new();
+  f.passes = "";
   const struct tool_option options[] = {BUILD_OPTIONS(&f), {NULL, 0, TOOL_FLAG, NULL, NULL, NULL}};
   const struct tool_command cmd = {"PLAN [-o PLAN] [OPTION]...", what, examples, options, 1, 1};
   struct tool_list args;

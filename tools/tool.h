@@ -66,11 +66,21 @@ struct tool {
   struct tool_list modules, config;
   const char *deploy, *weights, *random_weights; /* NULL: not given */
   struct tool_list load_options;                 /* of them, for gie_graph_load() */
+  int stopped_by; /* the signal that ended the work; main() ends the process with it */
 };
 
 /* Opens the context with the modules of the common flags. Fails like a verb: prints and returns an
  * exit code, TOOL_GO_ON on success. main() closes it. */
 int tool_open(struct tool *t);
+
+/* ---- Signals (stop.c) */
+
+/* From here on SIGINT, SIGTERM and SIGHUP are noted once instead of ending the process; a second one ends it. */
+void tool_catch_signals(struct tool *t);
+/* The signals do again what they did. Sets t->stopped_by. */
+void tool_release_signals(struct tool *t);
+/* For gie_build_options.stop; `tool` is a struct tool. */
+bool tool_is_stopped(void *tool);
 
 /* ---- Options (option.c) */
 

@@ -39,6 +39,9 @@ void gie_context_destroy(struct gie_context *ctx);
 /* Row i of the config table for documentation; false past the end. */
 bool gie_config_row(unsigned i, const char **name, const char **def, const char **help);
 
+/* Whether a message of that level and topic would be shown. */
+bool gie_log_wants(const struct gie_context *ctx, enum gie_log_level level, const char *topic);
+
 /* ---- Checked arithmetic: every size product and sum goes through these */
 
 static inline bool gie_mul(size_t a, size_t b, size_t *out) { return !__builtin_mul_overflow(a, b, out); }

@@ -143,10 +143,15 @@ static int filter_level(const char *filter, const char *topic)
   return level;
 }
 
+bool gie_log_wants(const struct gie_context *ctx, enum gie_log_level level, const char *topic)
+{
+  return ctx && level <= ctx->log_level && (int)level <= filter_level(gie_config(ctx, "LOG"), topic);
+}
+
 void gie_vlog(struct gie_context *ctx, enum gie_log_level level, const char *module, const char *fmt,
               va_list ap)
 {
-  if (!ctx || level > ctx->log_level || (int)level > filter_level(gie_config(ctx, "LOG"), module))
+  if (!gie_log_wants(ctx, level, module))
     return;
   char *text = message(fmt, ap);
   pthread_mutex_lock(&ctx->lock);

@@ -4,11 +4,14 @@
 #include "core/module/wire.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#define STOP_POLL_MS 100
 
 struct worker {
   struct gie_context *ctx;
@@ -16,6 +19,8 @@ struct worker {
   char *program, **argv;
   double deadline, start_deadline;
   bool quiet;
+  bool (*stop)(void *user);
+  void *stop_user;
   pid_t pid; /* 0: none is running */
   int fd;
   uint32_t starts;
@@ -110,6 +115,41 @@ static int pair(int fd[2])
   return e;
 }
 
+/* The next frame; asks on the way whether to stop. */
+static gie_status receive(struct worker *w, double until, enum wire_type *type, char **payload, size_t *size)
+{
+  struct pollfd p = {.fd = w->fd, .events = POLLIN};
+  while (w->stop && wire_now() < until) {
+    if (w->stop(w->stop_user))
+      return gie_fail(w->ctx, GIE_E_STOPPED, "stopped while candidates were timed");
+    if (poll(&p, 1, STOP_POLL_MS) > 0)
+      break;
+  }
+  return wire_receive(w->ctx, w->fd, until, type, payload, size);
+}
+
+/* It was started and has not greeted: it is another program, or a module is its end. */
+static gie_status no_greeting(struct worker *w, gie_status st)
+{
+  char how[128] = "it said something else";
+  if (st == GIE_E_MEMORY || st == GIE_E_STOPPED) {
+    bury(w, how, sizeof how);
+    return st;
+  }
+  if (st == GIE_E_NO) {
+    bury(w, how, sizeof how);
+    snprintf(how, sizeof how, "it said nothing in %g s", w->start_deadline);
+  } else if (st == GIE_E_DEVICE) {
+    bury_ended(w, how, sizeof how);
+  } else {
+    bury(w, (char[128]){0}, 128);
+  }
+  return gie_fail(w->ctx, GIE_E_CONFIG,
+                  "%s does not work as probe worker: %s before it had loaded its modules; set GIE_WORKER to "
+                  "gie-worker, and see what it prints with GIE_LOG=debug",
+                  w->program, how);
+}
+
 static gie_status start(struct worker *w)
 {
   struct gie_context *ctx = w->ctx;
@@ -129,29 +169,16 @@ static gie_status start(struct worker *w)
   }
   w->fd = fd[0];
   w->starts++;
-  gie_status st = wire_receive(ctx, w->fd, wire_now() + w->start_deadline, &type, &payload, &size);
-  if (st == GIE_E_NO) {
-    bury(w, how, sizeof how);
-    return gie_fail(ctx, GIE_E_INTERNAL,
-                    "the probe worker has not loaded its modules in %g s; see which one hangs "
-                    "with GIE_LOG=debug",
-                    w->start_deadline);
-  }
-  if (st != GIE_OK) {
-    bury_ended(w, how, sizeof how);
-    return st == GIE_E_MEMORY ? st
-                              : gie_fail(ctx, GIE_E_INTERNAL,
-                                         "the probe worker could not load its modules: %s; "
-                                         "see which one it was with GIE_LOG=debug",
-                                         how);
-  }
-  if (type != WIRE_HELLO)
-    st = type == WIRE_FAILURE
-             ? wire_get_failure(ctx, payload, size)
-             : gie_fail(ctx, GIE_E_DATA, "the probe worker does not greet; is %s one?", w->program);
+  gie_status st = receive(w, wire_now() + w->start_deadline, &type, &payload, &size);
+  if (st != GIE_OK)
+    return no_greeting(w, st);
+  if (type == WIRE_FAILURE)
+    st = wire_get_failure(ctx, payload, size);
   gie_free(ctx, payload);
   if (st != GIE_OK)
     bury(w, how, sizeof how);
+  else if (type != WIRE_HELLO)
+    st = no_greeting(w, GIE_E_DATA);
   return st;
 }
 
@@ -214,7 +241,7 @@ gie_status worker_talk(struct worker *w, enum wire_type type, const struct gie_b
   while (got == WIRE_PROGRESS) {
     char *payload;
     size_t size;
-    st = wire_receive(w->ctx, w->fd, wire_now() + w->deadline, &got, &payload, &size);
+    st = receive(w, wire_now() + w->deadline, &got, &payload, &size);
     if (st != GIE_OK)
       return lost(w, st, end, how);
     st = take_frame(w, got, payload, size, frame, user);
@@ -260,6 +287,7 @@ gie_status worker_probe(struct worker *w, const char *text, size_t n_text, const
   return GIE_OK;
 }
 
+void worker_set_deadline(struct worker *w, double seconds) { w->deadline = seconds; }
 uint32_t worker_starts(const struct worker *w) { return w->starts; }
 struct gie_context *worker_context(const struct worker *w) { return w->ctx; }
 
@@ -285,9 +313,11 @@ static gie_status configure(struct worker *w, const struct worker_options *o)
   o = o ? o : &none;
   while (o->modules && o->modules[n_modules])
     n_modules++;
-  w->deadline = o->deadline > 0 ? o->deadline : 10;
+  w->deadline = o->deadline > 0 ? o->deadline : WORKER_DEADLINE;
   w->start_deadline = o->start_deadline > 0 ? o->start_deadline : 30;
-  w->quiet = o->quiet;
+  w->quiet = o->quiet && !gie_log_wants(w->ctx, GIE_LOG_DEBUG, "worker");
+  w->stop = o->stop;
+  w->stop_user = o->stop_user;
   w->program = gie_arena_strdup(&w->arena, o->program   ? o->program
                                            : configured ? configured
                                                         : mod_default_worker());

@@ -12,13 +12,17 @@
 
 struct worker;
 
+#define WORKER_DEADLINE 10.0 /* seconds for a request, if nothing else is said */
+
 struct worker_options {
   const char *program;        /* NULL: GIE_WORKER, else the installed gie-worker */
   const char *const *modules; /* as in gie_context_options; GIE_MODULE_PATH is searched too */
   const char *module_dir;
-  double deadline;       /* seconds for a request; 0: 10 */
-  double start_deadline; /* seconds until the modules are loaded; 0: 30 */
-  bool quiet;            /* throw away what kernels print */
+  double deadline;          /* seconds for a request; 0: WORKER_DEADLINE */
+  double start_deadline;    /* seconds until the modules are loaded; 0: 30 */
+  bool quiet;               /* throw away what kernels print, unless debug messages are wanted */
+  bool (*stop)(void *user); /* asked while it works; true: the question ends with E_STOPPED */
+  void *stop_user;
 };
 
 /* Starts the program and waits until its modules are loaded. The strings of `options` (may be NULL)
@@ -32,6 +36,8 @@ void worker_stop(struct worker *w);
  * hung or may be damaged is replaced before the next question. */
 gie_status worker_probe(struct worker *w, const char *text, size_t n_text, const char *weights,
                         const struct probe_request *rq, struct probe_result *out);
+/* Another deadline for the questions to come. */
+void worker_set_deadline(struct worker *w, double seconds);
 /* How many times it was started. */
 uint32_t worker_starts(const struct worker *w);
 struct gie_context *worker_context(const struct worker *w);

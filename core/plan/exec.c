@@ -9,6 +9,7 @@ struct source {
   const struct gie_plan *plan;
   const struct gie_device_info *device;
   const char *kind; /* of the profiles that count */
+  uint32_t threads;
   bool batch_is_free;
   bool *has_rows; /* by output */
 };
@@ -159,6 +160,18 @@ static void say_elsewhere(const struct source *s, const struct gie_plan_profile 
       p->device_name, p->device_version, d->name, d->version);
 }
 
+/* Kernels are chosen for a number of threads; on a device that is not the host they play no part. */
+static void say_threads(const struct source *s, const struct gie_plan_profile *p)
+{
+  if (!p->measured || p->threads == 0 || p->threads == s->threads || !(s->device->flags & GIE_DEVICE_HOST) ||
+      atomic_exchange(&s->plan->shared->said_threads, true))
+    return;
+  gie_log(s->plan->ctx, GIE_LOG_WARN, "plan",
+          "the plan was tuned with %u thread%s and runs with %u: its choices are kept; build it with "
+          "--threads=%u for the best speed",
+          (unsigned)p->threads, p->threads == 1 ? "" : "s", (unsigned)s->threads, (unsigned)s->threads);
+}
+
 /* ---- The source -------------------------------------------------------------------------------- */
 
 static gie_status choose(struct run_source *pub, struct gie_type *types, const struct gie_graph **graph)
@@ -174,6 +187,7 @@ static gie_status choose(struct run_source *pub, struct gie_type *types, const s
   if (!p)
     return no_profile(s, types);
   say_elsewhere(s, p);
+  say_threads(s, p);
   for (uint32_t i = 0; i < gie_graph_n_inputs(p->graph); i++)
     types[i] = *input_type(p->graph, i);
   *graph = p->graph;
@@ -187,7 +201,7 @@ static void source_free(struct run_source *pub)
   gie_free(s->plan->ctx, s);
 }
 
-static gie_status source_new(const struct gie_plan *plan, const struct run_engine *engine,
+static gie_status source_new(const struct gie_plan *plan, const struct run_engine *engine, uint32_t threads,
                              struct source **out)
 {
   struct source *s = gie_alloc(plan->ctx, 1, sizeof *s);
@@ -196,7 +210,8 @@ static gie_status source_new(const struct gie_plan *plan, const struct run_engin
   *s = (struct source){.pub = {.choose = choose, .free = source_free, .rows = -1},
                        .plan = plan,
                        .device = &engine->device.info,
-                       .kind = engine->device.ops->kind};
+                       .kind = engine->device.ops->kind,
+                       .threads = threads ? threads : engine->device.threads};
   s->has_rows = gie_alloc(plan->ctx, gie_graph_n_outputs(plan->base), sizeof *s->has_rows);
   s->pub.cut = s->has_rows;
   gie_status st = s->has_rows ? plan_batch_is_free(plan->base, &s->batch_is_free, s->has_rows) : GIE_E_MEMORY;
@@ -245,7 +260,7 @@ static gie_status make(const struct gie_plan *plan, const struct gie_exec_option
   struct gie_graph *base;
   struct source *source = NULL;
   gie_status st = gie_graph_clone(plan->base, &base);
-  if (st == GIE_OK && (st = source_new(plan, engine, &source)) != GIE_OK)
+  if (st == GIE_OK && (st = source_new(plan, engine, GIE_OPTION(o, threads), &source)) != GIE_OK)
     gie_graph_free(base);
   if (st == GIE_OK)
     return run_exec_new(base, &source->pub, engine, o, NULL, out);

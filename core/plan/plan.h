@@ -52,7 +52,7 @@ struct gie_plan {
 
 struct plan_shared {
   struct run_engines engines;
-  atomic_bool said_elsewhere, said_batch; /* lines that are logged once */
+  atomic_bool said_elsewhere, said_batch, said_threads; /* lines that are logged once */
 };
 
 /* An empty plan. Takes ownership of `base`, also on failure. */

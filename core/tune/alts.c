@@ -8,8 +8,7 @@
 #include "core/tune/select.h"
 #include <math.h>
 
-#define MAX_RAWS 256 /* of one node: enough for every engine of a vendor library */
-#define ROUNDS 4     /* of spreading layouts through nodes that take any */
+#define ROUNDS 4 /* of spreading layouts through nodes that take any */
 
 /* ---- Start and end ------------------------------------------------------------------------------ */
 
@@ -61,7 +60,7 @@ struct ask {
   struct selection *s;
   struct tune_node *node;
   const struct gie_node *n; /* of the selection's graph */
-  struct gie_buf refusals;
+  struct gie_buf refusals, cut;
 };
 
 /* A port as the problem has it: dtype always named, layout `any` kept in *any. */
@@ -166,11 +165,15 @@ static gie_status ask_kernel(struct ask *a, const struct gie_kernel *k)
     return GIE_OK;
   }
   struct gie_variant *v = t->binder.variants;
-  uint32_t n = run_kernel_variants(k, &p->pub, v, RUN_MAX_VARIANTS);
-  for (uint32_t i = 0; i < n && a->node->n_raws < MAX_RAWS; i++) {
+  uint32_t n = run_kernel_variants(k, &p->pub, v, RUN_MAX_VARIANTS), n_cut = 0;
+  for (uint32_t i = 0; i < n; i++) {
     const char *bad = NULL;
     if (v[i].n_steps != n_steps)
       continue; /* offered again when the node is asked about with that cut */
+    if (a->node->n_raws == TUNE_MAX_VARIANTS) {
+      n_cut++;
+      continue;
+    }
     if (!ports_are_possible(p, &v[i], &bad))
       refuse(a, k, n_steps, bad);
     else if (is_narrower(p, &v[i]) && !t->o->reduced_precision)
@@ -180,6 +183,12 @@ static gie_status ask_kernel(struct ask *a, const struct gie_kernel *k)
     else
       GIE_TRY(add_raw(a, k, &v[i], tune_estimate(k, &p->pub, &v[i], &t->peaks)));
   }
+  if (n == RUN_MAX_VARIANTS)
+    gie_buf_printf(&a->cut, "%s%s: all above the first %d variants", a->cut.len ? "; " : "", k->name,
+                   RUN_MAX_VARIANTS);
+  if (n_cut)
+    gie_buf_printf(&a->cut, "%s%s: %u variants with %u of %u steps", a->cut.len ? "; " : "", k->name,
+                   (unsigned)n_cut, (unsigned)n_steps, (unsigned)a->n->n_steps);
   return GIE_OK;
 }
 
@@ -206,14 +215,19 @@ static gie_status ask_node(struct selection *s, gie_id id)
   struct ask a = {.s = s, .node = &s->nodes[id], .n = gie_node_get(s->g, id)};
   gie_status st = GIE_OK;
   gie_buf_init(&a.refusals, s->t->ctx);
+  gie_buf_init(&a.cut, s->t->ctx);
   a.node->open = true;
   for (uint32_t k = a.n->n_steps + 1; st == GIE_OK && k-- > 0;)
     st = ask_cut(&a, k);
   if (st == GIE_OK)
     st = a.refusals.status;
+  if (st == GIE_OK)
+    st = a.cut.status;
   a.node->refusals = st == GIE_OK && a.refusals.len ? gie_arena_strdup(&s->mem, a.refusals.data) : "";
+  a.node->cut = st == GIE_OK && a.cut.len ? gie_arena_strdup(&s->mem, a.cut.data) : "";
   gie_buf_free(&a.refusals);
-  return st == GIE_OK && !a.node->refusals ? GIE_E_MEMORY : st;
+  gie_buf_free(&a.cut);
+  return st == GIE_OK && (!a.node->refusals || !a.node->cut) ? GIE_E_MEMORY : st;
 }
 
 gie_status select_ask(struct selection *s)

@@ -72,7 +72,12 @@ static gie_status open_cache(struct tuner *t)
   const char *path = t->o->cache ? t->o->cache : tune_cache_default_path(t->ctx, &t->mem);
   if (path && !*path)
     path = NULL;
-  return tune_cache_open(t->ctx, path, t->o->cache_read_only, &t->cache);
+  GIE_TRY(tune_cache_open(t->ctx, path, t->o->cache_read_only, &t->cache));
+  /* Better known before the timing than after. */
+  t->no_saving = t->o->random_costs || (!t->no_timing && tune_cache_try(t->cache) != GIE_OK);
+  if (t->no_saving && !t->o->random_costs)
+    gie_log(t->ctx, GIE_LOG_WARN, "tune", "what is measured will not be kept: %s", gie_error_text(t->ctx));
+  return GIE_OK;
 }
 
 gie_status tuner_open(struct gie_context *ctx, const struct gie_build_options *o, struct tuner *t)
@@ -181,8 +186,22 @@ static void put_table(struct gie_buf *b, const struct selection *s, uint32_t pro
     gie_buf_printf(b, "\t%s\n", n->op->name);
     for (size_t i = 0; i < node->n_alts; i++)
       put_alt(b, s, n, i);
+    if (*node->cut)
+      gie_buf_printf(b, "cut\t%s; a node may have %d\n", node->cut, TUNE_MAX_VARIANTS);
     if (*node->refusals)
       gie_buf_printf(b, "refused\t%s\n", node->refusals);
+  }
+}
+
+/* Sets belong to no node: they are shared. */
+static void put_cut_sets(struct gie_buf *b, const struct tuner *t)
+{
+  for (size_t i = 0; i < t->n_sets; i++) {
+    if (!t->sets[i].n_cut)
+      continue;
+    gie_buf_printf(b, "cut_set\t%u candidates of ", (unsigned)t->sets[i].n_cut);
+    gie_buf_escape(b, t->sets[i].key, strlen(t->sets[i].key));
+    gie_buf_printf(b, "; a conversion or step may have %d\n", TUNE_MAX_SET);
   }
 }
 
@@ -203,13 +222,31 @@ static void outcome_free(struct outcome *o, struct gie_context *ctx)
   memset(o, 0, sizeof *o);
 }
 
-static bool all_measured(const struct selection *s)
+static bool is_measured(const struct selection *s, const struct tune_alt *a)
 {
-  GIE_FOR_NODES(s->g, id) {
-    const struct tune_node *node = &s->nodes[id];
-    if (node->open && node->alts[node->choice].kind == ALT_KERNEL &&
-        s->t->cands[node->alts[node->choice].cand].source == TUNE_ESTIMATED)
+  if (a->kind == ALT_KERNEL && s->t->cands[a->cand].source == TUNE_ESTIMATED)
+    return false;
+  for (uint32_t i = 0; i < a->n_rest; i++)
+    if (!tuner_set_is_measured(s->t, a->rest[i]))
       return false;
+  return true;
+}
+
+/* Kernels, steps that they leave over, and conversions. */
+static bool all_measured(struct selection *s)
+{
+  struct tune_home h;
+  uint32_t set;
+  GIE_FOR_NODES(s->g, id)
+    if (s->nodes[id].open && !is_measured(s, &s->nodes[id].alts[s->nodes[id].choice]))
+      return false;
+  for (gie_id v = 0; v < gie_graph_n_values(s->g); v++) {
+    if (!select_is_chosen(s, v))
+      continue;
+    select_home(s, v, &h);
+    for (uint32_t i = 0; i < h.n_forms + h.copied; i++)
+      if (select_home_conversion(s, v, &h, i, &set) != GIE_OK || !tuner_set_is_measured(s->t, set))
+        return false;
   }
   return true;
 }
@@ -264,11 +301,17 @@ static gie_status note_math(const struct tuner *t, struct gie_graph *g)
   return GIE_OK;
 }
 
+static uint32_t list_structures(const struct tuner *t, const char *const **list)
+{
+  *list = t->o->structures ? t->o->structures : STRUCTURES;
+  return t->o->structures ? t->o->n_structures : sizeof STRUCTURES / sizeof *STRUCTURES;
+}
+
 static gie_status choose_structure(struct tuner *t, const struct gie_graph *g, uint32_t profile,
                                    struct outcome *best)
 {
-  const char *const *list = t->o->structures ? t->o->structures : STRUCTURES;
-  uint32_t n = t->o->structures ? t->o->n_structures : sizeof STRUCTURES / sizeof *STRUCTURES;
+  const char *const *list;
+  uint32_t n = list_structures(t, &list);
   struct gie_pipeline_options po = {.struct_size = sizeof po, .device_flags = t->device.info.flags};
   for (uint32_t i = 0; i < n; i++) {
     struct outcome o = {.structure = list[i]};
@@ -281,6 +324,7 @@ static gie_status choose_structure(struct tuner *t, const struct gie_graph *g, u
     if (st == GIE_OK)
       st = choose(t, copy, profile, &o);
     gie_graph_free(copy);
+    t->parts--;
     if (st != GIE_OK) {
       outcome_free(&o, t->ctx);
       return st;
@@ -345,12 +389,15 @@ static gie_status add_profile(struct tuner *t, const char *shapes, struct gie_pl
 static gie_status fill_plan(struct tuner *t, struct gie_plan *plan)
 {
   struct gie_buf tables;
+  const char *const *list;
   uint32_t n = t->o->n_shapes ? t->o->n_shapes : 1;
   gie_status st = GIE_OK;
   gie_buf_init(&tables, t->ctx);
   t->report.exact = true;
+  t->parts = n * list_structures(t, &list);
   for (uint32_t i = 0; st == GIE_OK && i < n; i++)
     st = add_profile(t, t->o->n_shapes ? t->o->shapes[i] : NULL, plan, &tables);
+  put_cut_sets(&tables, t);
   if (st == GIE_OK)
     st = tables.status;
   if (st == GIE_OK)
@@ -359,11 +406,22 @@ static gie_status fill_plan(struct tuner *t, struct gie_plan *plan)
   return st;
 }
 
-/* What was measured is kept even when the build fails; that it cannot be kept is no failure. */
-static void keep_measurements(struct tuner *t)
+/* What was measured is kept even when the build fails; that it cannot be kept is no failure. Returns st, with its
+ * words. */
+static gie_status keep_measurements(struct tuner *t, gie_status st)
 {
-  if (t->report.timed && !t->o->random_costs && tune_cache_save(t->cache) != GIE_OK)
+  struct gie_buf why;
+  if (!t->report.timed || t->no_saving)
+    return st;
+  gie_buf_init(&why, t->ctx);
+  gie_buf_puts(&why, gie_error_text(t->ctx));
+  if (tune_cache_save(t->cache) != GIE_OK) {
     gie_log(t->ctx, GIE_LOG_WARN, "tune", "timings are not kept: %s", gie_error_text(t->ctx));
+    if (st != GIE_OK && why.data)
+      st = gie_fail(t->ctx, st, "%s", why.data);
+  }
+  gie_buf_free(&why);
+  return st;
 }
 
 static gie_status build(struct tuner *t, const struct gie_graph *g, struct gie_plan **out)
@@ -385,7 +443,7 @@ static gie_status build(struct tuner *t, const struct gie_graph *g, struct gie_p
   base->fresh = 0; /* as after reading it from the plan, so that retuning makes the same names */
   GIE_TRY(plan_new(t->ctx, base, &plan));
   st = fill_plan(t, plan);
-  keep_measurements(t);
+  st = keep_measurements(t, st);
   if (st != GIE_OK) {
     gie_plan_free(plan);
     return st;

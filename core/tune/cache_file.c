@@ -39,12 +39,39 @@ static gie_status check_file(struct tune_cache *c, const struct stat *st)
   return GIE_OK;
 }
 
+/* Who may write the directory can put another file in the cache's place; in a sticky one only its owner can. A group
+ * of its owner's number has no other members, by convention. */
+static gie_status check_dir(struct tune_cache *c)
+{
+  struct stat st;
+  const char *slash = strrchr(c->path, '/');
+  size_t n = !slash ? 1 : slash == c->path ? 1 : (size_t)(slash - c->path);
+  char *dir = gie_alloc(c->ctx, n + 1, 1);
+  if (!dir)
+    return GIE_E_MEMORY;
+  memcpy(dir, slash ? c->path : ".", n);
+  int missing = stat(dir, &st);
+  gie_free(c->ctx, dir);
+  if (missing)
+    return GIE_OK; /* there is nothing in it, and why shows when the file is opened or made */
+  if (st.st_uid != 0 && st.st_uid != geteuid())
+    return gie_fail(c->ctx, GIE_E_PERM,
+                    "%s: its directory belongs to another user, who could change it; copy it first", c->path);
+  if (!(st.st_mode & S_ISVTX) && (st.st_mode & S_IWOTH || (st.st_mode & S_IWGRP && st.st_gid != st.st_uid)))
+    return gie_fail(
+        c->ctx, GIE_E_PERM,
+        "%s: others may write its directory; take that away with chmod go-w, or name a file elsewhere",
+        c->path);
+  return GIE_OK;
+}
+
 /* The bytes with a NUL behind, or *data NULL where there is no file. */
 static gie_status read_bytes(struct tune_cache *c, char **data, size_t *size)
 {
   struct stat st;
   *data = NULL;
   *size = 0;
+  GIE_TRY(check_dir(c));
   int fd = open(c->path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
   if (fd < 0)
     return errno == ENOENT ? GIE_OK : open_failed(c, errno);
@@ -183,16 +210,22 @@ static bool wait_lock(const struct tune_cache *c, int fd)
   return true;
 }
 
+static gie_status open_lock(struct tune_cache *c, char **path, int *fd)
+{
+  size_t n = strlen(c->path) + sizeof ".lock";
+  *path = gie_alloc(c->ctx, n, 1);
+  if (!*path)
+    return GIE_E_MEMORY;
+  snprintf(*path, n, "%s.lock", c->path);
+  *fd = open(*path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
+  return *fd < 0 ? lock_failed(c, *path, errno) : GIE_OK;
+}
+
 /* *fd < 0: nobody gave the lock up in time. */
 static gie_status take_lock(struct tune_cache *c, int *fd)
 {
-  size_t n = strlen(c->path) + sizeof ".lock";
-  char *path = gie_alloc(c->ctx, n, 1);
-  if (!path)
-    return GIE_E_MEMORY;
-  snprintf(path, n, "%s.lock", c->path);
-  *fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
-  gie_status status = *fd < 0 ? lock_failed(c, path, errno) : GIE_OK;
+  char *path;
+  gie_status status = open_lock(c, &path, fd);
   if (status == GIE_OK && !wait_lock(c, *fd)) {
     static const char text[] =
         "%s: another process holds the lock for over %g s, nothing is saved; end that process";
@@ -289,5 +322,20 @@ gie_status tune_cache_save(struct tune_cache *c)
     return GIE_OK;
   gie_status status = save_union(c);
   close(fd);
+  return status;
+}
+
+gie_status tune_cache_try(struct tune_cache *c)
+{
+  char *path;
+  int fd;
+  if (!c->path || c->read_only)
+    return GIE_OK;
+  if (c->make_dir)
+    make_dirs(c);
+  gie_status status = open_lock(c, &path, &fd);
+  gie_free(c->ctx, path);
+  if (status == GIE_OK)
+    close(fd);
   return status;
 }

@@ -113,7 +113,7 @@ static gie_status problem_copy(struct tuner *t, const struct tune_problem *p, st
 }
 
 static gie_status ask_kernel(struct tuner *t, const struct tune_problem *p, const struct gie_kernel *k,
-                             uint32_t *cands, uint32_t max, uint32_t *n)
+                             uint32_t *cands, uint32_t *n, uint32_t *n_cut)
 {
   struct run_problem *rp = &t->binder.problem;
   char why[256] = "";
@@ -123,10 +123,14 @@ static gie_status ask_kernel(struct tuner *t, const struct tune_problem *p, cons
     return GIE_OK;
   struct gie_variant *v = t->binder.variants;
   uint32_t n_v = run_kernel_variants(k, &rp->pub, v, RUN_MAX_VARIANTS);
-  for (uint32_t i = 0; i < n_v && *n < max; i++) {
+  for (uint32_t i = 0; i < n_v; i++) {
     struct tune_problem copy;
     if (!variant_takes(rp, &v[i]))
       continue;
+    if (*n == TUNE_MAX_SET) {
+      ++*n_cut;
+      continue;
+    }
     double estimate = tune_estimate(k, &rp->pub, &v[i], &t->peaks);
     GIE_TRY(problem_copy(t, p, &copy));
     GIE_TRY(tuner_cand(t, &copy, k, v[i].config, v[i].label, estimate, &cands[*n]));
@@ -137,12 +141,13 @@ static gie_status ask_kernel(struct tuner *t, const struct tune_problem *p, cons
 
 static gie_status ask_all(struct tuner *t, const struct tune_problem *p, struct tune_set *set)
 {
-  uint32_t cands[64], n = 0;
+  uint32_t cands[TUNE_MAX_SET], n = 0;
+  set->n_cut = 0;
   GIE_TRY(fill_here(t, p));
   const char *op = t->binder.problem.pub.node->op->name;
-  for (size_t i = 0; i < t->binder.rules.n && n < 64; i++)
+  for (size_t i = 0; i < t->binder.rules.n; i++)
     if (run_kernel_has_op(t->binder.rules.order[i], op))
-      GIE_TRY(ask_kernel(t, p, t->binder.rules.order[i], cands, 64, &n));
+      GIE_TRY(ask_kernel(t, p, t->binder.rules.order[i], cands, &n, &set->n_cut));
   set->n = n;
   set->best = TUNE_NONE;
   set->cands = gie_arena_copy(&t->mem, cands, n, sizeof *cands);
@@ -158,6 +163,7 @@ static gie_status find_set(struct tuner *t, const struct tune_problem *p, uint32
   if (!key)
     return GIE_E_MEMORY;
   GIE_TRY(ask_all(t, p, &set));
+  set.key = key;
   GIE_TRY(gie_grow(t->ctx, &t->sets, &t->cap_sets, t->n_sets + 1, sizeof *t->sets));
   GIE_TRY(gie_map_set(&t->set_index, key, (uint32_t)t->n_sets));
   *out = (uint32_t)t->n_sets;
@@ -244,4 +250,10 @@ double tuner_set_seconds(const struct tuner *t, uint32_t set)
 {
   const struct tune_set *s = &t->sets[set];
   return s->best == TUNE_NONE ? INFINITY : t->cands[s->best].seconds;
+}
+
+bool tuner_set_is_measured(const struct tuner *t, uint32_t set)
+{
+  const struct tune_set *s = &t->sets[set];
+  return s->best != TUNE_NONE && t->cands[s->best].source != TUNE_ESTIMATED;
 }

@@ -10,6 +10,7 @@ libgie_internal_la_SOURCES += \
   core/tune/cands.c \
   core/tune/consts.c \
   core/tune/cost.c \
+  core/tune/failed.c \
   core/tune/key.c \
   core/tune/lower.c \
   core/tune/measure.c \

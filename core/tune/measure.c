@@ -8,7 +8,10 @@
 #define PRUNE 4.0     /* estimates are trusted to this factor */
 #define MAX_NOISE 0.1 /* a spread above that is a disturbance and says nothing of which is faster */
 #define NOISE 0.02    /* times closer than this are called equal, or than the spread if that is more */
-#define MAX_FIELD 128 /* candidates in one race */
+#define PATIENCE \
+  50.0 /* a candidate hangs when it takes that many times its estimate and WORKER_DEADLINE seconds */
+#define MAX_PATIENCE 3600.0            /* seconds, whatever the estimate */
+#define MAX_FIELD 128                  /* candidates in one race */
 #define MAX_BYTES ((double)(96 << 20)) /* that their tensors take, or one candidate more */
 #define DEVICE_BYTES \
   ((double)((uint64_t)8 << 30)) /* the same on a device with memory of its own, but for a quarter of it */
@@ -114,6 +117,7 @@ static gie_status take_verdict(struct tuner *t, struct tune_cand *c, enum probe_
     return GIE_E_MEMORY;
   sprintf(why, "%s%s%s", probe_verdict_word(v), *text ? ": " : "", text);
   c->bad = why;
+  c->verdict = v;
   t->report.bad++;
   return GIE_OK;
 }
@@ -192,9 +196,17 @@ static bool may_time(struct tuner *t)
   return true;
 }
 
+gie_status tuner_check_stop(struct tuner *t)
+{
+  bool (*stop)(void *) = GIE_OPTION(t->o, stop);
+  return stop && stop(t->o->stop_user) ? gie_fail(t->ctx, GIE_E_STOPPED, "stopped") : GIE_OK;
+}
+
 static gie_status start_worker(struct tuner *t)
 {
   struct worker_options o = {.quiet = true,
+                             .stop = GIE_OPTION(t->o, stop),
+                             .stop_user = GIE_OPTION(t->o, stop_user),
                              .modules = GIE_OPTION(t->o, modules),
                              .module_dir = GIE_OPTION(t->o, module_dir),
                              .deadline = t->device.host ? 0 : DEVICE_DEADLINE};
@@ -227,8 +239,28 @@ static gie_status record(struct tuner *t, struct tune_cand *c, const struct tune
   return take_verdict(t, c, r->verdict, r->seconds, r->spread, r->error, r->text);
 }
 
+/* What is slow as expected does not hang: a reference kernel on a large image takes a minute, and runs thrice in its
+ * check. */
+static double deadline_of(const struct tuner *t, const struct field *f)
+{
+  double longest = 0;
+  for (uint32_t i = 0; i < f->n; i++)
+    longest = fmax(longest, t->cands[f->cands[i]].estimate);
+  return WORKER_DEADLINE + fmin(PATIENCE * longest, MAX_PATIENCE);
+}
+
+/* What a race found out before it was stopped. */
+static void record_some(struct tuner *t, const struct field *f, const struct tune_candidate *c)
+{
+  for (uint32_t i = 0; i < f->n; i++)
+    if (c[i].seconds > 0 || c[i].verdict != PROBE_OK)
+      (void)record(t, &t->cands[f->cands[i]], &c[i]);
+  (void)tuner_check_stop(t); /* the words of the failure again */
+}
+
 static gie_status race(struct tuner *t, const struct field *f)
 {
+  GIE_TRY(tuner_check_stop(t));
   if (f->n == 0 || !may_time(t))
     return GIE_OK;
   struct tune_candidate *c = gie_alloc(t->ctx, f->n, sizeof *c);
@@ -242,8 +274,12 @@ static gie_status race(struct tuner *t, const struct field *f)
     c[i].kernel = from->kernel;
     c[i].config = from->config;
   }
-  if (st == GIE_OK)
+  if (st == GIE_OK) {
+    worker_set_deadline(t->worker, deadline_of(t, f));
     st = tune_race(t->worker, c, f->n, &o);
+  }
+  if (st == GIE_E_STOPPED)
+    record_some(t, f, c);
   for (uint32_t i = 0; st == GIE_OK && i < f->n; i++) {
     if (c[i].verdict == PROBE_CRASHED || c[i].verdict == PROBE_HUNG)
       st = tune_race(t->worker, &c[i], 1, &o); /* once more, alone: it may have been somebody else's doing */
@@ -285,7 +321,6 @@ static gie_status enter_set(struct tuner *t, struct field *f, uint32_t set)
 
 static void report_progress(struct tuner *t, const char *node, const struct field *f)
 {
-  t->progress.done++;
   if (!t->o->progress)
     return;
   double best = INFINITY;
@@ -321,7 +356,37 @@ static gie_status measure_node(struct selection *s, gie_id id)
     for (uint32_t k = 0; k < a->n_rest; k++)
       GIE_TRY(enter_set(s->t, &f, a->rest[k]));
   }
+  s->t->progress.done++;
   return run_field(s->t, gie_node_get(s->g, id)->name, &f);
+}
+
+static bool has_usable(const struct tuner *t, const struct tune_node *node)
+{
+  for (size_t i = 0; i < node->n_alts; i++)
+    if (node->alts[i].kind != ALT_KERNEL || (!node->alts[i].pruned && !t->cands[node->alts[i].cand].bad))
+      return true;
+  return false;
+}
+
+/* When all that looked good have failed, what looked bad is worth a measurement after all. */
+static gie_status measure_the_rest(struct selection *s, gie_id id)
+{
+  struct tuner *t = s->t;
+  struct tune_node *node = &s->nodes[id];
+  if (has_usable(t, node))
+    return GIE_OK;
+  for (size_t i = 0; i < node->n_alts; i++) {
+    struct tune_alt *a = &node->alts[i];
+    if (!a->pruned)
+      continue;
+    a->pruned = false;
+    t->report.pruned--;
+    t->cands[a->cand].wanted = true;
+    for (uint32_t k = 0; k < a->n_rest; k++)
+      want_set(t, a->rest[k]);
+  }
+  s->t->progress.done--; /* it is the same node */
+  return measure_node(s, id);
 }
 
 /* ---- What was not measured -------------------------------------------------------------------------- */
@@ -465,13 +530,11 @@ static gie_status measure_conversions(struct selection *s)
 /* The conversions that the present choice makes of a value. */
 static gie_status enter_home(struct selection *s, gie_id value, struct field *f)
 {
-  const struct gie_value *v = gie_value_get(s->g, value);
   struct tune_home h;
   uint32_t set;
   select_home(s, value, &h);
   for (uint32_t i = 0; i < h.n_forms + h.copied; i++) {
-    const struct tune_form *to = i < h.n_forms ? &h.forms[i] : &h.range;
-    GIE_TRY(tuner_conversion(s->t, &v->type, &h.from.form, to, &set));
+    GIE_TRY(select_home_conversion(s, value, &h, i, &set));
     want_set(s->t, set);
     GIE_TRY(enter_set(s->t, f, set));
   }
@@ -505,10 +568,13 @@ gie_status select_measure(struct selection *s)
       prune(s, &s->nodes[id]);
       n++;
     }
-  t->progress.total += n;
+  /* Structures to come are taken to have as many nodes as this one. */
+  t->progress.total = t->progress.done + n * (t->parts ? t->parts : 1);
   GIE_FOR_NODES(s->g, id)
-    if (s->nodes[id].open)
+    if (s->nodes[id].open) {
       GIE_TRY(measure_node(s, id));
+      GIE_TRY(measure_the_rest(s, id));
+    }
   GIE_TRY(calibrate(t));
   decide_sets(t);
   GIE_FOR_NODES(s->g, id)

@@ -15,7 +15,9 @@
 #include <gie/plan.h>
 
 #define TUNE_NONE UINT32_MAX
-#define TUNE_MAX_LAYOUTS 4 /* of one value, plain included */
+#define TUNE_MAX_LAYOUTS 4    /* of one value, plain included */
+#define TUNE_MAX_VARIANTS 256 /* of one node: enough for every engine of a vendor library */
+#define TUNE_MAX_SET 64       /* candidates for one conversion or left-over step */
 
 /* ---- Candidates --------------------------------------------------------------------------------- */
 
@@ -29,14 +31,17 @@ struct tune_cand {
   const char *label;
   double estimate, seconds, spread, error;
   enum tune_source source;
-  bool wanted;     /* some alternative that is not pruned needs it */
-  const char *bad; /* why it must not be used; NULL: fine */
+  bool wanted;                /* some alternative that is not pruned needs it */
+  const char *bad;            /* why it must not be used; NULL: fine */
+  enum probe_verdict verdict; /* with bad */
 };
 
 /* Candidates for one problem whose forms are all given (conversions, left-over steps): the best is used. */
 struct tune_set {
   uint32_t n, *cands;
-  uint32_t best; /* candidate; TUNE_NONE until measured, or when none is usable */
+  uint32_t best;  /* candidate; TUNE_NONE until measured, or when none is usable */
+  uint32_t n_cut; /* candidates that there was no room for */
+  const char *key;
 };
 
 /* What a kernel may be asked with, shared by all profiles of a build. */
@@ -54,6 +59,8 @@ struct tuner {
   struct worker *worker; /* started when the first race needs it */
   double deadline;       /* of timing, on the clock of run_now(); 0: none */
   bool no_timing;
+  bool no_saving; /* it was said at the start that measurements cannot be kept */
+  uint32_t parts; /* structures over all profiles that are still to be measured */
   struct tune_cand *cands;
   size_t n_cands, cap_cands;
   struct gie_map cand_index; /* "key\tkernel\tconfig" */
@@ -115,6 +122,7 @@ struct tune_node {
   size_t n_alts, cap_alts;
   gie_id view_of; /* with an ALT_VIEW: the value whose storage its ranges are in */
   const char *refusals;
+  const char *cut; /* what there was no room for; "": nothing */
   uint32_t choice;
 };
 
@@ -161,6 +169,10 @@ gie_status tuner_conversion(struct tuner *t, const struct gie_type *type, const 
 gie_status tuner_step(struct tuner *t, const struct gie_graph *g, const struct gie_node *n, uint32_t step,
                       const struct tune_form *form, const struct tune_form *operand_form, uint32_t *set);
 double tuner_set_seconds(const struct tuner *t, uint32_t set);
+/* Whether the best of the set was measured, not estimated. */
+bool tuner_set_is_measured(const struct tuner *t, uint32_t set);
+/* E_STOPPED when the caller wants it. */
+gie_status tuner_check_stop(struct tuner *t);
 
 bool tune_form_equal(const struct tune_form *a, const struct tune_form *b, int rank);
 /* What a value has when nobody chooses: plain, of its dtype. */
@@ -186,6 +198,12 @@ struct tune_home {
   struct tune_form forms[8];
 };
 void select_home(const struct selection *s, gie_id value, struct tune_home *out);
+/* Set of conversion i of a value that is at home there, i < n_forms + copied. */
+gie_status select_home_conversion(struct selection *s, gie_id value, const struct tune_home *h, uint32_t i,
+                                  uint32_t *set);
+/* E_UNSUPPORTED, or E_MEMORY when that is what they failed for: names a node whose candidates have all failed and
+ * says why; GIE_OK: there is none. */
+gie_status select_check_failed(struct selection *s);
 /* Seconds of the present choice, every conversion once. */
 double select_true_cost(struct selection *s);
 /* Whether a reader with that port can take the value from where it is. */

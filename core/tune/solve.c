@@ -177,6 +177,13 @@ static double conversion(struct selection *s, const struct gie_value *v, const s
   return tuner_set_seconds(s->t, set);
 }
 
+gie_status select_home_conversion(struct selection *s, gie_id value, const struct tune_home *h, uint32_t i,
+                                  uint32_t *set)
+{
+  return tuner_conversion(s->t, &value_of(s, value)->type, &h->from.form,
+                          i < h->n_forms ? &h->forms[i] : &h->range, set);
+}
+
 /* ---- True cost -------------------------------------------------------------------------------------- */
 
 static double value_cost(struct selection *s, gie_id value)
@@ -415,11 +422,11 @@ static gie_status solve(struct network *net, uint32_t *choice, struct pbqp_resul
     st = pbqp_solve(net->p, choice, result);
   pbqp_free(net->p);
   net->p = NULL;
-  if (st == GIE_E_NO)
-    return gie_fail(
-        s->t->ctx, GIE_E_UNSUPPORTED,
-        "no combination of kernels runs the graph: every candidate of some node failed; see `gie explain`");
-  return st;
+  if (st != GIE_E_NO)
+    return st;
+  GIE_TRY(select_check_failed(s));
+  return gie_fail(s->t->ctx, GIE_E_UNSUPPORTED,
+                  "no combination of kernels runs the graph: a conversion that it needs has no kernel");
 }
 
 static void take(struct network *net, const uint32_t *choice)

@@ -134,6 +134,9 @@ void tune_cache_drop(struct tune_cache *c, const struct tune_entry *key);
  * what others have added meanwhile, writes the union, sorted. A failure leaves the old file and is only a
  * warning for a build. Nothing is written when nothing has changed. */
 gie_status tune_cache_save(struct tune_cache *c);
+/* Whether there is a place to save in: makes the default's directory and the lock file, and says what fails. GIE_OK
+ * for what is never saved. */
+gie_status tune_cache_try(struct tune_cache *c);
 /* Another limit for the lock, in seconds. */
 void tune_cache_lock_wait(struct tune_cache *c, double seconds);
 /* Entry i in sorted order (problem, kernel, config, device, version); false past the end. */

@@ -55,7 +55,8 @@ GIE_API gie_status gie_exec_new_plan(const struct gie_plan *plan, const struct g
 
 /* ---- Building [build] ------------------------------------------------------------------------- */
 
-/* What is being done, for a progress line: `done` of `total` races, the best so far of the present problem. */
+/* What is being done, for a progress line: `done` of `total` nodes over all profiles and structures, the best so far
+ * of the present problem. `total` may change a little when a structure has more or fewer nodes. */
 struct gie_build_progress {
   size_t struct_size;
   uint32_t done, total;
@@ -85,6 +86,9 @@ struct gie_build_options {
   void (*progress)(void *user, const struct gie_build_progress *p);
   void *progress_user;
   enum gie_math math; /* how products of floats may be computed; strict is the default */
+  /* Asked ten times a second: true ends the build with E_STOPPED; what was measured is kept. */
+  bool (*stop)(void *user);
+  void *stop_user;
 };
 /* What the build did. */
 struct gie_build_report {

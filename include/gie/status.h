@@ -35,7 +35,8 @@ extern "C" {
   X(E_IO, 74, "reading or writing failed")                    \
   X(E_PERM, 77, "permission denied")                          \
   X(E_CONFIG, 78, "bad configuration")                        \
-  X(E_MODULE, 78, "module refused")
+  X(E_MODULE, 78, "module refused")                           \
+  X(E_STOPPED, 75, "stopped because the caller asked for it")
 
 typedef enum gie_status {
 #define GIE_STATUS_ENUM(name, exit_code, text) GIE_##name,

@@ -10,22 +10,26 @@ static const char constant[] =
     "graph \"t\" { const %x : f32[4] = {1.0, -2.0, 3.0, -4.0} %y : f32[4] = relu(%x) output %y }";
 
 /* A worker with the test's kernels and the cpu backend of this build. */
-static struct worker *start(struct gie_context **ctx, const char *dir, double deadline)
+static struct worker *start_with(struct gie_context **ctx, const char *dir, struct worker_options options)
 {
   const char *top = getenv("top_builddir");
   char cpu[PATH_MAX];
   const char *const modules[] = {in_folder(dir, "kernels.so"), cpu, NULL};
-  const struct worker_options options = {.modules = modules,
-                                         .module_dir = dir,
-                                         .deadline = deadline,
-                                         .quiet = true};
   struct worker *w = NULL;
+  options.modules = modules;
+  options.module_dir = dir;
+  options.quiet = true;
   snprintf(cpu, sizeof cpu, "%s/backends/cpu/.libs/cpu.so", top ? top : ".");
   copy_file(built_module("kernels"), modules[0]);
   unsetenv("GIE_MODULE_PATH");
   *ctx = check_context();
   ck_gie_ok(*ctx, worker_start(*ctx, &options, &w));
   return w;
+}
+
+static struct worker *start(struct gie_context **ctx, const char *dir, double deadline)
+{
+  return start_with(ctx, dir, (struct worker_options){.deadline = deadline});
 }
 
 static const struct {
@@ -125,6 +129,30 @@ START_TEST(test_hang)
   w = start(&ctx, dir, 60);
   ck_gie_ok(ctx, ask(w, "test.right", vector, &r));
   ck_assert_int_eq(r.verdict, PROBE_OK);
+  worker_stop(w);
+  remove_folder(dir);
+  gie_context_destroy(ctx);
+}
+END_TEST
+
+static bool stop_now(void *user)
+{
+  int *n = user;
+  return ++*n > 2;
+}
+
+/* A caller that wants an end gets it long before the deadline of a kernel that hangs. */
+START_TEST(test_stop)
+{
+  struct gie_context *ctx;
+  struct probe_result r;
+  const char *dir = new_folder();
+  int asked = -1000000;
+  const struct worker_options options = {.deadline = 300, .stop = stop_now, .stop_user = &asked};
+  struct worker *w = start_with(&ctx, dir, options);
+  asked = 0;
+  ck_gie(ctx, ask(w, "test.sleep", vector, &r), GIE_E_STOPPED);
+  ck_assert_int_eq(asked, 3);
   worker_stop(w);
   remove_folder(dir);
   gie_context_destroy(ctx);
@@ -265,8 +293,9 @@ START_TEST(test_bad_programs)
     gie_status status;
   } bad[] = {
       {"/nonexistent/gie-worker", "cannot be started: No such file", GIE_E_CONFIG},
-      {"/bin/true", "it ended with exit status 0", GIE_E_INTERNAL},
-      {"/bin/cat", "could not load its modules", GIE_E_INTERNAL},
+      {"/bin/true", "it ended with exit status 0 before it had loaded its modules", GIE_E_CONFIG},
+      {"/bin/false", "/bin/false does not work as probe worker: it ended with exit status 1", GIE_E_CONFIG},
+      {"/bin/cat", "does not work as probe worker", GIE_E_CONFIG},
   };
   struct gie_context *ctx = check_context();
   struct worker *w = NULL;
@@ -285,5 +314,5 @@ START_TEST(test_bad_programs)
 }
 END_TEST
 
-GIE_TESTS_MAIN("worker", test_verdicts, test_hang, test_signal, test_requests, test_cut, test_bad_questions,
-               test_bad_programs)
+GIE_TESTS_MAIN("worker", test_verdicts, test_hang, test_stop, test_signal, test_requests, test_cut,
+               test_bad_questions, test_bad_programs)

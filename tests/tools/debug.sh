@@ -31,6 +31,20 @@ grep -qE '^([0-9]+) of \1 results' "$tmp/out" || fail "some results of the signs
 grep -q '^/stem1/conv/Conv  *conv | relu  *cpu.conv  *[0-9.e-]*  *[0-9.e-]*  *1.00000000$' "$tmp/out" ||
   { fail "a fused node"; cat "$tmp/out"; }
 
+# ---- A result in f32 of something in f16 is as exact as f16
+
+cat >"$tmp/half.gie" <<'END'
+graph { input %x : f32[64] %h = cast "down" (%x) {to=f16} %e = exp "exp" (%h) %y : f32[64] = cast "up" (%e) {to=f32} output %y }
+END
+cat >"$tmp/late.gie" <<'END'
+graph { input %x : f32[64] %e0 = exp "exp" (%x) %h0 = cast "down" (%e0) {to=f16} %y : f32[64] = cast "up" (%h0) {to=f32} output %y }
+END
+expect 0 'same: ' debug compare "$tmp/late.gie" "$tmp/half.gie" --passes=
+expect 1 'first difference' debug compare "$tmp/late.gie" "$tmp/half.gie" --passes= --rtol=1e-4
+expect 0 'same: ' debug compare "$tmp/half.gie" "$tmp/late.gie" --passes=
+sed 's/%e0 = exp/%e0 = tanh/' "$tmp/late.gie" >"$tmp/other.gie"
+expect 1 'first difference' debug compare "$tmp/other.gie" "$tmp/half.gie" --passes=
+
 # ---- A wrong kernel, forced on one node. The reference does not get it.
 
 bad() { expect "$1" "$2" debug compare "$tmp/net.gie" "$tmp/net.gie" --passes= --module="$kernels" --config=FORCE="$3"; }

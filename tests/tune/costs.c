@@ -29,16 +29,18 @@ static uint32_t variants(const struct gie_kernel *k, const struct gie_problem *p
                          uint32_t max)
 {
   const struct cost_row *row = k->user;
-  (void)max;
-  v->config = (uint64_t)(k - kernel_of_row) + 1;
-  v->n_steps = p->node->n_steps;
-  v->n_in = p->n_in;
-  v->n_out = p->n_out;
-  for (uint32_t i = 0; i < p->n_in; i++)
-    set_port(p, p->in_data[i] ? NULL : row->in, &p->in[i], row, &v->in[i]);
-  for (uint32_t i = 0; i < p->n_out; i++)
-    set_port(p, row->out, &p->out[i], row, &v->out[i]);
-  return 1;
+  uint32_t n = row->n_variants ? row->n_variants : 1;
+  for (uint32_t j = 0; j < n && j < max; j++, v++) {
+    v->config = (uint64_t)(k - kernel_of_row) + 1 + ((uint64_t)j << 8);
+    v->n_steps = p->node->n_steps;
+    v->n_in = p->n_in;
+    v->n_out = p->n_out;
+    for (uint32_t i = 0; i < p->n_in; i++)
+      set_port(p, p->in_data[i] ? NULL : row->in, &p->in[i], row, &v->in[i]);
+    for (uint32_t i = 0; i < p->n_out; i++)
+      set_port(p, row->out, &p->out[i], row, &v->out[i]);
+  }
+  return n;
 }
 
 static void estimate(const struct gie_kernel *k, const struct gie_problem *p, const struct gie_variant *v,

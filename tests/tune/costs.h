@@ -14,6 +14,7 @@ struct cost_row {
   uint32_t steps; /* of the epilogue that it fuses */
   bool pitch;     /* takes and makes ranges */
   enum gie_dtype dtype;
+  uint32_t n_variants; /* alike; 0: one */
 };
 
 /* A context with the device `cpu` and one kernel per row. */

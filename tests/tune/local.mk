@@ -27,6 +27,7 @@ tests_tune_test_select_LDADD = libgie_internal.la libgie_rt_internal.la $(CHECK_
 
 check_PROGRAMS += tests/tune/test_build
 TESTS += tests/tune/test_build
+BIG_TESTS += tests/tune/test_build
 tests_tune_test_build_SOURCES = tests/tune/test_build.c
 tests_tune_test_build_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
 tests_tune_test_build_LDADD = libgie_internal.la libgie_rt_internal.la $(CHECK_LIBS) $(LIBM)

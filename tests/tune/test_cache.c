@@ -416,6 +416,20 @@ START_TEST(test_refused_files)
     ck_gie(ctx, tune_cache_open(ctx, cases[i].path, true, &c), cases[i].status);
     ck_assert_msg(strstr(gie_error_text(ctx), cases[i].text) != NULL, "%s", gie_error_text(ctx));
   }
+  /* Who may write the directory may put another file there, unless it is sticky. */
+  mkdir("open", 0700);
+  chmod("open", 0777);
+  ck_gie(ctx, tune_cache_open(ctx, "open/new.txt", false, &c), GIE_E_PERM);
+  ck_assert_msg(strstr(gie_error_text(ctx), "others may write its directory") != NULL, "%s",
+                gie_error_text(ctx));
+  chmod("open", 01777);
+  ck_gie_ok(ctx, tune_cache_open(ctx, "open/new.txt", false, &c));
+  tune_cache_free(c);
+  if (geteuid() == 0 && chown("open", 12345, 12345) == 0) {
+    ck_gie(ctx, tune_cache_open(ctx, "open/new.txt", false, &c), GIE_E_PERM);
+    ck_assert(strstr(gie_error_text(ctx), "belongs to another user") != NULL);
+  }
+  rmdir("open");
   /* Changed between reading and saving. */
   c = open_cache();
   ck_gie_ok(ctx, tune_cache_put(c, &sample));

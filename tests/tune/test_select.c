@@ -24,11 +24,11 @@ static void decide(const struct cost_row *rows, size_t n, const char *text, cons
 /* The cheapest kernel of the first node makes the second one dear. */
 START_TEST(test_greedy_is_wrong)
 {
-  static const struct cost_row rows[] = {{"s.last", "sigmoid", "nhwc", "nhwc", 0.9, 0, false, 0},
-                                         {"s.plain", "sigmoid", "nchw", "nchw", 1.0, 0, false, 0},
-                                         {"t.last", "tanh", "nhwc", "nhwc", 3.0, 0, false, 0},
-                                         {"t.plain", "tanh", "nchw", "nchw", 1.0, 0, false, 0},
-                                         {"turn", "reorder", NULL, NULL, 0.5, 0, true, 0}};
+  static const struct cost_row rows[] = {{"s.last", "sigmoid", "nhwc", "nhwc", 0.9, 0, false, 0, 0},
+                                         {"s.plain", "sigmoid", "nchw", "nchw", 1.0, 0, false, 0, 0},
+                                         {"t.last", "tanh", "nhwc", "nhwc", 3.0, 0, false, 0, 0},
+                                         {"t.plain", "tanh", "nchw", "nchw", 1.0, 0, false, 0, 0},
+                                         {"turn", "reorder", NULL, NULL, 0.5, 0, true, 0, 0}};
   decide(rows, N(rows), "graph { input %x" T4 " %a = sigmoid(%x) %b = tanh(%a) output %b }",
          "sigmoid:s.plain tanh:t.plain", 2.0);
 }
@@ -37,9 +37,9 @@ END_TEST
 /* A chain that pays for the conversions at its ends only when it is long enough. */
 START_TEST(test_a_long_chain_pays_for_reorders)
 {
-  static const struct cost_row rows[] = {{"e.last", "exp", "nhwc", "nhwc", 1.0, 0, false, 0},
-                                         {"e.plain", "exp", "nchw", "nchw", 1.6, 0, false, 0},
-                                         {"turn", "reorder", NULL, NULL, 0.8, 0, true, 0}};
+  static const struct cost_row rows[] = {{"e.last", "exp", "nhwc", "nhwc", 1.0, 0, false, 0, 0},
+                                         {"e.plain", "exp", "nchw", "nchw", 1.6, 0, false, 0, 0},
+                                         {"turn", "reorder", NULL, NULL, 0.8, 0, true, 0, 0}};
   decide(rows, N(rows), "graph { input %x" T4 " %a = exp(%x) %b = exp(%a) output %b }",
          "exp:e.plain exp:e.plain", 3.2);
   decide(rows, N(rows), "graph { input %x" T4 " %a = exp(%x) %b = exp(%a) %c = exp(%b) output %c }",
@@ -50,10 +50,10 @@ END_TEST
 /* Three readers gain 0.3 each; the conversion costs 0.5 once. No pair of nodes sees that. */
 START_TEST(test_shared_conversion)
 {
-  static const struct cost_row rows[] = {{"s.plain", "sigmoid", "nchw", "nchw", 1.0, 0, false, 0},
-                                         {"l.last", "softplus", "nhwc", "nchw", 0.7, 0, false, 0},
-                                         {"l.plain", "softplus", "nchw", "nchw", 1.0, 0, false, 0},
-                                         {"turn", "reorder", NULL, NULL, 0.5, 0, true, 0}};
+  static const struct cost_row rows[] = {{"s.plain", "sigmoid", "nchw", "nchw", 1.0, 0, false, 0, 0},
+                                         {"l.last", "softplus", "nhwc", "nchw", 0.7, 0, false, 0, 0},
+                                         {"l.plain", "softplus", "nchw", "nchw", 1.0, 0, false, 0, 0},
+                                         {"turn", "reorder", NULL, NULL, 0.5, 0, true, 0, 0}};
   decide(rows, N(rows),
          "graph { input %x" T4 " %a = sigmoid(%x) %b = softplus(%a) %c = softplus(%a) %d = softplus(%a)"
          " output %b output %c output %d }",
@@ -66,20 +66,20 @@ END_TEST
 /* Whether to fuse both steps, one or none is a matter of what the rest costs. */
 START_TEST(test_epilogue_cut)
 {
-  static const struct cost_row fused[] = {{"c.all", "gemm", NULL, NULL, 2.0, 2, true, 0},
-                                          {"c.bare", "gemm", NULL, NULL, 1.0, 0, true, 0},
-                                          {"c.one", "gemm", NULL, NULL, 1.7, 1, true, 0},
-                                          {"relu", "relu", NULL, NULL, 0.6, 0, true, 0},
-                                          {"sig", "sigmoid", NULL, NULL, 0.6, 0, true, 0}};
-  static const struct cost_row one[] = {{"c.all", "gemm", NULL, NULL, 2.5, 2, true, 0},
-                                        {"c.bare", "gemm", NULL, NULL, 1.0, 0, true, 0},
-                                        {"c.one", "gemm", NULL, NULL, 1.2, 1, true, 0},
-                                        {"relu", "relu", NULL, NULL, 0.6, 0, true, 0},
-                                        {"sig", "sigmoid", NULL, NULL, 0.6, 0, true, 0}};
-  static const struct cost_row none[] = {{"c.all", "gemm", NULL, NULL, 2.5, 2, true, 0},
-                                         {"c.bare", "gemm", NULL, NULL, 1.0, 0, true, 0},
-                                         {"relu", "relu", NULL, NULL, 0.3, 0, true, 0},
-                                         {"sig", "sigmoid", NULL, NULL, 0.3, 0, true, 0}};
+  static const struct cost_row fused[] = {{"c.all", "gemm", NULL, NULL, 2.0, 2, true, 0, 0},
+                                          {"c.bare", "gemm", NULL, NULL, 1.0, 0, true, 0, 0},
+                                          {"c.one", "gemm", NULL, NULL, 1.7, 1, true, 0, 0},
+                                          {"relu", "relu", NULL, NULL, 0.6, 0, true, 0, 0},
+                                          {"sig", "sigmoid", NULL, NULL, 0.6, 0, true, 0, 0}};
+  static const struct cost_row one[] = {{"c.all", "gemm", NULL, NULL, 2.5, 2, true, 0, 0},
+                                        {"c.bare", "gemm", NULL, NULL, 1.0, 0, true, 0, 0},
+                                        {"c.one", "gemm", NULL, NULL, 1.2, 1, true, 0, 0},
+                                        {"relu", "relu", NULL, NULL, 0.6, 0, true, 0, 0},
+                                        {"sig", "sigmoid", NULL, NULL, 0.6, 0, true, 0, 0}};
+  static const struct cost_row none[] = {{"c.all", "gemm", NULL, NULL, 2.5, 2, true, 0, 0},
+                                         {"c.bare", "gemm", NULL, NULL, 1.0, 0, true, 0, 0},
+                                         {"relu", "relu", NULL, NULL, 0.3, 0, true, 0, 0},
+                                         {"sig", "sigmoid", NULL, NULL, 0.3, 0, true, 0, 0}};
   const char *text =
       "graph { input %x : f32[2,2] input %y : f32[2,2] %a = gemm(%x, %y) | relu | sigmoid output %a }";
   decide(fused, N(fused), text, "gemm:c.all", 2.0);
@@ -91,10 +91,10 @@ END_TEST
 /* The residual of a step that is cut off is read by the node that does it. */
 START_TEST(test_cut_step_keeps_its_operand)
 {
-  static const struct cost_row rows[] = {{"c.all", "gemm", NULL, NULL, 2.5, 2, true, 0},
-                                         {"c.bare", "gemm", NULL, NULL, 1.0, 0, true, 0},
-                                         {"sub", "sub", NULL, NULL, 0.3, 0, true, 0},
-                                         {"relu", "relu", NULL, NULL, 0.3, 0, true, 0}};
+  static const struct cost_row rows[] = {{"c.all", "gemm", NULL, NULL, 2.5, 2, true, 0, 0},
+                                         {"c.bare", "gemm", NULL, NULL, 1.0, 0, true, 0, 0},
+                                         {"sub", "sub", NULL, NULL, 0.3, 0, true, 0, 0},
+                                         {"relu", "relu", NULL, NULL, 0.3, 0, true, 0, 0}};
   struct gie_context *c = costs_context(rows, N(rows));
   struct gie_plan *plan = costs_build(c,
                                       "graph { input %x : f32[2,2] input %y : f32[2,2] input %r : f32[2,2] "
@@ -121,23 +121,23 @@ static const char *const CONCAT =
 /* Writing in place is worth a slower kernel up to the price of the concat. */
 START_TEST(test_views)
 {
-  static const struct cost_row kept[] = {{"cat", "concat", NULL, NULL, 1.0, 0, true, 0},
-                                         {"e", "exp", "nchw", "nchw", 1.0, 0, true, 0},
-                                         {"s.dense", "sigmoid", "nchw", "nchw", 1.0, 0, false, 0},
-                                         {"s.pitch", "sigmoid", "nchw", "nchw", 1.2, 0, true, 0},
-                                         {"t.pitch", "tanh", "nchw", "nchw", 1.0, 0, true, 0},
-                                         {"turn", "reorder", NULL, NULL, 0.5, 0, true, 0}};
-  static const struct cost_row copied[] = {{"cat", "concat", NULL, NULL, 1.0, 0, true, 0},
-                                           {"e", "exp", "nchw", "nchw", 1.0, 0, true, 0},
-                                           {"s.dense", "sigmoid", "nchw", "nchw", 1.0, 0, false, 0},
-                                           {"s.pitch", "sigmoid", "nchw", "nchw", 1.9, 0, true, 0},
-                                           {"t.pitch", "tanh", "nchw", "nchw", 1.0, 0, true, 0},
-                                           {"turn", "reorder", NULL, NULL, 0.5, 0, true, 0}};
-  static const struct cost_row dissolved[] = {{"cat", "concat", NULL, NULL, 0.3, 0, true, 0},
-                                              {"e", "exp", "nchw", "nchw", 1.0, 0, true, 0},
-                                              {"s.dense", "sigmoid", "nchw", "nchw", 1.0, 0, false, 0},
-                                              {"t.dense", "tanh", "nchw", "nchw", 1.0, 0, false, 0},
-                                              {"turn", "reorder", NULL, NULL, 0.5, 0, true, 0}};
+  static const struct cost_row kept[] = {{"cat", "concat", NULL, NULL, 1.0, 0, true, 0, 0},
+                                         {"e", "exp", "nchw", "nchw", 1.0, 0, true, 0, 0},
+                                         {"s.dense", "sigmoid", "nchw", "nchw", 1.0, 0, false, 0, 0},
+                                         {"s.pitch", "sigmoid", "nchw", "nchw", 1.2, 0, true, 0, 0},
+                                         {"t.pitch", "tanh", "nchw", "nchw", 1.0, 0, true, 0, 0},
+                                         {"turn", "reorder", NULL, NULL, 0.5, 0, true, 0, 0}};
+  static const struct cost_row copied[] = {{"cat", "concat", NULL, NULL, 1.0, 0, true, 0, 0},
+                                           {"e", "exp", "nchw", "nchw", 1.0, 0, true, 0, 0},
+                                           {"s.dense", "sigmoid", "nchw", "nchw", 1.0, 0, false, 0, 0},
+                                           {"s.pitch", "sigmoid", "nchw", "nchw", 1.9, 0, true, 0, 0},
+                                           {"t.pitch", "tanh", "nchw", "nchw", 1.0, 0, true, 0, 0},
+                                           {"turn", "reorder", NULL, NULL, 0.5, 0, true, 0, 0}};
+  static const struct cost_row dissolved[] = {{"cat", "concat", NULL, NULL, 0.3, 0, true, 0, 0},
+                                              {"e", "exp", "nchw", "nchw", 1.0, 0, true, 0, 0},
+                                              {"s.dense", "sigmoid", "nchw", "nchw", 1.0, 0, false, 0, 0},
+                                              {"t.dense", "tanh", "nchw", "nchw", 1.0, 0, false, 0, 0},
+                                              {"turn", "reorder", NULL, NULL, 0.5, 0, true, 0, 0}};
   decide(kept, N(kept), CONCAT, "sigmoid:s.pitch tanh:t.pitch concat:- exp:e", 3.2);
   decide(copied, N(copied), CONCAT, "sigmoid:s.dense reorder:- tanh:t.pitch concat:- exp:e", 3.5);
   decide(dissolved, N(dissolved), CONCAT, "sigmoid:s.dense tanh:t.dense concat:cat exp:e", 3.3);
@@ -147,11 +147,11 @@ END_TEST
 /* A reader of a range that takes none costs a copy; a split's results are ranges of what it reads. */
 START_TEST(test_split_views)
 {
-  static const struct cost_row rows[] = {{"s", "sigmoid", "nchw", "nchw", 1.0, 0, true, 0},
-                                         {"cut", "split", NULL, NULL, 0.9, 0, true, 0},
-                                         {"t.pitch", "tanh", "nchw", "nchw", 1.0, 0, true, 0},
-                                         {"e.dense", "exp", "nchw", "nchw", 1.0, 0, false, 0},
-                                         {"turn", "reorder", NULL, NULL, 0.5, 0, true, 0}};
+  static const struct cost_row rows[] = {{"s", "sigmoid", "nchw", "nchw", 1.0, 0, true, 0, 0},
+                                         {"cut", "split", NULL, NULL, 0.9, 0, true, 0, 0},
+                                         {"t.pitch", "tanh", "nchw", "nchw", 1.0, 0, true, 0, 0},
+                                         {"e.dense", "exp", "nchw", "nchw", 1.0, 0, false, 0, 0},
+                                         {"turn", "reorder", NULL, NULL, 0.5, 0, true, 0, 0}};
   decide(
       rows, N(rows),
       "graph { input %x" T4 " %c : f32[1,8,4,4] nchw = sigmoid(%x) "
@@ -164,9 +164,9 @@ END_TEST
 /* Narrower floats only when the caller accepts them; then casts are part of the price. */
 START_TEST(test_precision)
 {
-  static const struct cost_row rows[] = {{"e.f32", "exp", NULL, NULL, 1.0, 0, true, 0},
-                                         {"e.f16", "exp", NULL, NULL, 0.4, 0, true, GIE_F16},
-                                         {"cast", "cast", NULL, NULL, 0.3, 0, true, 0}};
+  static const struct cost_row rows[] = {{"e.f32", "exp", NULL, NULL, 1.0, 0, true, 0, 0},
+                                         {"e.f16", "exp", NULL, NULL, 0.4, 0, true, GIE_F16, 0},
+                                         {"cast", "cast", NULL, NULL, 0.3, 0, true, 0, 0}};
   const char *text = "graph { input %x" T4 " %a = exp(%x) %b = exp(%a) output %b }";
   struct gie_build_options o = {.struct_size = sizeof o, .reduced_precision = true};
   decide(rows, N(rows), text, "exp:e.f32 exp:e.f32", 2.0);
@@ -182,9 +182,9 @@ END_TEST
 /* Structures are solved apart and compared in full. */
 START_TEST(test_structures)
 {
-  static const struct cost_row rows[] = {{"c.all", "gemm", NULL, NULL, 1.0, 9, true, 0},
-                                         {"add", "add", NULL, NULL, 0.5, 0, true, 0},
-                                         {"relu", "relu", NULL, NULL, 0.5, 0, true, 0}};
+  static const struct cost_row rows[] = {{"c.all", "gemm", NULL, NULL, 1.0, 9, true, 0, 0},
+                                         {"add", "add", NULL, NULL, 0.5, 0, true, 0, 0},
+                                         {"relu", "relu", NULL, NULL, 0.5, 0, true, 0, 0}};
   static const char *const both[] = {"", "fuse_epilogue"};
   struct gie_build_options o = {.struct_size = sizeof o, .structures = both, .n_structures = 2};
   struct gie_context *c = costs_context(rows, N(rows));
@@ -198,18 +198,84 @@ START_TEST(test_structures)
 }
 END_TEST
 
+struct seen {
+  uint32_t n, done, total, nodes;
+};
+
+static void watch(void *user, const struct gie_build_progress *p)
+{
+  struct seen *s = user;
+  ck_assert_msg(p->done >= s->done && p->done <= p->total, "%u of %u after %u", p->done, p->total, s->done);
+  ck_assert(s->total == 0 || p->total == s->total);
+  s->done = p->done;
+  s->total = p->total;
+  s->n++;
+}
+
+/* All structures of all profiles are one way to go; conversions are no steps of it. */
+START_TEST(test_progress)
+{
+  static const struct cost_row rows[] = {{"e.last", "exp", "nhwc", "nhwc", 1.0, 0, false, 0, 0},
+                                         {"e.plain", "exp", "nchw", "nchw", 9.0, 0, false, 0, 0},
+                                         {"turn", "reorder", NULL, NULL, 0.8, 0, true, 0, 0}};
+  static const char *const both[] = {"", "fuse_epilogue"}, *const shapes[] = {"x:1x8x4x4", "x:2x8x4x4"};
+  struct seen s = {0};
+  struct gie_build_options o = {.struct_size = sizeof o,
+                                .structures = both,
+                                .n_structures = 2,
+                                .shapes = shapes,
+                                .n_shapes = 2,
+                                .exhaustive = true,
+                                .progress = watch,
+                                .progress_user = &s};
+  struct gie_context *c = costs_context(rows, N(rows));
+  struct gie_plan *plan = costs_build(
+      c, "graph (n) { input %x : f32[n,8,4,4] nchw %a = exp(%x) %b = exp(%a) %c = exp(%b) output %c }", &o,
+      NULL);
+  ck_assert_uint_eq(s.total, 12);
+  ck_assert_uint_eq(s.done, 12);
+  gie_plan_free(plan);
+  gie_context_free(c);
+}
+END_TEST
+
+/* What there is no room for is said in the table. */
+START_TEST(test_too_many)
+{
+  static struct cost_row rows[12];
+  static const char *const names[] = {"k00", "k01", "k02", "k03", "k04", "k05",
+                                      "k06", "k07", "k08", "k09", "k10", "k11"};
+  for (uint32_t i = 0; i < N(rows); i++) {
+    bool turns = i >= 9;
+    rows[i] = (struct cost_row){
+        names[i], turns ? "reorder" : "exp", turns ? NULL : "nhwc", turns ? NULL : "nhwc", 1, 0, turns,
+        0,        i == 0 ? 40 : 30};
+  }
+  struct gie_context *c = costs_context(rows, N(rows));
+  struct gie_plan *plan = costs_build(c, "graph { input %x" T4 " %a = exp(%x) output %a }", NULL, NULL);
+  const char *table = gie_plan_candidates(plan);
+  ck_assert_msg(strstr(table,
+                       "\ncut\tk00: all above the first 32 variants; k08: 16 variants with 0 of 0 steps; a "
+                       "node may have 256\n") != NULL,
+                "%s", table);
+  ck_assert_msg(strstr(table, "\ncut_set\t26 candidates of reorder(") != NULL, "%s", table);
+  gie_plan_free(plan);
+  gie_context_free(c);
+}
+END_TEST
+
 /* Of two that cost the same the first by name stays. */
 START_TEST(test_ties)
 {
-  static const struct cost_row rows[] = {{"b", "exp", NULL, NULL, 1.0, 0, true, 0},
-                                         {"a", "exp", NULL, NULL, 1.0, 0, true, 0}};
+  static const struct cost_row rows[] = {{"b", "exp", NULL, NULL, 1.0, 0, true, 0, 0},
+                                         {"a", "exp", NULL, NULL, 1.0, 0, true, 0, 0}};
   decide(rows, N(rows), "graph { input %x" T4 " %a = exp(%x) output %a }", "exp:a", 1.0);
 }
 END_TEST
 
 START_TEST(test_nothing_runs_it)
 {
-  static const struct cost_row rows[] = {{"e", "exp", NULL, NULL, 1.0, 0, true, 0}};
+  static const struct cost_row rows[] = {{"e", "exp", NULL, NULL, 1.0, 0, true, 0, 0}};
   const char *text = "graph { input %x" T4 " %a = tanh(%x) output %a }";
   struct gie_context *c = costs_context(rows, N(rows));
   struct gie_build_options o = {.struct_size = sizeof o, .cache = "", .budget = -1, .pipeline = ""};
@@ -339,4 +405,5 @@ END_TEST
 
 GIE_TESTS_MAIN("select", test_greedy_is_wrong, test_a_long_chain_pays_for_reorders, test_shared_conversion,
                test_epilogue_cut, test_cut_step_keeps_its_operand, test_views, test_split_views,
-               test_precision, test_structures, test_ties, test_nothing_runs_it, test_against_brute_force)
+               test_precision, test_structures, test_progress, test_too_many, test_ties, test_nothing_runs_it,
+               test_against_brute_force)
