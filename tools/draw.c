@@ -13,7 +13,7 @@
 static int best_first(const void *a, const void *b)
 {
   const struct draw_box *x = a, *y = b;
-  return x->score != y->score ? (x->score < y->score ? 1 : -1)
+  return x->score != y->score     ? (x->score < y->score ? 1 : -1)
          : x->class_ != y->class_ ? (x->class_ > y->class_ ? 1 : -1)
          : x->x1 != y->x1         ? (x->x1 > y->x1 ? 1 : -1)
                                   : (x->y1 > y->y1) - (x->y1 < y->y1);
@@ -64,8 +64,8 @@ static const struct gie_tensor *find_scores(const struct outputs *o, const struc
   return NULL;
 }
 
-static uint32_t take_corners(const struct gie_tensor *corners, const struct gie_tensor *scores, double threshold,
-                             struct draw_box *v)
+static uint32_t take_corners(const struct gie_tensor *corners, const struct gie_tensor *scores,
+                             double threshold, struct draw_box *v)
 {
   size_t rows = (size_t)corners->dim[corners->rank - 2], classes = (size_t)scores->dim[scores->rank - 1];
   uint32_t n = 0;
@@ -108,14 +108,16 @@ static uint32_t suppress(struct draw_box *v, uint32_t n)
   return kept;
 }
 
-gie_status draw_find(struct tool *t, const struct outputs *o, double threshold, struct draw_box **out, uint32_t *n)
+gie_status draw_find(struct tool *t, const struct outputs *o, double threshold, struct draw_box **out,
+                     uint32_t *n)
 {
   const struct gie_tensor *rows = last_dim(o, 7), *corners = rows ? NULL : last_dim(o, 4),
                           *scores = corners ? find_scores(o, corners) : NULL;
   if (!rows && !scores)
-    return gie_fail(t->ctx, GIE_E_USAGE,
-                    "no output has boxes: neither rows (image, class, score, x1, y1, x2, y2) nor corners [n,4] with "
-                    "scores [n,classes]");
+    return gie_fail(
+        t->ctx, GIE_E_USAGE,
+        "no output has boxes: neither rows (image, class, score, x1, y1, x2, y2) nor corners [n,4] with "
+        "scores [n,classes]");
   size_t most = rows ? tensor_count(rows) / 7 : MAX_BOXES;
   struct draw_box *v = gie_arena_alloc(&t->arena, most + 1, sizeof *v);
   if (!v)
@@ -141,8 +143,9 @@ struct colour {
 
 static struct colour colour_of(int64_t class_)
 {
-  static const struct colour palette[] = {{{230, 25, 75}},  {{60, 180, 75}},  {{0, 130, 200}}, {{245, 130, 48}},
-                                          {{145, 30, 180}}, {{0, 128, 128}}, {{240, 50, 230}}, {{128, 128, 0}}};
+  static const struct colour palette[] = {{{230, 25, 75}},  {{60, 180, 75}},  {{0, 130, 200}},
+                                          {{245, 130, 48}}, {{145, 30, 180}}, {{0, 128, 128}},
+                                          {{240, 50, 230}}, {{128, 128, 0}}};
   return palette[class_ % (int64_t)(sizeof palette / sizeof palette[0])];
 }
 
@@ -219,7 +222,8 @@ gie_status draw_save(struct tool *t, const char *from, const char *to, const str
 
 /* ---- Listing */
 
-void draw_report(struct tool *t, struct json *j, const struct draw_box *v, uint32_t n, const struct labels *labels)
+void draw_report(struct tool *t, struct json *j, const struct draw_box *v, uint32_t n,
+                 const struct labels *labels)
 {
   static const char *const heads[] = {"label", "score", "x1", "y1", "x2", "y2"};
   struct tool_table tab;

@@ -127,8 +127,9 @@ static bool encode(struct writer *w)
   if (setjmp(png_jmpbuf(w->png)))
     return false;
   png_set_write_fn(w->png, w, on_write, on_flush);
-  png_set_IHDR(w->png, w->info, im->width, im->height, 8, im->channels == 3 ? PNG_COLOR_TYPE_RGB : PNG_COLOR_TYPE_GRAY,
-               PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+  png_set_IHDR(w->png, w->info, im->width, im->height, 8,
+               im->channels == 3 ? PNG_COLOR_TYPE_RGB : PNG_COLOR_TYPE_GRAY, PNG_INTERLACE_NONE,
+               PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
   png_write_info(w->png, w->info);
   for (size_t y = 0; y < im->height; y++)
     png_write_row(w->png, im->data + y * im->width * im->channels);
@@ -146,7 +147,8 @@ gie_status image_write_png(struct gie_context *ctx, const char *path, const stru
   bool done = w.info && encode(&w);
   if (w.png)
     png_destroy_write_struct(&w.png, &w.info);
-  gie_status st = !done ? gie_fail(ctx, GIE_E_MEMORY, "%s: the image could not be packed", path) : w.file.status;
+  gie_status st = !done ? gie_fail(ctx, GIE_E_MEMORY, "%s: the image could not be packed", path)
+                        : w.file.status;
   if (st == GIE_OK)
     st = gie_save_begin(ctx, path, &s);
   if (st == GIE_OK) {

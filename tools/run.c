@@ -186,7 +186,8 @@ static gie_status prepare(struct tool *t, struct run *r)
                     "--output, --compare and --draw go with one run; here an input is given %u times",
                     (unsigned)r->feeds.runs);
   if (r->draw && (strlen(r->draw) < 5 || strcmp(r->draw + strlen(r->draw) - 4, ".png") != 0))
-    return gie_fail(t->ctx, GIE_E_USAGE, "--draw=%s: the picture is a PNG; give a name that ends in .png", r->draw);
+    return gie_fail(t->ctx, GIE_E_USAGE, "--draw=%s: the picture is a PNG; give a name that ends in .png",
+                    r->draw);
   r->out = (struct outputs){r->exec.g, gie_graph_n_outputs(r->exec.g), NULL};
   r->out.v = gie_arena_alloc(&t->arena, r->out.n, sizeof *r->out.v);
   return r->out.v ? GIE_OK : gie_fail(t->ctx, GIE_E_MEMORY, "out of memory");

@@ -78,8 +78,8 @@ static bool is_looked_at(const struct gie_op *op, const struct gie_tensor *t, si
          ((op->flags & GIE_OP_DATA_DEPENDENT) && !ir_builtin_find(op->name));
 }
 
-static gie_status add_operand(struct single *s, const struct gie_graph *from, const struct gie_op *op, gie_id value,
-                              const struct gie_tensor *t, uint32_t slot)
+static gie_status add_operand(struct single *s, const struct gie_graph *from, const struct gie_op *op,
+                              gie_id value, const struct gie_tensor *t, uint32_t slot)
 {
   const struct gie_value *v = gie_value_get(from, value);
   struct gie_context *ctx = from->ctx;

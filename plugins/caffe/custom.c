@@ -18,7 +18,8 @@ const char *caffe_custom_op(struct caffe_layer *n)
 /* Layers of a module that comes with gie, for the message when it is not loaded. */
 const char *caffe_custom_module(const char *type)
 {
-  static const char *const types[] = {"PriorBox", "DetectionOutput", "Proposal", "ROIPooling", "PSROIPooling"};
+  static const char *const types[] = {"PriorBox", "DetectionOutput", "Proposal", "ROIPooling",
+                                      "PSROIPooling"};
   for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
     if (strcmp(types[i], type) == 0)
       return "detection";
@@ -133,11 +134,13 @@ static gie_status read_attr(struct caffe_layer *n, const struct text_field *m, s
     return read_list(n, m, a);
   default:
     return gie_fail(n->ctx, GIE_E_UNSUPPORTED,
-                    "layer \"%s\": attribute \"%s\" of the op cannot be given in a prototxt", n->name, a->name);
+                    "layer \"%s\": attribute \"%s\" of the op cannot be given in a prototxt", n->name,
+                    a->name);
   }
 }
 
-static gie_status read_attrs(struct caffe_layer *n, const struct gie_op *op, struct gie_attr **out, uint32_t *count)
+static gie_status read_attrs(struct caffe_layer *n, const struct gie_op *op, struct gie_attr **out,
+                             uint32_t *count)
 {
   uint32_t n_specs = 0;
   while (op->attrs && op->attrs[n_specs].name)
@@ -165,8 +168,8 @@ static gie_status add_weights(struct caffe_layer *n, gie_id *in)
     int64_t dims[GIE_MAX_RANK];
     int rank = caffe_blob_dims(n, i, dims);
     if (rank < 0)
-      return gie_fail(n->ctx, GIE_E_LIMIT, "layer \"%s\": blob %u has more than %d dims", n->name, (unsigned)i,
-                      GIE_MAX_RANK);
+      return gie_fail(n->ctx, GIE_E_LIMIT, "layer \"%s\": blob %u has more than %d dims", n->name,
+                      (unsigned)i, GIE_MAX_RANK);
     GIE_TRY(caffe_weight_const(n, i, dims, rank, CAFFE_HE, dims, rank, &in[n->n_in + i]));
   }
   return GIE_OK;

@@ -77,8 +77,8 @@ static const char *top_name(struct caffe_layer *n, uint32_t top)
 /* ---- Nodes ----------------------------------------------------------------------------------- */
 
 static gie_status add(struct caffe_layer *n, const char *op, const gie_id *in, uint32_t n_in,
-                      const struct gie_attr *attrs, uint32_t n_attrs, uint32_t n_out, const char *const *names,
-                      gie_id *node)
+                      const struct gie_attr *attrs, uint32_t n_attrs, uint32_t n_out,
+                      const char *const *names, gie_id *node)
 {
   struct gie_node_spec spec = GIE_NODE_SPEC(op);
   spec.name = *n->name ? n->name : NULL;

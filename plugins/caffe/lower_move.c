@@ -221,8 +221,8 @@ gie_status caffe_lower_interp(struct caffe_layer *n)
   sizes[0] = n->n_in == 2 ? like[2] : interp_extent(n, p, "height", x[2]);
   sizes[1] = n->n_in == 2 ? like[3] : interp_extent(n, p, "width", x[3]);
   if (sizes[0] < 1 || sizes[1] < 1)
-    return gie_fail(n->ctx, GIE_E_DATA, "%u:%u: layer \"%s\": a size of %lld by %lld is not possible", n->f->line,
-                    n->f->column, n->name, (long long)sizes[0], (long long)sizes[1]);
+    return gie_fail(n->ctx, GIE_E_DATA, "%u:%u: layer \"%s\": a size of %lld by %lld is not possible",
+                    n->f->line, n->f->column, n->name, (long long)sizes[0], (long long)sizes[1]);
   GIE_TRY(caffe_const_ints(n, "sizes", sizes, 2, &in[3]));
   const struct gie_attr attrs[] = {
       {.name = "mode", .kind = GIE_ATTR_STRING, .n = sizeof mode - 1, .u.s = mode},

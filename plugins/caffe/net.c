@@ -241,7 +241,8 @@ static gie_status lower_other(struct caffe_layer *n)
     return caffe_lower_custom(n, op);
   if (module)
     return caffe_refuse(n, "it needs the module \"%s\", which is not loaded", module);
-  return caffe_refuse(n, "no layer of this type is known; a module with the op \"%s\" would provide it", name);
+  return caffe_refuse(n, "no layer of this type is known; a module with the op \"%s\" would provide it",
+                      name);
 }
 
 static gie_status lower(struct caffe_layer *n)

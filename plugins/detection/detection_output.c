@@ -98,8 +98,9 @@ static gie_status check_elements(const struct gie_infer *x, uint32_t i, int64_t 
   int64_t has;
   if (!elements(&x->in[i].shape, &has) || has == wanted)
     return GIE_OK;
-  return det_bad(x, GIE_E_SHAPE, "operand %u has %lld elements for an image; the priors and classes need %lld",
-                 (unsigned)i, (long long)has, (long long)wanted);
+  return det_bad(x, GIE_E_SHAPE,
+                 "operand %u has %lld elements for an image; the priors and classes need %lld", (unsigned)i,
+                 (long long)has, (long long)wanted);
 }
 
 /* Locations and confidences are of as many images. */
@@ -248,7 +249,8 @@ static gie_status run(const struct det_node *n, const struct gie_launch *l)
     one_image(&s, &w, loc + image * det_count(&n->in[0], 1), conf + image * det_count(&n->in[1], 1), prior);
     for (uint32_t i = 0; i < w.n_kept; i++, to += 7) {
       const struct det_box *b = &w.boxes[w.kept[i].box];
-      const float row[] = {(float)image, (float)w.kept[i].class_, w.kept[i].score, b->x1, b->y1, b->x2, b->y2};
+      const float row[] = {(float)image, (float)w.kept[i].class_, w.kept[i].score, b->x1, b->y1, b->x2,
+                           b->y2};
       memcpy(to, row, sizeof row);
     }
   }
@@ -283,7 +285,8 @@ static const struct gie_op op = {
     .dtypes = GIE_DT(F32),
     .attrs = attrs,
     .infer = infer,
-    .help = "rows (image, class, score, x1, y1, x2, y2) of what a single-shot detector found; unused ones have image -1",
+    .help =
+        "rows (image, class, score, x1, y1, x2, y2) of what a single-shot detector found; unused ones have image -1",
 };
 
 const struct det_layer det_detection_output = {&op, "detection.detection_output", run, workspace};

@@ -120,9 +120,8 @@ static gie_status check(const struct gie_infer *x)
 static bool at_hand(const struct gie_infer *x, const void **in)
 {
   for (uint32_t i = 0; i < 5; i++) {
-    in[i] = i < x->n_in && x->in[i].dtype != GIE_DTYPE_NONE
-                ? gie_value_bytes(x->graph, x->node->in[i], NULL)
-                : NULL;
+    in[i] = i < x->n_in && x->in[i].dtype != GIE_DTYPE_NONE ? gie_value_bytes(x->graph, x->node->in[i], NULL)
+                                                            : NULL;
     if (!in[i] && i < x->n_in && x->in[i].dtype != GIE_DTYPE_NONE)
       return false;
   }
@@ -162,8 +161,9 @@ static size_t workspace(const struct det_node *n) { return scratch(n->in[BOXES].
 
 static gie_status run(const struct det_node *n, const struct gie_launch *l)
 {
-  struct setting s = {
-      .images = n->in[BOXES].dim[0], .classes = n->in[SCORES].dim[1], .boxes = n->in[BOXES].dim[1]};
+  struct setting s = {.images = n->in[BOXES].dim[0],
+                      .classes = n->in[SCORES].dim[1],
+                      .boxes = n->in[BOXES].dim[1]};
   char *memory = l->workspace;
   const struct work w = {(struct det_box *)memory,
                          (struct det_score *)(memory + (size_t)s.boxes * sizeof(struct det_box))};

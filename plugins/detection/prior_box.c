@@ -42,8 +42,7 @@ static int64_t priors_of_cell(const struct gie_node *n)
 static gie_status check(const struct gie_infer *x)
 {
   uint32_t n_min, n_max, n_ratio, n_variance;
-  const double *min = det_floats(x->node, "min_size", &n_min),
-               *max = det_floats(x->node, "max_size", &n_max),
+  const double *min = det_floats(x->node, "min_size", &n_min), *max = det_floats(x->node, "max_size", &n_max),
                *ratio = det_floats(x->node, "aspect_ratio", &n_ratio);
   det_floats(x->node, "variance", &n_variance);
   if (n_min == 0 || (n_max && n_max != n_min))
@@ -90,7 +89,9 @@ static struct grid make_grid(const struct det_node *n, float *to)
 {
   const struct gie_node *node = n->node;
   double image = gie_node_float(node, "img_size"), step = gie_node_float(node, "step");
-  struct grid g = {.offset = gie_node_float(node, "offset"), .clip = gie_node_int(node, "clip") != 0, .to = to};
+  struct grid g = {.offset = gie_node_float(node, "offset"),
+                   .clip = gie_node_int(node, "clip") != 0,
+                   .to = to};
   g.image_h = or_else(gie_node_float(node, "img_h"), or_else(image, (double)n->in[1].dim[2]));
   g.image_w = or_else(gie_node_float(node, "img_w"), or_else(image, (double)n->in[1].dim[3]));
   g.step_h = or_else(gie_node_float(node, "step_h"), or_else(step, g.image_h / (double)n->in[0].dim[2]));

@@ -50,7 +50,8 @@ static gie_status check_channels(const struct gie_infer *x, uint32_t i, int64_t 
   if (s->rank != 4)
     return GIE_OK;
   if (gie_dim_is_num(s->dim[0]) && s->dim[0].b != 1)
-    return det_bad(x, GIE_E_SHAPE, "a batch of %lld; regions are proposed for one image", (long long)s->dim[0].b);
+    return det_bad(x, GIE_E_SHAPE, "a batch of %lld; regions are proposed for one image",
+                   (long long)s->dim[0].b);
   if (gie_dim_is_num(s->dim[1]) && s->dim[1].b != wanted)
     return det_bad(x, GIE_E_SHAPE, "operand %u has %lld channels; the anchors need %lld", (unsigned)i,
                    (long long)s->dim[1].b, (long long)wanted);
@@ -60,8 +61,10 @@ static gie_status check_channels(const struct gie_infer *x, uint32_t i, int64_t 
 static gie_status check(const struct gie_infer *x, const struct setting *s)
 {
   const struct gie_shape *a = &x->in[0].shape, *b = &x->in[1].shape, *image = &x->in[2].shape;
-  if (s->stride < 1 || s->base < 1 || s->post < 1 || s->stride > 65536 || s->base > 65536 || s->post > INT32_MAX)
-    return det_bad(x, GIE_E_ATTR, "feat_stride %lld, base_size %lld and post_nms_topn %lld have to be positive",
+  if (s->stride < 1 || s->base < 1 || s->post < 1 || s->stride > 65536 || s->base > 65536 ||
+      s->post > INT32_MAX)
+    return det_bad(x, GIE_E_ATTR,
+                   "feat_stride %lld, base_size %lld and post_nms_topn %lld have to be positive",
                    (long long)s->stride, (long long)s->base, (long long)s->post);
   if (s->n_ratios > MAX_ANCHORS || s->n_ratios * s->n_scales > MAX_ANCHORS)
     return det_bad(x, GIE_E_LIMIT, "more than %d anchors", MAX_ANCHORS);
@@ -73,8 +76,8 @@ static gie_status check(const struct gie_infer *x, const struct setting *s)
   for (int i = 2; i < 4 && a->rank == 4 && b->rank == 4; i++)
     if (gie_dim_is_num(a->dim[i]) && gie_dim_is_num(b->dim[i]) && a->dim[i].b != b->dim[i].b)
       return det_bad(x, GIE_E_SHAPE, "scores and deltas are of maps of different size");
-  if (image->rank >= 0 && (image->rank < 1 || (gie_dim_is_num(image->dim[image->rank - 1]) &&
-                                               image->dim[image->rank - 1].b < 3)))
+  if (image->rank >= 0 &&
+      (image->rank < 1 || (gie_dim_is_num(image->dim[image->rank - 1]) && image->dim[image->rank - 1].b < 3)))
     return det_bad(x, GIE_E_SHAPE, "operand 2 has to be the height, width and scale of the image");
   return x->in[2].dtype == GIE_F32 ? GIE_OK : det_bad(x, GIE_E_TYPE, "operand 2 has to be f32");
 }
@@ -100,8 +103,8 @@ static uint32_t make_anchors(const struct setting *s, struct det_box *out)
     double w = rint(sqrt(area / s->ratios[r])), h = rint(w * s->ratios[r]);
     for (uint32_t k = 0; k < s->n_scales; k++) {
       double half_w = (w * s->scales[k] - 1) / 2, half_h = (h * s->scales[k] - 1) / 2;
-      out[n++] = (struct det_box){(float)(centre - half_w), (float)(centre - half_h), (float)(centre + half_w),
-                                  (float)(centre + half_h)};
+      out[n++] = (struct det_box){(float)(centre - half_w), (float)(centre - half_h),
+                                  (float)(centre + half_w), (float)(centre + half_h)};
     }
   }
   return n;
@@ -148,7 +151,8 @@ static uint32_t make_regions(const struct setting *s, const struct det_node *n, 
     for (int64_t a = 0; a < n_anchors; a++) {
       int64_t i = cell * n_anchors + a;
       float dx = (float)(cell % width * s->stride), dy = (float)(cell / width * s->stride);
-      const struct det_box at = {anchors[a].x1 + dx, anchors[a].y1 + dy, anchors[a].x2 + dx, anchors[a].y2 + dy};
+      const struct det_box at = {anchors[a].x1 + dx, anchors[a].y1 + dy, anchors[a].x2 + dx,
+                                 anchors[a].y2 + dy};
       w->boxes[i] = move(&at, deltas + 4 * a * cells + cell, cells, image);
       if (w->boxes[i].x2 - w->boxes[i].x1 + 1 >= least && w->boxes[i].y2 - w->boxes[i].y1 + 1 >= least)
         w->list[kept++] = (struct det_score){scores[(n_anchors + a) * cells + cell], (uint32_t)i};
@@ -180,10 +184,14 @@ static gie_status run(const struct det_node *n, const struct gie_launch *l)
 }
 
 static const struct gie_attr_spec attrs[] = {
-    {"feat_stride", GIE_ATTR_INT, GIE_DEFAULT, 16, NULL},   {"base_size", GIE_ATTR_INT, GIE_DEFAULT, 16, NULL},
-    {"min_size", GIE_ATTR_FLOAT, GIE_DEFAULT, 16, NULL},    {"ratio", GIE_ATTR_FLOATS, GIE_OPTIONAL, 0, NULL},
-    {"scale", GIE_ATTR_FLOATS, GIE_OPTIONAL, 0, NULL},      {"pre_nms_topn", GIE_ATTR_INT, GIE_DEFAULT, 6000, NULL},
-    {"post_nms_topn", GIE_ATTR_INT, GIE_DEFAULT, 300, NULL}, {"nms_thresh", GIE_ATTR_FLOAT, GIE_DEFAULT, 0.7, NULL},
+    {"feat_stride", GIE_ATTR_INT, GIE_DEFAULT, 16, NULL},
+    {"base_size", GIE_ATTR_INT, GIE_DEFAULT, 16, NULL},
+    {"min_size", GIE_ATTR_FLOAT, GIE_DEFAULT, 16, NULL},
+    {"ratio", GIE_ATTR_FLOATS, GIE_OPTIONAL, 0, NULL},
+    {"scale", GIE_ATTR_FLOATS, GIE_OPTIONAL, 0, NULL},
+    {"pre_nms_topn", GIE_ATTR_INT, GIE_DEFAULT, 6000, NULL},
+    {"post_nms_topn", GIE_ATTR_INT, GIE_DEFAULT, 300, NULL},
+    {"nms_thresh", GIE_ATTR_FLOAT, GIE_DEFAULT, 0.7, NULL},
     {NULL, GIE_ATTR_INT, GIE_OPTIONAL, 0, NULL},
 };
 
@@ -197,7 +205,8 @@ static const struct gie_op op = {
     .dtypes = GIE_DT(F32),
     .attrs = attrs,
     .infer = infer,
-    .help = "the best regions (0, x1, y1, x2, y2) of a region proposal network, in pixels; unused rows are zero",
+    .help =
+        "the best regions (0, x1, y1, x2, y2) of a region proposal network, in pixels; unused rows are zero",
 };
 
 const struct det_layer det_proposal = {&op, "detection.proposal", run, workspace};

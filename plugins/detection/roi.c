@@ -108,7 +108,8 @@ static gie_status run_roi(const struct det_node *n, const struct gie_launch *l)
   for (int64_t r = 0; r < n->in[1].dim[0]; r++, roi += 5) {
     int64_t image = image_of(&p, (double)roi[0]);
     double x = round((double)roi[1] * p.scale), y = round((double)roi[2] * p.scale);
-    double w = fmax(round((double)roi[3] * p.scale) - x + 1, 1), h = fmax(round((double)roi[4] * p.scale) - y + 1, 1);
+    double w = fmax(round((double)roi[3] * p.scale) - x + 1, 1),
+           h = fmax(round((double)roi[4] * p.scale) - y + 1, 1);
     for (int64_t c = 0; c < p.channels; c++)
       for (int64_t i = 0; i < p.out_h * p.out_w; i++)
         *to++ = image < 0 ? 0
@@ -126,11 +127,12 @@ static gie_status infer_psroi(struct gie_infer *x)
   struct gie_dim c = channels_of(x);
   GIE_TRY(check_rois(x, 5));
   if (outputs < 1 || group < 1 || outputs > INT32_MAX || group > 65536)
-    return det_bad(x, GIE_E_ATTR, "output_dim %lld and group_size %lld have to be positive", (long long)outputs,
-                   (long long)group);
+    return det_bad(x, GIE_E_ATTR, "output_dim %lld and group_size %lld have to be positive",
+                   (long long)outputs, (long long)group);
   if (gie_dim_is_num(c) && c.b != outputs * group * group)
-    return det_bad(x, GIE_E_SHAPE, "%lld channels; %lld outputs of %lld by %lld parts need %lld", (long long)c.b,
-                   (long long)outputs, (long long)group, (long long)group, (long long)(outputs * group * group));
+    return det_bad(x, GIE_E_SHAPE, "%lld channels; %lld outputs of %lld by %lld parts need %lld",
+                   (long long)c.b, (long long)outputs, (long long)group, (long long)group,
+                   (long long)(outputs * group * group));
   return infer_pool(x, gie_dim_num(outputs), group, group);
 }
 
@@ -152,7 +154,8 @@ static gie_status run_psroi(const struct det_node *n, const struct gie_launch *l
   for (int64_t r = 0; r < n->in[1].dim[0]; r++, roi += 5) {
     int64_t image = image_of(&p, (double)roi[0]);
     double x = round((double)roi[1]) * p.scale, y = round((double)roi[2]) * p.scale;
-    double w = fmax((round((double)roi[3]) + 1) * p.scale - x, 0.1), h = fmax((round((double)roi[4]) + 1) * p.scale - y, 0.1);
+    double w = fmax((round((double)roi[3]) + 1) * p.scale - x, 0.1),
+           h = fmax((round((double)roi[4]) + 1) * p.scale - y, 0.1);
     for (int64_t i = 0; i < n->out[0].dim[1] * p.out_h * p.out_w; i++) { /* i: also the channel */
       int64_t row = i / p.out_w % p.out_h, column = i % p.out_w;
       *to++ = image < 0 ? 0
@@ -172,7 +175,8 @@ static gie_status infer_align(struct gie_infer *x)
   if (strcmp(mode, "avg") != 0 && strcmp(mode, "max") != 0)
     return det_bad(x, GIE_E_ATTR, "mode \"%s\"; it is avg or max", mode);
   if (strcmp(coordinates, "half_pixel") != 0 && strcmp(coordinates, "output_half_pixel") != 0 && *coordinates)
-    return det_bad(x, GIE_E_ATTR, "coordinate_transformation_mode \"%s\"; it is half_pixel or output_half_pixel",
+    return det_bad(x, GIE_E_ATTR,
+                   "coordinate_transformation_mode \"%s\"; it is half_pixel or output_half_pixel",
                    coordinates);
   if (gie_node_int(x->node, "sampling_ratio") < 0 || gie_node_int(x->node, "sampling_ratio") > 1024)
     return det_bad(x, GIE_E_ATTR, "sampling_ratio has to be 0 to 1024");
@@ -215,8 +219,9 @@ static double sample(const struct align *a, const float *from, double y, double 
     x = (double)(x0 = p->w - 1);
   int64_t y1 = y0 + 1 < p->h ? y0 + 1 : y0, x1 = x0 + 1 < p->w ? x0 + 1 : x0;
   double b = y - (double)y0, r = x - (double)x0;
-  const double v[] = {(1 - b) * (1 - r) * (double)from[y0 * p->w + x0], (1 - b) * r * (double)from[y0 * p->w + x1],
-                      b * (1 - r) * (double)from[y1 * p->w + x0], b * r * (double)from[y1 * p->w + x1]};
+  const double v[] = {(1 - b) * (1 - r) * (double)from[y0 * p->w + x0],
+                      (1 - b) * r * (double)from[y0 * p->w + x1], b * (1 - r) * (double)from[y1 * p->w + x0],
+                      b * r * (double)from[y1 * p->w + x1]};
   return a->max ? fmax(fmax(v[0], v[1]), fmax(v[2], v[3])) : v[0] + v[1] + v[2] + v[3];
 }
 
@@ -270,9 +275,9 @@ static gie_status run_align(const struct det_node *n, const struct gie_launch *l
 
 /* ---- The layers */
 
-#define ATTRS_END                                      \
-  {                                                    \
-    NULL, GIE_ATTR_INT, GIE_OPTIONAL, 0, NULL          \
+#define ATTRS_END                             \
+  {                                           \
+    NULL, GIE_ATTR_INT, GIE_OPTIONAL, 0, NULL \
   }
 static const struct gie_attr_spec roi_attrs[] = {{"pooled_h", GIE_ATTR_INT, GIE_REQUIRED, 0, NULL},
                                                  {"pooled_w", GIE_ATTR_INT, GIE_REQUIRED, 0, NULL},
@@ -283,15 +288,15 @@ static const struct gie_attr_spec psroi_attrs[] = {{"output_dim", GIE_ATTR_INT, 
                                                    {"spatial_scale", GIE_ATTR_FLOAT, GIE_REQUIRED, 0, NULL},
                                                    ATTRS_END};
 /* coordinate_transformation_mode: without it the operator set decides. */
-static const struct gie_attr_spec align_attrs[] = {
-    {"mode", GIE_ATTR_STRING, GIE_DEFAULT, 0, "avg"},
-    {"output_height", GIE_ATTR_INT, GIE_DEFAULT, 1, NULL},
-    {"output_width", GIE_ATTR_INT, GIE_DEFAULT, 1, NULL},
-    {"sampling_ratio", GIE_ATTR_INT, GIE_DEFAULT, 0, NULL},
-    {"spatial_scale", GIE_ATTR_FLOAT, GIE_DEFAULT, 1, NULL},
-    {"coordinate_transformation_mode", GIE_ATTR_STRING, GIE_OPTIONAL, 0, NULL},
-    {"opset", GIE_ATTR_INT, GIE_DEFAULT, 16, NULL},
-    ATTRS_END};
+static const struct gie_attr_spec align_attrs[] = {{"mode", GIE_ATTR_STRING, GIE_DEFAULT, 0, "avg"},
+                                                   {"output_height", GIE_ATTR_INT, GIE_DEFAULT, 1, NULL},
+                                                   {"output_width", GIE_ATTR_INT, GIE_DEFAULT, 1, NULL},
+                                                   {"sampling_ratio", GIE_ATTR_INT, GIE_DEFAULT, 0, NULL},
+                                                   {"spatial_scale", GIE_ATTR_FLOAT, GIE_DEFAULT, 1, NULL},
+                                                   {"coordinate_transformation_mode", GIE_ATTR_STRING,
+                                                    GIE_OPTIONAL, 0, NULL},
+                                                   {"opset", GIE_ATTR_INT, GIE_DEFAULT, 16, NULL},
+                                                   ATTRS_END};
 
 #define ROI_OP(op_name, operands, op_attrs, shape, text)                                               \
   {                                                                                                    \
@@ -300,8 +305,9 @@ static const struct gie_attr_spec align_attrs[] = {
   }
 static const struct gie_op roi_op = ROI_OP("caffe::ROIPooling", 2, roi_attrs, infer_roi,
                                            "the greatest of each bin of regions (image, x1, y1, x2, y2)");
-static const struct gie_op psroi_op = ROI_OP("caffe::PSROIPooling", 2, psroi_attrs, infer_psroi,
-                                             "the mean of each bin of regions, each bin from channels of its own");
+static const struct gie_op psroi_op =
+    ROI_OP("caffe::PSROIPooling", 2, psroi_attrs, infer_psroi,
+           "the mean of each bin of regions, each bin from channels of its own");
 static const struct gie_op align_op = ROI_OP("ai.onnx::RoiAlign", 3, align_attrs, infer_align,
                                              "bilinear samples of each bin of regions (x1, y1, x2, y2)");
 

@@ -31,7 +31,8 @@ static gie_status check(const struct gie_infer *x)
   int64_t classes = gie_node_int(x->node, "classes");
   const char *form = gie_node_string(x->node, "form");
   if (count == 0 || count % 2 || count > 128)
-    return det_bad(x, GIE_E_ATTR, "%u numbers in anchors; there are a width and a height for each of up to 64",
+    return det_bad(x, GIE_E_ATTR,
+                   "%u numbers in anchors; there are a width and a height for each of up to 64",
                    (unsigned)count);
   for (uint32_t i = 0; i < count; i++)
     if (!(anchors[i] > 0))
@@ -131,12 +132,9 @@ static gie_status run(const struct det_node *n, const struct gie_launch *l)
 }
 
 static const struct gie_attr_spec attrs[] = {
-    {"anchors", GIE_ATTR_FLOATS, GIE_REQUIRED, 0, NULL},
-    {"classes", GIE_ATTR_INT, GIE_REQUIRED, 0, NULL},
-    {"image", GIE_ATTR_INTS, GIE_REQUIRED, 0, NULL},
-    {"scale_xy", GIE_ATTR_FLOAT, GIE_DEFAULT, 1, NULL},
-    {"form", GIE_ATTR_STRING, GIE_DEFAULT, 0, "exp"},
-    {NULL, GIE_ATTR_INT, GIE_OPTIONAL, 0, NULL},
+    {"anchors", GIE_ATTR_FLOATS, GIE_REQUIRED, 0, NULL}, {"classes", GIE_ATTR_INT, GIE_REQUIRED, 0, NULL},
+    {"image", GIE_ATTR_INTS, GIE_REQUIRED, 0, NULL},     {"scale_xy", GIE_ATTR_FLOAT, GIE_DEFAULT, 1, NULL},
+    {"form", GIE_ATTR_STRING, GIE_DEFAULT, 0, "exp"},    {NULL, GIE_ATTR_INT, GIE_OPTIONAL, 0, NULL},
 };
 
 static const struct gie_op op = {

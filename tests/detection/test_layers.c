@@ -16,23 +16,24 @@ static gie_status parse(struct gie_context *ctx, const char *text, struct gie_gr
   return gie_graph_parse(ctx, text, strlen(text), NULL, g);
 }
 
-#define BOXES                                                                                                     \
+#define BOXES                                                                                                           \
   "const %b : f32[1,6,4] = {0.0,0.0,1.0,1.0, 0.0,0.1,1.0,1.1, 0.0,-0.1,1.0,0.9, 0.0,10.0,1.0,11.0, 0.0,10.1,1.0,11.1, " \
   "0.0,100.0,1.0,101.0}"
-#define TURNED                                                                                                     \
+#define TURNED                                                                                                          \
   "const %b : f32[1,6,4] = {1.0,1.0,0.0,0.0, 0.0,0.1,1.0,1.1, 0.0,0.9,1.0,-0.1, 0.0,10.0,1.0,11.0, 1.0,10.1,0.0,11.1, " \
   "1.0,101.0,0.0,100.0}"
-#define CENTRED                                                                                                       \
+#define CENTRED                                                                                                      \
   "const %b : f32[1,6,4] = {0.5,0.5,1.0,1.0, 0.5,0.6,1.0,1.0, 0.5,0.4,1.0,1.0, 0.5,10.5,1.0,1.0, 0.5,10.6,1.0,1.0, " \
   "0.5,100.5,1.0,1.0}"
 #define SCORES " const %s : f32[1,1,6] = {0.9,0.75,0.6,0.95,0.5,0.3}"
 #define SCALARS " const %n : i64[] = {3} const %iou : f32[] = {0.5} const %least : f32[] = {0.4}"
-#define NMS(boxes, operands, attrs)                                                                             \
+#define NMS(boxes, operands, attrs) \
   "graph { " boxes SCORES SCALARS " %y = ai.onnx::NonMaxSuppression(" operands ") " attrs " output %y }"
 #define PRIORS "const %p : f32[1,2,8] = {0.2,0.2,0.6,0.6, 0.5,0.5,0.9,0.9, 0.1,0.1,0.2,0.2, 0.1,0.1,0.2,0.2}"
-#define DETECT(loc, conf, attrs)                                                                          \
-  "graph { const %l : f32[1,8] = {" loc "} const %c : f32[1,4] = {" conf "} " PRIORS                      \
-  " %y = caffe::DetectionOutput(%l, %c, %p) {num_classes=2, confidence_threshold=0.2, " attrs "} output %y }"
+#define DETECT(loc, conf, attrs)                                                              \
+  "graph { const %l : f32[1,8] = {" loc "} const %c : f32[1,4] = {" conf "} " PRIORS          \
+  " %y = caffe::DetectionOutput(%l, %c, %p) {num_classes=2, confidence_threshold=0.2, " attrs \
+  "} output %y }"
 #define ROI(op) "graph { const %x : f32[1,1,2,2] = {1.0,2.0,3.0,4.0} " op " output %y }"
 
 static const struct {
@@ -154,7 +155,8 @@ START_TEST(test_counted_when_run)
       memcpy(boxes + 4 * i, b, sizeof b);
       scores[i] = (float)i;
     }
-    struct gie_tensor b = {sizeof b, GIE_F32, 3, {1, 40, 4}, boxes}, s = {sizeof s, GIE_F32, 3, {1, 1, 40}, scores};
+    struct gie_tensor b = {sizeof b, GIE_F32, 3, {1, 40, 4}, boxes},
+                      s = {sizeof s, GIE_F32, 3, {1, 1, 40}, scores};
     ck_gie_ok(ctx, gie_exec_set_input(x, "b", &b));
     ck_gie_ok(ctx, gie_exec_set_input(x, "s", &s));
     ck_gie_ok(ctx, gie_exec_run(x));
@@ -172,8 +174,10 @@ END_TEST
 /* ---- What is refused */
 
 #define PRIOR(attrs) "graph { input %x : f32[1,1,2,2] %y = caffe::PriorBox(%x, %x) {" attrs "} output %y }"
-#define YOLO(attrs) "graph { input %x : f32[1,6,1,1] %y = detection::YoloDecode(%x) {classes=1, " attrs "} output %y }"
-#define INPUTS(a, b, c, node) "graph { input %a : " a " input %b : " b " input %c : " c " %y = " node " output %y }"
+#define YOLO(attrs) \
+  "graph { input %x : f32[1,6,1,1] %y = detection::YoloDecode(%x) {classes=1, " attrs "} output %y }"
+#define INPUTS(a, b, c, node) \
+  "graph { input %a : " a " input %b : " b " input %c : " c " %y = " node " output %y }"
 
 static const struct {
   const char *text, *message;
@@ -184,8 +188,10 @@ static const struct {
     {PRIOR("min_size=[1.0], aspect_ratio=[0.0]"), "aspect_ratio has to be positive"},
     {PRIOR("min_size=[1.0], variance=[0.1,0.1]"), "2 variances"},
     {"graph { input %x : f32[1,2,2] %y = caffe::PriorBox(%x, %x) {min_size=[1.0]} output %y }", "has 3 dims"},
-    {DETECT("0.0,0.0,0.0,0.0,0.0,0.0,0.0,0.0", "0.1,0.9,0.5,0.5", "code_type=\"CIRCLE\""), "code_type \"CIRCLE\""},
-    {DETECT("0.0,0.0,0.0,0.0,0.0,0.0,0.0,0.0", "0.1,0.9,0.5,0.5", "share_location=0"), "operand 0 has 8 elements"},
+    {DETECT("0.0,0.0,0.0,0.0,0.0,0.0,0.0,0.0", "0.1,0.9,0.5,0.5", "code_type=\"CIRCLE\""),
+     "code_type \"CIRCLE\""},
+    {DETECT("0.0,0.0,0.0,0.0,0.0,0.0,0.0,0.0", "0.1,0.9,0.5,0.5", "share_location=0"),
+     "operand 0 has 8 elements"},
     {DETECT("0.0,0.0,0.0,0.0,0.0,0.0,0.0,0.0", "0.1,0.9,0.5,0.5", "eta=0.0"), "eta 0"},
     {INPUTS("f32[1,8]", "f32[1,6]", "f32[1,2,8]", "caffe::DetectionOutput(%a, %b, %c) {num_classes=2}"),
      "operand 1 has 6 elements"},
@@ -193,33 +199,44 @@ static const struct {
      "locations of 1 images and confidences of 2"},
     {INPUTS("f32[1,8]", "f32[1,4]", "f32[1,1,8]", "caffe::DetectionOutput(%a, %b, %c) {num_classes=2}"),
      "corners and variances"},
-    {INPUTS("f32[1,8]", "f32[1,4]", "f32[1,2,4000000000]", "caffe::DetectionOutput(%a, %b, %c) {num_classes=2000000000}"),
+    {INPUTS("f32[1,8]", "f32[1,4]", "f32[1,2,4000000000]",
+            "caffe::DetectionOutput(%a, %b, %c) {num_classes=2000000000}"),
      "are too many"},
-    {INPUTS("f32[1,6,3]", "f32[1,1,6]", "i64[]", "ai.onnx::NonMaxSuppression(%a, %b, %c)"), "a box has 3 numbers"},
-    {INPUTS("f32[1,6,4]", "f32[1,1,5]", "i64[]", "ai.onnx::NonMaxSuppression(%a, %b, %c)"), "of 6 and 5 boxes"},
-    {INPUTS("f32[1,6,4]", "f32[1,1,6]", "f32[]", "ai.onnx::NonMaxSuppression(%a, %b, %c)"), "operand 2 is f32"},
-    {INPUTS("f32[1,6,4]", "f32[1,1,6]", "i64[2]", "ai.onnx::NonMaxSuppression(%a, %b, %c)"), "has to be one number"},
+    {INPUTS("f32[1,6,3]", "f32[1,1,6]", "i64[]", "ai.onnx::NonMaxSuppression(%a, %b, %c)"),
+     "a box has 3 numbers"},
+    {INPUTS("f32[1,6,4]", "f32[1,1,5]", "i64[]", "ai.onnx::NonMaxSuppression(%a, %b, %c)"),
+     "of 6 and 5 boxes"},
+    {INPUTS("f32[1,6,4]", "f32[1,1,6]", "f32[]", "ai.onnx::NonMaxSuppression(%a, %b, %c)"),
+     "operand 2 is f32"},
+    {INPUTS("f32[1,6,4]", "f32[1,1,6]", "i64[2]", "ai.onnx::NonMaxSuppression(%a, %b, %c)"),
+     "has to be one number"},
     {YOLO("anchors=[1.0], image=[1,1]"), "1 numbers in anchors"},
     {YOLO("anchors=[1.0,0.0], image=[1,1]"), "an anchor of 0"},
     {YOLO("anchors=[1.0,1.0], image=[1]"), "height and the width"},
     {YOLO("anchors=[1.0,1.0,1.0,1.0], image=[1,1]"), "6 channels; 2 anchors with 5 + 1 numbers each need 12"},
     {YOLO("anchors=[1.0,1.0], image=[1,1], form=\"round\""), "form \"round\""},
-    {INPUTS("f32[1,18,2,2]", "f32[1,36,2,3]", "f32[1,3]", "caffe::Proposal(%a, %b, %c)"), "maps of different size"},
+    {INPUTS("f32[1,18,2,2]", "f32[1,36,2,3]", "f32[1,3]", "caffe::Proposal(%a, %b, %c)"),
+     "maps of different size"},
     {INPUTS("f32[1,18,2,2]", "f32[1,35,2,2]", "f32[1,3]", "caffe::Proposal(%a, %b, %c)"), "35 channels"},
     {INPUTS("f32[2,18,2,2]", "f32[1,36,2,2]", "f32[1,3]", "caffe::Proposal(%a, %b, %c)"), "a batch of 2"},
-    {INPUTS("f32[1,18,2,2]", "f32[1,36,2,2]", "f32[1,2]", "caffe::Proposal(%a, %b, %c)"), "height, width and scale"},
+    {INPUTS("f32[1,18,2,2]", "f32[1,36,2,2]", "f32[1,2]", "caffe::Proposal(%a, %b, %c)"),
+     "height, width and scale"},
     {INPUTS("f32[1,18,2,2]", "f32[1,36,2,2]", "f32[1,3]", "caffe::Proposal(%a, %b, %c) {post_nms_topn=0}"),
      "have to be positive"},
-    {INPUTS("f32[1,9,2,2]", "f32[1,4]", "f32[1]", "caffe::PSROIPooling(%a, %b) {output_dim=1, group_size=3, "
-                                                  "spatial_scale=1.0}"),
+    {INPUTS("f32[1,9,2,2]", "f32[1,4]", "f32[1]",
+            "caffe::PSROIPooling(%a, %b) {output_dim=1, group_size=3, "
+            "spatial_scale=1.0}"),
      "rows of 5 numbers"},
-    {INPUTS("f32[1,8,2,2]", "f32[1,5]", "f32[1]", "caffe::PSROIPooling(%a, %b) {output_dim=1, group_size=3, "
-                                                  "spatial_scale=1.0}"),
+    {INPUTS("f32[1,8,2,2]", "f32[1,5]", "f32[1]",
+            "caffe::PSROIPooling(%a, %b) {output_dim=1, group_size=3, "
+            "spatial_scale=1.0}"),
      "8 channels; 1 outputs of 3 by 3 parts need 9"},
     {INPUTS("f32[1,8,2,2]", "f32[1,5]", "f32[1]", "caffe::ROIPooling(%a, %b) {pooled_h=0, pooled_w=1}"),
      "a result of 0 by 1"},
-    {INPUTS("f32[1,8,2,2]", "f32[3,4]", "i64[2]", "ai.onnx::RoiAlign(%a, %b, %c)"), "3 regions and 2 indices"},
-    {INPUTS("f32[1,8,2,2]", "f32[3,4]", "i64[3]", "ai.onnx::RoiAlign(%a, %b, %c) {mode=\"min\"}"), "mode \"min\""},
+    {INPUTS("f32[1,8,2,2]", "f32[3,4]", "i64[2]", "ai.onnx::RoiAlign(%a, %b, %c)"),
+     "3 regions and 2 indices"},
+    {INPUTS("f32[1,8,2,2]", "f32[3,4]", "i64[3]", "ai.onnx::RoiAlign(%a, %b, %c) {mode=\"min\"}"),
+     "mode \"min\""},
 };
 
 START_TEST(test_bad)
@@ -251,8 +268,8 @@ static const char *const strange[] = {
     INPUTS("f32[2,2,2,2]", "f32[3,4]", "i64[3]", "ai.onnx::RoiAlign(%a, %b, %c) {output_height=2}"),
 };
 
-static void feed_strange(struct gie_context *ctx, struct gie_exec *x, const struct gie_graph *g, uint32_t input,
-                         uint32_t turn)
+static void feed_strange(struct gie_context *ctx, struct gie_exec *x, const struct gie_graph *g,
+                         uint32_t input, uint32_t turn)
 {
   const double values[] = {NAN, INFINITY, -INFINITY, 1e30, -1e30, 0, 1, -1, 0.5, 1e-40, 3e9};
   const struct gie_value *v = gie_value_get(g, gie_graph_input(g, input));

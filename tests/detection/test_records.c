@@ -9,8 +9,8 @@
 #define MAX_VALUES 8192
 
 static const char *const records[] = {
-    "prior_box", "prior_box_clip", "detection_shared", "detection_sets", "detection_batch", "roi_pooling",
-    "psroi_pooling", "proposal", "normalize", "normalize_all", "permute", "yolo",
+    "prior_box",     "prior_box_clip", "detection_shared", "detection_sets", "detection_batch", "roi_pooling",
+    "psroi_pooling", "proposal",       "normalize",        "normalize_all",  "permute",         "yolo",
 };
 
 struct record {
@@ -78,7 +78,8 @@ static void feed(struct record *r, char *line)
   bool is_random = sscanf(line + at, "seed %d scale %lf offset %lf", &seed, &scale, &offset) == 3;
   char *next = line + at + strlen("values");
   for (int64_t i = 0; i < n; i++)
-    data[i] = is_random ? (float)(uniform((uint64_t)seed, (uint64_t)i) * scale + offset) : strtof(next, &next);
+    data[i] = is_random ? (float)(uniform((uint64_t)seed, (uint64_t)i) * scale + offset)
+                        : strtof(next, &next);
   t.data = data;
   ck_gie_ok(r->ctx, gie_exec_set_input(r->x, name, &t));
   free(data);
@@ -88,13 +89,13 @@ static void feed(struct record *r, char *line)
 static int by_class(const void *a, const void *b)
 {
   const float *x = a, *y = b;
-  return x[0] != y[0] ? (x[0] > y[0]) - (x[0] < y[0])
+  return x[0] != y[0]   ? (x[0] > y[0]) - (x[0] < y[0])
          : x[1] != y[1] ? (x[1] > y[1]) - (x[1] < y[1])
                         : (x[2] < y[2]) - (x[2] > y[2]);
 }
 
-static void compare_values(const struct record *r, const char *name, const float *got, const float *want, int64_t n,
-                           int64_t width)
+static void compare_values(const struct record *r, const char *name, const float *got, const float *want,
+                           int64_t n, int64_t width)
 {
   double peak = 0, worst = 0;
   for (int64_t i = 0; i < n; i++)
@@ -102,8 +103,8 @@ static void compare_values(const struct record *r, const char *name, const float
   for (int64_t i = 0; i < n; i++) {
     int64_t row = i / width * r->step;
     double error = fabs((double)got[row * width + i % width] - (double)want[i]);
-    ck_assert_msg(error <= TOLERANCE * peak, "%s %s: element %lld is %g instead of %g", r->name, name, (long long)i,
-                  (double)got[row * width + i % width], (double)want[i]);
+    ck_assert_msg(error <= TOLERANCE * peak, "%s %s: element %lld is %g instead of %g", r->name, name,
+                  (long long)i, (double)got[row * width + i % width], (double)want[i]);
     worst = fmax(worst, error);
   }
   printf("%s: %s max|a-b|/max|b| = %.1e over %lld numbers\n", r->name, name, worst / peak, (long long)n);
