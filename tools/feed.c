@@ -218,6 +218,16 @@ static bool is_image(struct tool *t, const char *path)
   return is;
 }
 
+const char *feed_image(struct tool *t, const struct feeds *f, uint32_t run)
+{
+  for (uint32_t i = 0; i < f->n; i++) {
+    const char *file = feed_file(f, run, i);
+    if (file && is_image(t, file))
+      return file;
+  }
+  return NULL;
+}
+
 static gie_status load_image(struct tool *t, const struct feeds *f, const struct feed *feed, const char *path,
                              struct gie_tensor *out)
 {

@@ -41,6 +41,9 @@ gie_status feeds_load(struct tool *t, const struct feeds *f, uint32_t run, uint3
 /* The file of input i in that run, or NULL: random. */
 const char *feed_file(const struct feeds *f, uint32_t run, uint32_t i);
 
+/* The first file of that run that is an image, or NULL. */
+const char *feed_image(struct tool *t, const struct feeds *f, uint32_t run);
+
 /* Splits "NAME=FILE": *index is the value of that name among the n of `at`; without "NAME=" the only one. `what`
  * is "input" or "output" for messages. */
 gie_status feed_split(struct tool *t, const struct gie_graph *g, const char *what, uint32_t n,

@@ -32,6 +32,9 @@ gie_status image_decode_png(struct gie_context *ctx, const unsigned char *data, 
 gie_status image_decode_jpeg(struct gie_context *ctx, const unsigned char *data, size_t size,
                              struct image *out);
 
+/* Saves as .png, atomically. */
+gie_status image_write_png(struct gie_context *ctx, const char *path, const struct image *im);
+
 /* How an image becomes numbers: (x - mean) * scale per channel, in the order of the channels as fed. */
 struct image_rule {
   double mean[3], scale[3];

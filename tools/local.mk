@@ -13,8 +13,10 @@ tools_libtools_la_SOURCES = \
   tools/debug_judge.c tools/debug_judge.h \
   tools/debug_reference.c tools/debug_reference.h \
   tools/diff.c tools/diff.h \
+  tools/draw.c tools/draw.h \
   tools/explain.c \
   tools/feed.c tools/feed.h \
+  tools/font.c tools/font.h \
   tools/image.c tools/image.h \
   tools/inspect.c tools/inspect.h tools/inspect_plan.c \
   tools/jpeg.c \

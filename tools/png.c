@@ -103,7 +103,72 @@ gie_status image_decode_png(struct gie_context *ctx, const unsigned char *data, 
   return r.status;
 }
 
+/* ---- Writing */
+
+struct writer {
+  struct gie_context *ctx;
+  const struct image *im;
+  struct gie_buf file;
+  png_structp png;
+  png_infop info;
+};
+
+static void on_write(png_structp png, png_bytep from, size_t n)
+{
+  struct writer *w = png_get_io_ptr(png);
+  gie_buf_put(&w->file, from, n);
+}
+
+static void on_flush(png_structp png) { (void)png; }
+
+static bool encode(struct writer *w)
+{
+  const struct image *im = w->im;
+  if (setjmp(png_jmpbuf(w->png)))
+    return false;
+  png_set_write_fn(w->png, w, on_write, on_flush);
+  png_set_IHDR(w->png, w->info, im->width, im->height, 8,
+               im->channels == 3 ? PNG_COLOR_TYPE_RGB : PNG_COLOR_TYPE_GRAY, PNG_INTERLACE_NONE,
+               PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+  png_write_info(w->png, w->info);
+  for (size_t y = 0; y < im->height; y++)
+    png_write_row(w->png, im->data + y * im->width * im->channels);
+  png_write_end(w->png, NULL);
+  return true;
+}
+
+gie_status image_write_png(struct gie_context *ctx, const char *path, const struct image *im)
+{
+  struct writer w = {.ctx = ctx, .im = im};
+  struct gie_save s;
+  gie_buf_init(&w.file, ctx);
+  w.png = png_create_write_struct(PNG_LIBPNG_VER_STRING, NULL, NULL, NULL);
+  w.info = w.png ? png_create_info_struct(w.png) : NULL;
+  bool done = w.info && encode(&w);
+  if (w.png)
+    png_destroy_write_struct(&w.png, &w.info);
+  gie_status st = !done ? gie_fail(ctx, GIE_E_MEMORY, "%s: the image could not be packed", path)
+                        : w.file.status;
+  if (st == GIE_OK)
+    st = gie_save_begin(ctx, path, &s);
+  if (st == GIE_OK) {
+    st = gie_save_write(&s, w.file.data, w.file.len);
+    if (st == GIE_OK)
+      st = gie_save_commit(&s);
+    else
+      gie_save_abort(&s);
+  }
+  gie_buf_free(&w.file);
+  return st;
+}
+
 #else
+
+gie_status image_write_png(struct gie_context *ctx, const char *path, const struct image *im)
+{
+  (void)im;
+  return gie_fail(ctx, GIE_E_UNSUPPORTED, "%s: this gie was built without libpng and writes no images", path);
+}
 
 gie_status image_decode_png(struct gie_context *ctx, const unsigned char *data, size_t size,
                             struct image *out)

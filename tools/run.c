@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gie run: feeds a network, runs it, and says what came out. */
+#include "tools/draw.h"
 #include "tools/net.h"
 #include "tools/profile.h"
 #include "tools/report.h"
@@ -14,16 +15,19 @@ static const char examples[] =
     "  gie run model.onnx --input in.pb --compare expected.pb --rtol=1e-4\n"
     "  gie run model.onnx --input cat.jpg --resize --mean=123,117,104 --labels=names.txt --top=5\n"
     "  gie run model.onnx --random --shapes=data:1x3x224x224 --profile --memory\n"
+    "  gie run faces.onnx --input photo.jpg --resize --mean=127 --scale=0.0078125 --draw boxes.png\n"
     "  gie run model.plan --input in.npy --compare expected.npy\n"
     "  gie run model.onnx --random --trace=trace.json     open it in Perfetto or chrome://tracing\n";
 
 #define DEFAULT_TOP 5
+#define DEFAULT_THRESHOLD 0.5
 
 struct run {
   struct feed_options feed;
   struct tool_list outputs, compare;
   struct compare_rule rule;
-  const char *labels_file, *passes, *backend, *trace;
+  const char *labels_file, *passes, *backend, *trace, *draw;
+  double threshold; /* of boxes that are drawn */
   uint32_t top, batch;
   bool profile, memory, is_json;
   /* while running */
@@ -63,7 +67,22 @@ static const char *run_name(const struct run *r, uint32_t run)
 /* Whether anything but the summary of the outputs was asked for. */
 static bool wants_more(const struct run *r)
 {
-  return r->labels.n || r->outputs.n || r->compare.n || r->profile || r->memory || r->trace;
+  return r->labels.n || r->outputs.n || r->compare.n || r->profile || r->memory || r->trace || r->draw;
+}
+
+/* The boxes that were found, as a list and in the image. */
+static gie_status draw_run(struct tool *t, struct run *r, uint32_t run)
+{
+  struct draw_box *boxes;
+  uint32_t n;
+  const char *image = feed_image(t, &r->feeds, run);
+  if (!image)
+    return gie_fail(t->ctx, GIE_E_USAGE, "--draw draws into the image that was fed, and there is none");
+  GIE_TRY(draw_find(t, &r->out, r->threshold, &boxes, &n));
+  draw_report(t, r->j, boxes, n, &r->labels);
+  if (r->j)
+    json_close(r->j, '}');
+  return draw_save(t, image, r->draw, boxes, n, &r->labels);
 }
 
 static gie_status report_run(struct tool *t, struct run *r, uint32_t run)
@@ -78,6 +97,8 @@ static gie_status report_run(struct tool *t, struct run *r, uint32_t run)
     report_outputs(t, NULL, &r->out);
   }
   gie_status st = GIE_OK;
+  if (r->draw)
+    return draw_run(t, r, run);
   if (r->labels.n)
     st = report_top(t, r->j, &r->out, &r->labels, r->top, run_name(r, run));
   if (r->j)
@@ -160,10 +181,13 @@ static gie_status prepare(struct tool *t, struct run *r)
   GIE_TRY(tool_make_feeds(t, &r->net, &r->exec, &r->feed, &r->feeds));
   if (r->labels_file)
     GIE_TRY(labels_read(t, r->labels_file, &r->labels));
-  if (r->feeds.runs > 1 && (r->outputs.n || r->compare.n))
+  if (r->feeds.runs > 1 && (r->outputs.n || r->compare.n || r->draw))
     return gie_fail(t->ctx, GIE_E_USAGE,
-                    "--output and --compare go with one run; here an input is given %u times",
+                    "--output, --compare and --draw go with one run; here an input is given %u times",
                     (unsigned)r->feeds.runs);
+  if (r->draw && (strlen(r->draw) < 5 || strcmp(r->draw + strlen(r->draw) - 4, ".png") != 0))
+    return gie_fail(t->ctx, GIE_E_USAGE, "--draw=%s: the picture is a PNG; give a name that ends in .png",
+                    r->draw);
   r->out = (struct outputs){r->exec.g, gie_graph_n_outputs(r->exec.g), NULL};
   r->out.v = gie_arena_alloc(&t->arena, r->out.n, sizeof *r->out.v);
   return r->out.v ? GIE_OK : gie_fail(t->ctx, GIE_E_MEMORY, "out of memory");
@@ -223,7 +247,7 @@ static int run(struct tool *t, struct run *r)
 
 int tool_run(struct tool *t, int argc, char **argv)
 {
-  struct run r = {.rule = {NAN, NAN, 0}, .top = DEFAULT_TOP};
+  struct run r = {.rule = {NAN, NAN, 0}, .top = DEFAULT_TOP, .threshold = DEFAULT_THRESHOLD};
   const struct tool_option options[] = {
       {"input", 'i', TOOL_LIST, &r.feed.inputs, "[NAME=]FILE",
        "what to feed an input with: .npy, .pb, .png, .jpg"},
@@ -239,6 +263,8 @@ int tool_run(struct tool *t, int argc, char **argv)
       {"output", 'o', TOOL_LIST, &r.outputs, "[NAME=]FILE", "save an output: .npy, .pb"},
       {"labels", 0, TOOL_TEXT, &r.labels_file, "FILE", "print the best labels; the file has one per line"},
       {"top", 0, TOOL_COUNT, &r.top, "K", "how many of them; default 5"},
+      {"draw", 0, TOOL_TEXT, &r.draw, "FILE", "save the image with the boxes that were found: .png"},
+      {"threshold", 0, TOOL_REAL, &r.threshold, "S", "least score of a box that is drawn; default 0.5"},
       {"compare", 0, TOOL_LIST, &r.compare, "[NAME=]FILE",
        "compare an output with this reference: .npy, .pb"},
       {"rtol", 0, TOOL_REAL, &r.rule.rtol, "R",

@@ -2,7 +2,8 @@
 /* Evaluates one node from tensors at hand: for the dynamic tail and for constant folding.
  *
  * The node is copied into a graph of its own. Its operands become inputs of the dims at hand, or
- * constants when they are small or constant already, so that shape inference sees their elements. */
+ * constants when they are small or constant already, so that shape inference sees their elements. An op of a module whose
+ * shape depends on data gets all of them as constants: what it looks at is not known here. */
 #include "core/run/run.h"
 
 gie_status run_once_open(struct gie_context *ctx, const char *kind, struct run_once *out)
@@ -70,8 +71,15 @@ static gie_status add_constant(struct gie_graph *g, const struct gie_type *type,
   return st;
 }
 
-static gie_status add_operand(struct single *s, const struct gie_graph *from, gie_id value,
-                              const struct gie_tensor *t, uint32_t slot)
+/* Whether the shape function may want to see an operand of that size. */
+static bool is_looked_at(const struct gie_op *op, const struct gie_tensor *t, size_t bytes)
+{
+  return bytes <= GIE_MAX_KNOWN * gie_dtype_size(t->dtype) ||
+         ((op->flags & GIE_OP_DATA_DEPENDENT) && !ir_builtin_find(op->name));
+}
+
+static gie_status add_operand(struct single *s, const struct gie_graph *from, const struct gie_op *op,
+                              gie_id value, const struct gie_tensor *t, uint32_t slot)
 {
   const struct gie_value *v = gie_value_get(from, value);
   struct gie_context *ctx = from->ctx;
@@ -89,7 +97,7 @@ static gie_status add_operand(struct single *s, const struct gie_graph *from, gi
   } else {
     struct gie_type type = run_tensor_type(t);
     GIE_TRY(run_tensor_bytes(ctx, t, &bytes));
-    if (bytes <= GIE_MAX_KNOWN * gie_dtype_size(t->dtype))
+    if (is_looked_at(op, t, bytes))
       GIE_TRY(add_constant(s->graph, &type, t->data, bytes, &s->id[slot]));
     else
       GIE_TRY(gie_graph_add_input(s->graph, name, &type, &s->id[slot]));
@@ -219,7 +227,7 @@ static gie_status evaluate(struct run_once *o, struct single *s, struct gie_aren
   if (!s->id || !s->in || !s->out)
     return GIE_E_MEMORY;
   for (uint32_t i = 0; i < n->n_in; i++)
-    GIE_TRY(add_operand(s, g, n->in[i], in ? &in[i] : NULL, i));
+    GIE_TRY(add_operand(s, g, n->op, n->in[i], in ? &in[i] : NULL, i));
   GIE_TRY(copy_node(s, n));
   GIE_TRY(make_results(s, out));
   bool empty = true;

@@ -4,7 +4,8 @@
  *     text.c     the protobuf text format            emit.c     adding nodes and constants
  *     param.c    fields by name, with defaults       layers.c   table of layers
  *     model.c    .caffemodel: layers and blobs       lower_*.c  Caffe layers → canonical IR
- *     net.c      layers in order, blobs, phases      caffe.c    module
+ *     net.c      layers in order, blobs, phases      custom.c   layers of other modules
+ *     caffe.c    module
  */
 #ifndef GIE_PLUGINS_CAFFE_H
 #define GIE_PLUGINS_CAFFE_H
@@ -112,6 +113,8 @@ gie_status caffe_warn_unknown(struct caffe_import *im, const struct text_field *
 gie_status caffe_open_model(struct caffe_import *im, const char *path);
 void caffe_close_model(struct caffe_import *im);
 gie_status caffe_find_weights(struct caffe_layer *n);
+/* Dims of blob i as the file has them; returns their number, -1 when there are too many. */
+int caffe_blob_dims(const struct caffe_layer *n, uint32_t i, int64_t dims[GIE_MAX_RANK]);
 /* Values of weights without a file. */
 enum caffe_fill { CAFFE_HE, CAFFE_ZERO, CAFFE_ONE, CAFFE_QUARTER };
 /* Blob i of the layer as f32 of that shape; the caller unrefs it. */
@@ -140,6 +143,8 @@ gie_status caffe_step(struct caffe_layer *n, const char *what, const char *op, c
 /* The node that makes the tops. */
 gie_status caffe_result(struct caffe_layer *n, const char *op, const gie_id *in, uint32_t n_in,
                         const struct caffe_attrs *attrs);
+gie_status caffe_result_with(struct caffe_layer *n, const char *op, const gie_id *in, uint32_t n_in,
+                             const struct gie_attr *attrs, uint32_t n_attrs);
 gie_status caffe_opaque(struct caffe_layer *n);
 gie_status caffe_const_ints(struct caffe_layer *n, const char *what, const int64_t *v, uint32_t count,
                             gie_id *out);
@@ -148,6 +153,14 @@ gie_status caffe_const_scalar(struct caffe_layer *n, const char *what, double v,
 bool caffe_dims(struct caffe_layer *n, uint32_t i, int64_t *dims, int *rank);
 /* An axis from the file, negative from the end; false and refused when it is outside 0 … rank-1+extra. */
 bool caffe_axis(struct caffe_layer *n, int64_t v, int rank, int extra, int *out);
+
+/* ---- custom.c */
+
+/* Name of the op that a layer without a row in the table would become; NULL: out of memory. */
+const char *caffe_custom_op(struct caffe_layer *n);
+gie_status caffe_lower_custom(struct caffe_layer *n, const struct gie_op *op);
+/* The module that comes with gie and has layers of that type; NULL: none. */
+const char *caffe_custom_module(const char *type);
 
 /* ---- layers.c */
 
@@ -183,6 +196,7 @@ gie_status caffe_lower_concat(struct caffe_layer *n);
 gie_status caffe_lower_slice(struct caffe_layer *n);
 gie_status caffe_lower_crop(struct caffe_layer *n);
 gie_status caffe_lower_permute(struct caffe_layer *n);
+gie_status caffe_lower_interp(struct caffe_layer *n);
 gie_status caffe_lower_flatten(struct caffe_layer *n);
 gie_status caffe_lower_reshape(struct caffe_layer *n);
 

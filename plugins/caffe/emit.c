@@ -77,7 +77,8 @@ static const char *top_name(struct caffe_layer *n, uint32_t top)
 /* ---- Nodes ----------------------------------------------------------------------------------- */
 
 static gie_status add(struct caffe_layer *n, const char *op, const gie_id *in, uint32_t n_in,
-                      const struct caffe_attrs *attrs, uint32_t n_out, const char *const *names, gie_id *node)
+                      const struct gie_attr *attrs, uint32_t n_attrs, uint32_t n_out,
+                      const char *const *names, gie_id *node)
 {
   struct gie_node_spec spec = GIE_NODE_SPEC(op);
   spec.name = *n->name ? n->name : NULL;
@@ -85,8 +86,8 @@ static gie_status add(struct caffe_layer *n, const char *op, const gie_id *in, u
   spec.n_in = n_in;
   spec.n_out = n_out;
   spec.out_names = names;
-  spec.attrs = attrs ? attrs->v : NULL;
-  spec.n_attrs = attrs ? attrs->n : 0;
+  spec.attrs = attrs;
+  spec.n_attrs = n_attrs;
   gie_status st = gie_node_add(n->g, &spec, node);
   return st == GIE_OK
              ? st
@@ -98,7 +99,8 @@ gie_status caffe_step(struct caffe_layer *n, const char *what, const char *op, c
 {
   gie_id node;
   const char *name = caffe_fresh_name(n, what);
-  GIE_TRY(name ? add(n, op, in, n_in, attrs, 1, &name, &node) : GIE_E_MEMORY);
+  GIE_TRY(name ? add(n, op, in, n_in, attrs ? attrs->v : NULL, attrs ? attrs->n : 0, 1, &name, &node)
+               : GIE_E_MEMORY);
   *out = gie_node_get(n->g, node)->out[0];
   return GIE_OK;
 }
@@ -120,14 +122,20 @@ static gie_status names_of_tops(struct caffe_layer *n, const char ***out)
   return names ? GIE_OK : GIE_E_MEMORY;
 }
 
-gie_status caffe_result(struct caffe_layer *n, const char *op, const gie_id *in, uint32_t n_in,
-                        const struct caffe_attrs *attrs)
+gie_status caffe_result_with(struct caffe_layer *n, const char *op, const gie_id *in, uint32_t n_in,
+                             const struct gie_attr *attrs, uint32_t n_attrs)
 {
   const char **names;
   gie_id node;
   GIE_TRY(names_of_tops(n, &names));
-  GIE_TRY(add(n, op, in, n_in, attrs, n->n_top, names, &node));
+  GIE_TRY(add(n, op, in, n_in, attrs, n_attrs, n->n_top, names, &node));
   return bind_all(n, node);
+}
+
+gie_status caffe_result(struct caffe_layer *n, const char *op, const gie_id *in, uint32_t n_in,
+                        const struct caffe_attrs *attrs)
+{
+  return caffe_result_with(n, op, in, n_in, attrs ? attrs->v : NULL, attrs ? attrs->n : 0);
 }
 
 /* ---- Layers that stay as they are ------------------------------------------------------------ */
@@ -185,13 +193,10 @@ static gie_status raw_attrs(struct caffe_layer *n, struct caffe_attrs *out)
 gie_status caffe_opaque(struct caffe_layer *n)
 {
   struct caffe_attrs attrs = {.n = 0};
-  const char **names;
-  size_t size = strlen(n->type) + 16;
-  char *op = gie_arena_alloc(&n->im->arena, size, 1);
+  const char **names, *op = caffe_custom_op(n);
   gie_id node;
   if (!op)
     return GIE_E_MEMORY;
-  snprintf(op, size, "caffe::%s", n->type);
   see_all(n->f);
   GIE_TRY(raw_attrs(n, &attrs));
   GIE_TRY(names_of_tops(n, &names));

@@ -22,6 +22,7 @@ static const struct caffe_kind kinds[] = {
     {"Flatten", "FLATTEN", 1, 1, 1, 1, caffe_lower_flatten},
     {"InnerProduct", "INNER_PRODUCT", 1, 1, 1, 1, caffe_lower_inner_product},
     {"Input", NULL, 0, 0, 1, ANY, caffe_lower_input},
+    {"Interp", NULL, 1, 2, 1, 1, caffe_lower_interp},
     {"LRN", "LRN", 1, 1, 1, 1, caffe_lower_lrn},
     {"Log", NULL, 1, 1, 1, 1, caffe_lower_log},
     {"Normalize", NULL, 1, 1, 1, 1, caffe_lower_normalize},

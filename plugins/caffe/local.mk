@@ -3,7 +3,7 @@
 if HAVE_PROTOC_C
 gie_module_LTLIBRARIES += plugins/caffe/caffe.la
 caffe_sources = plugins/caffe/caffe.h plugins/caffe/text.h \
-  plugins/caffe/caffe.c plugins/caffe/emit.c plugins/caffe/layers.c plugins/caffe/lower_basic.c \
+  plugins/caffe/caffe.c plugins/caffe/custom.c plugins/caffe/emit.c plugins/caffe/layers.c plugins/caffe/lower_basic.c \
   plugins/caffe/lower_move.c plugins/caffe/lower_net.c plugins/caffe/model.c plugins/caffe/net.c \
   plugins/caffe/param.c plugins/caffe/text.c \
   plugins/common/prescan.c plugins/common/prescan.h plugins/common/utf8.h

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Layers that move data. Rules: the layer catalogue of Caffe's documentation. */
+/* Layers that move data, and Interp. Rules: the layer catalogue of Caffe's documentation. */
 #include "plugins/caffe/caffe.h"
 
 /* ---- Copies ---------------------------------------------------------------------------------- */
@@ -186,4 +186,48 @@ gie_status caffe_lower_reshape(struct caffe_layer *n)
   for (int i = end; i < rank; i++)
     y[k++] = x[i];
   return reshape(n, y, k);
+}
+
+/* ---- Interp ---------------------------------------------------------------------------------- */
+
+/* Extent after shrinking and growing, corners on corners; 0: not possible. */
+static int64_t interp_extent(struct caffe_layer *n, const struct text_field *p, const char *side, int64_t in)
+{
+  int64_t given = caffe_int(n->im, p, side, 0), shrink = caffe_int(n->im, p, "shrink_factor", 1),
+          zoom = caffe_int(n->im, p, "zoom_factor", 1), out = in;
+  if (given > 0)
+    return given;
+  if (shrink < 1 || zoom < 1 || shrink > INT32_MAX || zoom > INT32_MAX || in < 1 || in > INT32_MAX)
+    return 0;
+  out = (in - 1) / shrink + 1;
+  return out + (out - 1) * (zoom - 1);
+}
+
+/* Bilinear, with corners on corners, to a size that is given or that of the second bottom. */
+gie_status caffe_lower_interp(struct caffe_layer *n)
+{
+  const struct text_field *p = caffe_message(n, "interp_param");
+  static const char mode[] = "linear", coordinate[] = "align_corners";
+  const int64_t axes[] = {2, 3};
+  int64_t x[GIE_MAX_RANK], like[GIE_MAX_RANK], sizes[2];
+  int rank, like_rank;
+  gie_id in[4] = {n->in[0], GIE_NONE, GIE_NONE};
+  if (!caffe_dims(n, 0, x, &rank) || (n->n_in == 2 && !caffe_dims(n, 1, like, &like_rank)))
+    return GIE_OK;
+  if (rank != 4 || (n->n_in == 2 && like_rank != 4))
+    return caffe_refuse(n, "interpolation of a blob with %d dims", rank);
+  if (caffe_int(n->im, p, "pad_beg", 0) != 0 || caffe_int(n->im, p, "pad_end", 0) != 0)
+    return caffe_refuse(n, "interpolation of a blob that is cropped first (pad_beg, pad_end)");
+  sizes[0] = n->n_in == 2 ? like[2] : interp_extent(n, p, "height", x[2]);
+  sizes[1] = n->n_in == 2 ? like[3] : interp_extent(n, p, "width", x[3]);
+  if (sizes[0] < 1 || sizes[1] < 1)
+    return gie_fail(n->ctx, GIE_E_DATA, "%u:%u: layer \"%s\": a size of %lld by %lld is not possible",
+                    n->f->line, n->f->column, n->name, (long long)sizes[0], (long long)sizes[1]);
+  GIE_TRY(caffe_const_ints(n, "sizes", sizes, 2, &in[3]));
+  const struct gie_attr attrs[] = {
+      {.name = "mode", .kind = GIE_ATTR_STRING, .n = sizeof mode - 1, .u.s = mode},
+      {.name = "coordinate", .kind = GIE_ATTR_STRING, .n = sizeof coordinate - 1, .u.s = coordinate},
+      {.name = "axes", .kind = GIE_ATTR_INTS, .n = 2, .u.is = axes},
+  };
+  return caffe_result_with(n, "resize", in, 4, attrs, 3);
 }

@@ -185,6 +185,18 @@ static void dims_text(const int64_t *dims, size_t n, char *buf, size_t size)
     snprintf(buf + at, size - at, "]");
 }
 
+int caffe_blob_dims(const struct caffe_layer *n, uint32_t i, int64_t dims[GIE_MAX_RANK])
+{
+  const Caffe__Blob *b = n->blobs[i];
+  const int64_t legacy[] = {b->num, b->channels, b->height, b->width};
+  size_t rank = b->shape ? b->shape->n_dim : 4;
+  if (rank > GIE_MAX_RANK)
+    return -1;
+  if (rank)
+    memcpy(dims, b->shape ? b->shape->dim : legacy, rank * sizeof *dims);
+  return (int)rank;
+}
+
 static gie_status check_shape(struct caffe_layer *n, uint32_t i, const int64_t *dims, int rank)
 {
   const Caffe__Blob *b = n->blobs[i];

@@ -230,15 +230,38 @@ static gie_status check_tops(struct caffe_layer *n, const char **bottoms)
   return GIE_OK;
 }
 
+/* A type that is not in the table: an op of a module, or nothing. */
+static gie_status lower_other(struct caffe_layer *n)
+{
+  const char *name = caffe_custom_op(n), *module = caffe_custom_module(n->type);
+  const struct gie_op *op = name ? gie_op_find(n->ctx, name) : NULL;
+  if (!name)
+    return GIE_E_MEMORY;
+  if (op)
+    return caffe_lower_custom(n, op);
+  if (module)
+    return caffe_refuse(n, "it needs the module \"%s\", which is not loaded", module);
+  return caffe_refuse(n, "no layer of this type is known; a module with the op \"%s\" would provide it",
+                      name);
+}
+
 static gie_status lower(struct caffe_layer *n)
 {
   const struct caffe_kind *k = caffe_find_kind(n->type);
   if (!k)
-    return caffe_refuse(n, "no layer of this type is known; a module may provide it");
+    return lower_other(n);
   if (n->n_in < k->min_in || n->n_in > k->max_in || n->n_top < k->min_top || n->n_top > k->max_top)
     return gie_fail(n->ctx, GIE_E_DATA, "%u:%u: layer \"%s\" of type %s has %u bottoms and %u tops",
                     n->f->line, n->f->column, n->name, n->type, (unsigned)n->n_in, (unsigned)n->n_top);
-  return k->lower(n);
+  GIE_TRY(k->lower(n));
+  const char *name = n->reason ? caffe_custom_op(n) : "";
+  const struct gie_op *op = name ? gie_op_find(n->ctx, name) : NULL;
+  if (!name)
+    return GIE_E_MEMORY;
+  if (!op)
+    return GIE_OK;
+  n->reason = NULL; /* a module has what cannot be expressed here */
+  return caffe_lower_custom(n, op);
 }
 
 static gie_status import_layer(struct caffe_layer *n)

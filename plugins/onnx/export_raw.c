@@ -174,8 +174,12 @@ static gie_status split_name(struct ex *x, const char *op, const char **domain, 
 
 static gie_status put_attrs(struct ex *x, struct ex_scope *s, const struct gie_node *n, struct gie_buf *node)
 {
-  for (uint32_t i = 0; i < n->attrs.n;)
-    GIE_TRY(put_attr(x, s, n, i, node, &i));
+  for (uint32_t i = 0; i < n->attrs.n;) {
+    if (!(n->op->flags & GIE_OP_OPAQUE) && strcmp(n->attrs.v[i].name, "opset") == 0)
+      i++; /* the importer's word for the version of the operator set */
+    else
+      GIE_TRY(put_attr(x, s, n, i, node, &i));
+  }
   return GIE_OK;
 }
 

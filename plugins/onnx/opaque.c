@@ -236,6 +236,25 @@ static gie_status note_int(struct gie_graph *g, gie_id node, const char *name, i
   return gie_node_set_note(g, node, &a);
 }
 
+/* Where what an operator does depends on the version of the operator set and no attribute says so, the op of a module
+ * has an attribute "opset" for it. */
+static gie_status put_opset(struct raw *r, const struct gie_op *op)
+{
+  const struct gie_attr_spec *spec = op ? gie_op_attr(op, "opset") : NULL;
+  if (!spec || spec->kind != GIE_ATTR_INT)
+    return GIE_OK;
+  for (uint32_t i = 0; i < r->count; i++)
+    if (strcmp(r->v[i].name, "opset") == 0)
+      return GIE_OK;
+  struct gie_attr *a = next_attr(r, "opset", -1);
+  if (!a)
+    return GIE_E_MEMORY;
+  a->kind = GIE_ATTR_INT;
+  a->u.i = r->n->opset;
+  r->count++;
+  return GIE_OK;
+}
+
 static gie_status name_results(struct onnx_node *n, const char **names, struct gie_type *types)
 {
   for (uint32_t i = 0; i < n->n_out; i++) {
@@ -252,11 +271,12 @@ static gie_status add_opaque(struct raw *r, const char *op)
   struct gie_node_spec spec = GIE_NODE_SPEC(op);
   const char **names = temp(r, n->n_out, sizeof *names);
   struct gie_type *types = temp(r, n->n_out, sizeof *types);
-  bool known = gie_op_find(n->ctx, op) != NULL;
+  const struct gie_op *known = gie_op_find(n->ctx, op);
   gie_id node;
   if (!names || !types)
     return GIE_E_MEMORY;
   GIE_TRY(name_results(n, names, types));
+  GIE_TRY(put_opset(r, known));
   spec.name = n->proto->name && *n->proto->name ? n->proto->name : NULL;
   spec.in = n->in;
   spec.n_in = n->n_in;

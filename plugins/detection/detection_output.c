@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* DetectionOutput: what a single-shot detector found. Boxes are decoded from the priors, those of each class with a score
+ * above the threshold are suppressed greedily, and the best keep_top_k of an image are kept (Liu et al., 2016; order and
+ * parameters are those of its Caffe layer).
+ *
+ * Result [1,1,R,7]: rows (image, class, score, x1, y1, x2, y2), by image, class and score, corners as fractions of the
+ * image. R is the number of images times keep_top_k, or times what suppression can leave at most; rows that are not
+ * needed come last and have image -1. Caffe's own result ends where these rows begin. */
+#include "plugins/detection/detection.h"
+#include <math.h>
+
+enum code { CORNER, CENTER_SIZE, CORNER_SIZE };
+
+struct setting {
+  int64_t classes, background, top_k, keep_top_k, priors;
+  bool shared, encoded; /* one box for all classes; the variance is in the target already */
+  enum code code;
+  float nms, eta, confidence;
+};
+
+static bool read_code(const char *s, enum code *out)
+{
+  static const char *const names[] = {"CORNER", "CENTER_SIZE", "CORNER_SIZE"};
+  for (int i = 0; i < 3; i++)
+    if (strcmp(s, names[i]) == 0 || (s[0] == '1' + i && !s[1])) {
+      *out = (enum code)i;
+      return true;
+    }
+  return false;
+}
+
+static bool read_setting(const struct gie_node *n, int64_t priors, struct setting *s)
+{
+  *s = (struct setting){
+      .classes = gie_node_int(n, "num_classes"),
+      .background = gie_node_int(n, "background_label_id"),
+      .top_k = gie_node_int(n, "top_k"),
+      .keep_top_k = gie_node_int(n, "keep_top_k"),
+      .priors = priors,
+      .shared = gie_node_int(n, "share_location") != 0,
+      .encoded = gie_node_int(n, "variance_encoded_in_target") != 0,
+      .nms = (float)gie_node_float(n, "nms_threshold"),
+      .eta = (float)gie_node_float(n, "eta"),
+      .confidence = (float)gie_node_float(n, "confidence_threshold"),
+  };
+  return read_code(gie_node_string(n, "code_type"), &s->code);
+}
+
+/* Boxes of a class that suppression looks at. */
+static int64_t candidates(const struct setting *s)
+{
+  return s->top_k >= 0 && s->top_k < s->priors ? s->top_k : s->priors;
+}
+
+static int64_t classes_with_boxes(const struct setting *s)
+{
+  return s->classes - (s->background >= 0 && s->background < s->classes);
+}
+
+/* Most rows of an image; false: too many for anything. */
+static bool rows(const struct setting *s, int64_t *out)
+{
+  int64_t all;
+  if (__builtin_mul_overflow(candidates(s), classes_with_boxes(s), &all) || all > INT32_MAX)
+    return false;
+  *out = s->keep_top_k >= 0 && s->keep_top_k < all ? s->keep_top_k : all;
+  return true;
+}
+
+/* ---- Shape function */
+
+static gie_status check(const struct gie_infer *x, struct setting *s)
+{
+  if (!read_setting(x->node, 0, s))
+    return det_bad(x, GIE_E_ATTR, "code_type \"%s\"; it is CORNER, CENTER_SIZE or CORNER_SIZE",
+                   gie_node_string(x->node, "code_type"));
+  if (s->classes < 1 || s->classes > INT32_MAX)
+    return det_bad(x, GIE_E_ATTR, "num_classes %lld; there has to be one", (long long)s->classes);
+  if (!(s->nms >= 0) || !(s->eta > 0 && s->eta <= 1))
+    return det_bad(x, GIE_E_ATTR, "nms_threshold %g and eta %g; they are at least 0, and above 0 up to 1",
+                   (double)s->nms, (double)s->eta);
+  GIE_TRY(det_rank(x, 2, 3));
+  return GIE_OK;
+}
+
+/* Elements of an image in an operand, when they are known. */
+static bool elements(const struct gie_shape *s, int64_t *out)
+{
+  *out = 1;
+  for (int i = 1; i < s->rank; i++)
+    if (!gie_dim_is_num(s->dim[i]) || __builtin_mul_overflow(*out, s->dim[i].b, out))
+      return false;
+  return s->rank >= 1;
+}
+
+static gie_status check_elements(const struct gie_infer *x, uint32_t i, int64_t wanted)
+{
+  int64_t has;
+  if (!elements(&x->in[i].shape, &has) || has == wanted)
+    return GIE_OK;
+  return det_bad(x, GIE_E_SHAPE,
+                 "operand %u has %lld elements for an image; the priors and classes need %lld", (unsigned)i,
+                 (long long)has, (long long)wanted);
+}
+
+/* Locations and confidences are of as many images. */
+static gie_status check_images(const struct gie_infer *x)
+{
+  const struct gie_shape *a = &x->in[0].shape, *b = &x->in[1].shape;
+  if (a->rank == 0 || b->rank == 0)
+    return det_bad(x, GIE_E_SHAPE, "a scalar; locations and confidences have a row for each image");
+  if (a->rank > 0 && b->rank > 0 && gie_dim_is_num(a->dim[0]) && gie_dim_is_num(b->dim[0]) &&
+      a->dim[0].b != b->dim[0].b)
+    return det_bad(x, GIE_E_SHAPE, "locations of %lld images and confidences of %lld", (long long)a->dim[0].b,
+                   (long long)b->dim[0].b);
+  return x->in[1].dtype == GIE_F32 ? GIE_OK : det_bad(x, GIE_E_TYPE, "operand 1 has to be f32");
+}
+
+static gie_status infer(struct gie_infer *x)
+{
+  struct setting s;
+  const struct gie_shape *prior = &x->in[2].shape;
+  struct gie_dim n = gie_dim_unknown(), r = gie_dim_unknown();
+  GIE_TRY(check(x, &s));
+  if (x->in[0].shape.rank >= 1)
+    n = x->in[0].shape.dim[0];
+  GIE_TRY(check_images(x));
+  if (prior->rank == 3 && gie_dim_is_num(prior->dim[2])) {
+    int64_t most, sets = s.shared ? 1 : s.classes;
+    s.priors = prior->dim[2].b / 4;
+    if (prior->dim[2].b % 4 || (gie_dim_is_num(prior->dim[1]) && prior->dim[1].b < (s.encoded ? 1 : 2)))
+      return det_bad(x, GIE_E_SHAPE, "the priors have to be corners and variances, f32[1,2,4*P]");
+    if (!rows(&s, &most) || s.priors > INT32_MAX / 4 / s.classes)
+      return det_bad(x, GIE_E_LIMIT, "%lld priors of %lld classes are too many; set keep_top_k and top_k",
+                     (long long)s.priors, (long long)s.classes);
+    GIE_TRY(check_elements(x, 0, s.priors * sets * 4));
+    GIE_TRY(check_elements(x, 1, s.priors * s.classes));
+    r = gie_dim_mul(n, gie_dim_num(most));
+  }
+  det_type(&x->out[0], 4, (struct gie_dim[]){gie_dim_num(1), gie_dim_num(1), r, gie_dim_num(7)});
+  return GIE_OK;
+}
+
+/* ---- Decoding */
+
+static struct det_box decode(const struct setting *s, const float *p, const float *var, const float *t)
+{
+  float w = p[2] - p[0], h = p[3] - p[1], v[4];
+  for (int i = 0; i < 4; i++)
+    v[i] = s->encoded ? t[i] : var[i] * t[i];
+  if (s->code == CORNER)
+    return (struct det_box){p[0] + v[0], p[1] + v[1], p[2] + v[2], p[3] + v[3]};
+  if (s->code == CORNER_SIZE)
+    return (struct det_box){p[0] + v[0] * w, p[1] + v[1] * h, p[2] + v[2] * w, p[3] + v[3] * h};
+  float x = v[0] * w + (p[0] + p[2]) / 2, y = v[1] * h + (p[1] + p[3]) / 2;
+  float half_w = expf(v[2]) * w / 2, half_h = expf(v[3]) * h / 2;
+  return (struct det_box){x - half_w, y - half_h, x + half_w, y + half_h};
+}
+
+/* ---- One image */
+
+struct kept {
+  float score;
+  uint32_t class_, box; /* box: index in work.boxes */
+};
+
+struct work {
+  struct det_box *boxes;   /* priors x classes, or priors */
+  struct det_score *list;  /* priors */
+  struct det_score *order; /* as many as kept */
+  struct kept *kept;       /* candidates x classes */
+  uint32_t n_kept;
+};
+
+static size_t workspace(const struct det_node *n)
+{
+  struct setting s;
+  read_setting(n->node, n->in[2].dim[2] / 4, &s);
+  size_t priors = (size_t)s.priors, sets = s.shared ? 1 : (size_t)s.classes,
+         most = (size_t)candidates(&s) * (size_t)classes_with_boxes(&s);
+  return priors * sets * sizeof(struct det_box) + priors * sizeof(struct det_score) +
+         most * (sizeof(struct det_score) + sizeof(struct kept));
+}
+
+static struct work divide(const struct setting *s, void *workspace)
+{
+  struct work w = {.boxes = workspace};
+  w.list = (struct det_score *)(w.boxes + s->priors * (s->shared ? 1 : s->classes));
+  w.order = w.list + s->priors;
+  w.kept = (struct kept *)(w.order + candidates(s) * classes_with_boxes(s));
+  return w;
+}
+
+static void one_class(const struct setting *s, struct work *w, const float *conf, int64_t c)
+{
+  int64_t sets = s->shared ? 1 : s->classes;
+  uint32_t first = (uint32_t)(s->shared ? 0 : c), n = 0;
+  for (int64_t i = 0; i < s->priors; i++)
+    if (conf[i * s->classes + c] > s->confidence)
+      w->list[n++] = (struct det_score){conf[i * s->classes + c], (uint32_t)(i * sets) + first};
+  det_sort(w->list, n);
+  n = n < candidates(s) ? n : (uint32_t)candidates(s);
+  const struct det_suppress suppress = {w->boxes, s->nms, s->eta, 0, n};
+  n = det_suppress(&suppress, w->list, n);
+  for (uint32_t i = 0; i < n; i++)
+    w->kept[w->n_kept++] = (struct kept){w->list[i].score, (uint32_t)c, w->list[i].index};
+}
+
+/* The best of all classes; they stay in the order of class and score. */
+static void keep_top(const struct setting *s, struct work *w)
+{
+  uint32_t n = 0, all = w->n_kept;
+  if (s->keep_top_k < 0 || all <= s->keep_top_k)
+    return;
+  for (uint32_t i = 0; i < all; i++)
+    w->order[i] = (struct det_score){w->kept[i].score, i};
+  det_sort(w->order, all);
+  for (uint32_t i = (uint32_t)s->keep_top_k; i < all; i++)
+    w->kept[w->order[i].index].class_ = UINT32_MAX;
+  for (uint32_t i = 0; i < all; i++)
+    if (w->kept[i].class_ != UINT32_MAX)
+      w->kept[n++] = w->kept[i];
+  w->n_kept = n;
+}
+
+static void one_image(const struct setting *s, struct work *w, const float *loc, const float *conf,
+                      const float *prior)
+{
+  int64_t sets = s->shared ? 1 : s->classes;
+  for (int64_t i = 0; i < s->priors; i++)
+    for (int64_t c = 0; c < sets; c++)
+      w->boxes[i * sets + c] = decode(s, prior + 4 * i, prior + 4 * (s->encoded ? i : s->priors + i),
+                                      loc + 4 * (i * sets + c));
+  w->n_kept = 0;
+  for (int64_t c = 0; c < s->classes; c++)
+    if (c != s->background)
+      one_class(s, w, conf, c);
+  keep_top(s, w);
+}
+
+static gie_status run(const struct det_node *n, const struct gie_launch *l)
+{
+  struct setting s;
+  const float *loc = l->in[0], *conf = l->in[1], *prior = l->in[2];
+  float *to = l->out[0], *end = to + n->out[0].dim[2] * 7;
+  read_setting(n->node, n->in[2].dim[2] / 4, &s);
+  struct work w = divide(&s, l->workspace);
+  for (int64_t image = 0; image < n->in[0].dim[0]; image++) {
+    one_image(&s, &w, loc + image * det_count(&n->in[0], 1), conf + image * det_count(&n->in[1], 1), prior);
+    for (uint32_t i = 0; i < w.n_kept; i++, to += 7) {
+      const struct det_box *b = &w.boxes[w.kept[i].box];
+      const float row[] = {(float)image, (float)w.kept[i].class_, w.kept[i].score, b->x1, b->y1, b->x2,
+                           b->y2};
+      memcpy(to, row, sizeof row);
+    }
+  }
+  for (; to < end; to += 7) {
+    memset(to, 0, 7 * sizeof *to);
+    *to = -1;
+  }
+  return GIE_OK;
+}
+
+static const struct gie_attr_spec attrs[] = {
+    {"num_classes", GIE_ATTR_INT, GIE_REQUIRED, 0, NULL},
+    {"share_location", GIE_ATTR_INT, GIE_DEFAULT, 1, NULL},
+    {"background_label_id", GIE_ATTR_INT, GIE_DEFAULT, 0, NULL},
+    {"nms_threshold", GIE_ATTR_FLOAT, GIE_DEFAULT, 0.3, NULL},
+    {"top_k", GIE_ATTR_INT, GIE_DEFAULT, -1, NULL},
+    {"eta", GIE_ATTR_FLOAT, GIE_DEFAULT, 1, NULL},
+    {"code_type", GIE_ATTR_STRING, GIE_DEFAULT, 0, "CORNER"},
+    {"variance_encoded_in_target", GIE_ATTR_INT, GIE_DEFAULT, 0, NULL},
+    {"keep_top_k", GIE_ATTR_INT, GIE_DEFAULT, -1, NULL},
+    {"confidence_threshold", GIE_ATTR_FLOAT, GIE_DEFAULT, -INFINITY, NULL},
+    {NULL, GIE_ATTR_INT, GIE_OPTIONAL, 0, NULL},
+};
+
+static const struct gie_op op = {
+    .struct_size = sizeof op,
+    .name = "caffe::DetectionOutput",
+    .min_in = 3,
+    .max_in = 3,
+    .min_out = 1,
+    .max_out = 1,
+    .dtypes = GIE_DT(F32),
+    .attrs = attrs,
+    .infer = infer,
+    .help =
+        "rows (image, class, score, x1, y1, x2, y2) of what a single-shot detector found; unused ones have image -1",
+};
+
+const struct det_layer det_detection_output = {&op, "detection.detection_output", run, workspace};
