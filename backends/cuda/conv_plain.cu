@@ -28,14 +28,19 @@ template <int S> struct plain_conv {
   int64_t count; /* elements of y with the pad lanes of a blocked axis */
   int64_t images, channels, out[S], lanes_n, lanes_c, lanes[S]; /* of y; the latter with pad lanes */
   int64_t in[S], kernel[S], stride[S], dilation[S], pad[S], taps;
-  int64_t c_per, k_per, bias_stride; /* channels of a group */
-  bool transposed, channels_last;    /* the second says in which order threads go through y */
+  int64_t c_per, k_per, bias_stride;      /* channels of a group */
+  bool half_y, transposed, channels_last; /* the last says in which order threads go through y */
 };
 
 static __device__ __forceinline__ float plain_float(float x) { return x; }
 static __device__ __forceinline__ float plain_float(__half x) { return __half2float(x); }
-static __device__ __forceinline__ void plain_store(float *to, float x) { *to = x; }
-static __device__ __forceinline__ void plain_store(__half *to, float x) { *to = __float2half_rn(x); }
+static __device__ __forceinline__ void plain_store(void *y, int64_t at, bool half, float x)
+{
+  if (half)
+    static_cast<__half *>(y)[at] = __float2half_rn(x);
+  else
+    static_cast<float *>(y)[at] = x;
+}
 
 static __device__ __forceinline__ int64_t plain_step(int64_t i, int64_t stride, bool blocked, int32_t block)
 {
@@ -127,9 +132,9 @@ static __global__ void __launch_bounds__(THREADS)
       k = rest % a.lanes_c;
       rest /= a.lanes_c;
     }
-    T *y = static_cast<T *>(a.y) + plain_at<S>(a.ty, rest, o) + plain_channel<S>(a.ty, k);
+    int64_t y = plain_at<S>(a.ty, rest, o) + plain_channel<S>(a.ty, k);
     if (lane || k >= a.channels || rest >= a.images) { /* who writes a blocked result fills its last block */
-      plain_store(y, 0.0f);
+      plain_store(a.y, y, a.half_y, 0.0f);
       continue;
     }
     float sum = plain_sum<T, S>(a, rest, k, o);
@@ -138,7 +143,7 @@ static __global__ void __launch_bounds__(THREADS)
 #pragma unroll
     for (int s = 0; s < S; s++)
       pixel = pixel * a.out[s] + o[s];
-    plain_store(y, gie_cuda_steps_apply(steps, sum, rest, k, pixel));
+    plain_store(a.y, y, a.half_y, gie_cuda_steps_apply(steps, sum, rest, k, pixel));
   }
 }
 
@@ -153,6 +158,7 @@ struct plain_product {
   int64_t dim[GIE_MAX_RANK], to_a[GIE_MAX_RANK], to_b[GIE_MAX_RANK], to_bias[GIE_MAX_RANK],
       to_y[GIE_MAX_RANK];
   float alpha, beta;
+  bool half_y;
 };
 
 template <class T>
@@ -177,7 +183,7 @@ static __global__ void __launch_bounds__(THREADS)
     sum *= v.alpha;
     if (v.bias)
       sum = fmaf(v.beta, plain_float(static_cast<const T *>(v.bias)[c]), sum);
-    plain_store(static_cast<T *>(v.y) + y, gie_cuda_steps_apply(steps, sum, i / v.columns, i % v.columns, 0));
+    plain_store(v.y, y, v.half_y, gie_cuda_steps_apply(steps, sum, i / v.columns, i % v.columns, 0));
   }
 }
 
@@ -272,7 +278,9 @@ static bool dtypes_fit(const struct gie_problem *p, char *why, size_t size)
   enum gie_dtype t = p->in[0].dtype;
   if (t != GIE_F32 && t != GIE_F16)
     return refuse(why, size, "neither f32 nor f16");
-  if (p->in[1].dtype != t || p->out[0].dtype != t || (has_operand(p, 2) && p->in[2].dtype != t))
+  if (p->out[0].dtype != GIE_F32 && p->out[0].dtype != GIE_F16)
+    return refuse(why, size, "a result that is neither f32 nor f16");
+  if (p->in[1].dtype != t || (has_operand(p, 2) && p->in[2].dtype != t))
     return refuse(why, size, "operands of different dtypes");
   return true;
 }
@@ -374,6 +382,7 @@ static bool fill_conv(const struct gie_problem *p, const struct gie_window *w, p
   a->c_per = p->in[0].dim[1] / group;
   a->k_per = y->dim[1] / group;
   a->bias_stride = has_operand(p, 2) ? p->in[2].stride[0] : 0;
+  a->half_y = y->dtype == GIE_F16;
   a->transposed = is_transposed(p);
   a->channels_last = y->stride[1] < y->stride[y->rank - 1];
   return fits;
@@ -465,6 +474,7 @@ static const char *fill_product(const struct gie_problem *p, struct plain_produc
     v->to_a[batch] = a->stride[a->rank - 2 + flip_a];
   if (columns)
     v->to_b[batch + rows] = b->stride[b->rank - 1 - flip_b];
+  v->half_y = y->dtype == GIE_F16;
   v->rank = y->rank;
   v->taps = a->dim[a_k];
   v->a_k = a->stride[a_k];

@@ -220,37 +220,49 @@ template <class T> CONV_DEVICE bool conv_inside(const conv_args &a, const conv_r
 
 template <class K, conv_loader LOADER> struct conv_reader;
 
-/* A thread copies the same chunk of several rows. */
+/* A thread copies the same chunk of several rows, step after step: it keeps its place among the taps. */
 template <class K> struct conv_reader<K, CONV_VECTOR> {
   using T = typename K::T;
   static constexpr int STRIDE = K::THREADS / 8, ROWS = (K::M + STRIDE - 1) / STRIDE;
   conv_row<T> row[ROWS];
   uint32_t to;
-  int column;
-  bool works; /* a tile of fewer rows than the threads copy at once */
+  int c, dy, dx, end_x, end_y; /* end: of the taps of a row, of all */
+  bool works;                  /* false in a tile of fewer rows than the threads copy at once */
 
-  __device__ __forceinline__ conv_reader(const conv_args &a, int tid, int m, int group, const void *)
+  __device__ __forceinline__ conv_reader(const conv_args &a, int tid, int m, int group, int step, const void *)
   {
-    int first = tid / 8;
-    column = tid % 8;
+    int first = tid / 8, column = tid % 8, chunk = step * 8 + column;
     works = ROWS > 1 || first < K::M;
     to = first * 128 + ((column ^ (first & 7)) << 4);
 #pragma unroll
     for (int i = 0; i < ROWS; i++)
       row[i] = conv_find_row<T>(a, m + first + i * STRIDE, group);
+    int rs = conv_divide(chunk, a.by_c), r = conv_divide(rs, a.by_s);
+    c = (chunk - rs * static_cast<int>(a.by_c.by)) * K::V;
+    dy = r * a.dilation_h;
+    dx = (rs - r * static_cast<int>(a.by_s.by)) * a.dilation_w;
+    end_x = static_cast<int>(a.by_s.by) * a.dilation_w;
+    end_y = a.r * a.dilation_h;
   }
 
-  __device__ __forceinline__ void read(const conv_args &a, uint32_t stage, int step) const
+  __device__ __forceinline__ void read(const conv_args &a, uint32_t stage, int)
   {
-    if (!works)
-      return;
-    conv_tap t = conv_find_tap<K::V>(a, step * 8 + column);
-    int bytes = t.channels * static_cast<int>(sizeof(T));
+    if (works) {
+      int bytes = dy < end_y ? min(K::V, a.c - c) * static_cast<int>(sizeof(T)) : 0;
+      int offset = dy * a.x_h + dx * a.x_w + c;
 #pragma unroll
-    for (int i = 0; i < ROWS; i++) {
-      bool in = bytes > 0 && conv_inside(a, row[i], t.dy, t.dx);
-      conv_copy16(stage + to + i * STRIDE * 128, in ? row[i].x + t.offset : static_cast<const T *>(a.x),
-                  in ? bytes : 0);
+      for (int i = 0; i < ROWS; i++) {
+        bool in = bytes > 0 && conv_inside(a, row[i], dy, dx);
+        conv_copy16(stage + to + i * STRIDE * 128, in ? row[i].x + offset : static_cast<const T *>(a.x),
+                    in ? bytes : 0);
+      }
+    }
+    for (c += 8 * K::V; c >= a.c && dy < end_y; c -= a.by_c.by * K::V) {
+      dx += a.dilation_w;
+      if (dx == end_x) {
+        dx = 0;
+        dy += a.dilation_h;
+      }
     }
   }
 };
@@ -284,7 +296,7 @@ template <class K> struct conv_reader<K, CONV_GATHER> {
   using T = typename K::T;
   conv_chunks<K> chunks;
 
-  __device__ __forceinline__ conv_reader(const conv_args &a, int tid, int m, int group, const void *)
+  __device__ __forceinline__ conv_reader(const conv_args &a, int tid, int m, int group, int, const void *)
       : chunks(a, tid, m, group)
   {
   }
@@ -310,7 +322,7 @@ template <class K> struct conv_reader<K, CONV_DENSE> {
   conv_chunks<K> chunks;
   const int2 *table;
 
-  __device__ __forceinline__ conv_reader(const conv_args &a, int tid, int m, int group, const void *table_)
+  __device__ __forceinline__ conv_reader(const conv_args &a, int tid, int m, int group, int, const void *table_)
       : chunks(a, tid, m, group), table(static_cast<const int2 *>(table_))
   {
     int2 *to = const_cast<int2 *>(table);
@@ -342,17 +354,29 @@ template <class K> struct conv_reader<K, CONV_DENSE> {
 };
 
 /* A step of B lies in one piece; blocks of channels past the last one are filled with zeros. */
-template <class K>
-CONV_DEVICE void conv_read_b(const conv_args &a, uint32_t stage, const char *w, int step, int tid, int chunks)
-{
-  const char *from = w + static_cast<int64_t>(step) * a.blocks * 1024;
-#pragma unroll
-  for (int i = 0; i < K::N * 8; i += K::THREADS) {
-    int chunk = i + tid;
-    if (K::N * 8 % K::THREADS == 0 || chunk < K::N * 8)
-      conv_copy16(stage + chunk * 16, from + (chunk < chunks ? chunk * 16 : 0), chunk < chunks ? 16 : 0);
+template <class K> struct conv_reader_b {
+  static constexpr int CHUNKS = (K::N * 8 + K::THREADS - 1) / K::THREADS;
+  const char *from;
+  int64_t stride;
+  int tid, chunks;
+
+  __device__ __forceinline__ conv_reader_b(const conv_args &a, int tid_, int n, int group, int step)
+      : stride(static_cast<int64_t>(a.blocks) * 1024), tid(tid_), chunks((a.blocks - n / 8) * 64)
+  {
+    from = static_cast<const char *>(a.w) + (static_cast<int64_t>(group) * a.steps + step) * stride + n * 128 + tid * 16;
   }
-}
+  __device__ __forceinline__ void read(uint32_t stage)
+  {
+#pragma unroll
+    for (int i = 0; i < CHUNKS; i++) {
+      int chunk = i * K::THREADS + tid;
+      bool in = chunk < chunks;
+      if (K::N * 8 % K::THREADS == 0 || chunk < K::N * 8)
+        conv_copy16(stage + K::M * 128 + chunk * 16, in ? from + i * K::THREADS * 16 : from, in ? 16 : 0);
+    }
+    from += stride;
+  }
+};
 
 /* ---- Multiplying a step -------------------------------------------------------------------------------- */
 
@@ -451,12 +475,14 @@ template <class K> struct conv_sums<K, CONV_TF32> : conv_sums_mma<K> {
   }
 };
 
-/* The small products first, and into the same sum: what they leave out is below 2^-22 of a product. */
+/* The small products first: what is left out is below 2^-22 of a product. The tensor cores cut sums off rather than
+ * round them, so only one step is summed there. */
 template <class K> struct conv_sums<K, CONV_TF32X3> : conv_sums_mma<K> {
   using B = conv_sums_mma<K>;
   using B::B;
   __device__ __forceinline__ void multiply(uint32_t stage)
   {
+    float part[B::MI][B::NI][4] = {};
 #pragma unroll
     for (int u = 0; u < K::SUBS; u++) {
       uint32_t high_b[B::NI / 2][4], low_b[B::NI / 2][4], at = this->sub ^ (u * 32);
@@ -477,15 +503,22 @@ template <class K> struct conv_sums<K, CONV_TF32X3> : conv_sums_mma<K> {
           conv_tf32_parts(a[e], high[e], low[e]);
 #pragma unroll
         for (int j = 0; j < B::NI; j++)
-          conv_mma_tf32(this->sum[i][j], low, high_b[j / 2][j % 2 * 2], high_b[j / 2][j % 2 * 2 + 1]);
+          conv_mma_tf32(part[i][j], low, high_b[j / 2][j % 2 * 2], high_b[j / 2][j % 2 * 2 + 1]);
 #pragma unroll
         for (int j = 0; j < B::NI; j++)
-          conv_mma_tf32(this->sum[i][j], high, low_b[j / 2][j % 2 * 2], low_b[j / 2][j % 2 * 2 + 1]);
+          conv_mma_tf32(part[i][j], high, low_b[j / 2][j % 2 * 2], low_b[j / 2][j % 2 * 2 + 1]);
 #pragma unroll
         for (int j = 0; j < B::NI; j++)
-          conv_mma_tf32(this->sum[i][j], high, high_b[j / 2][j % 2 * 2], high_b[j / 2][j % 2 * 2 + 1]);
+          conv_mma_tf32(part[i][j], high, high_b[j / 2][j % 2 * 2], high_b[j / 2][j % 2 * 2 + 1]);
       }
     }
+#pragma unroll
+    for (int i = 0; i < B::MI; i++)
+#pragma unroll
+      for (int j = 0; j < B::NI; j++)
+#pragma unroll
+        for (int e = 0; e < 4; e++)
+          this->sum[i][j][e] += part[i][j][e];
   }
 };
 
@@ -618,29 +651,56 @@ struct conv_place {
   int m, n, group, rank; /* first pixel and channel of the tile */
 };
 
+/* Bias of the V channels that a thread finishes in every round, read before the sums are there. */
+template <class K> struct conv_bias {
+  float v[K::V];
+
+  __device__ __forceinline__ conv_bias(const conv_args &a, const conv_place &at, int tid)
+  {
+    using T = typename K::T;
+    int n = at.n + tid % (K::N / K::V) * K::V;
+    const T *bias = static_cast<const T *>(a.bias) + at.group * a.n + n;
+#pragma unroll
+    for (int e = 0; e < K::V; e++)
+      v[e] = 0;
+    if (!a.bias)
+      return;
+    if (n + K::V <= a.n && reinterpret_cast<uintptr_t>(bias) % 16 == 0) {
+      uint4 bits = *reinterpret_cast<const uint4 *>(bias);
+#pragma unroll
+      for (int e = 0; e < K::V; e++)
+        v[e] = conv_to_float(reinterpret_cast<const T *>(&bits)[e]);
+    } else {
+#pragma unroll
+      for (int e = 0; e < K::V; e++)
+        v[e] = n + e < a.n ? conv_to_float(bias[e]) : 0;
+    }
+  }
+};
+
 /* This block's share of the tile, channels next to each other. */
 template <class K>
 CONV_DEVICE void conv_finish_channels(const conv_args &a, const gie_cuda_steps &steps, const conv_place &at,
-                                      const float *sums, int tid)
+                                      const float *sums, const conv_bias<K> &bias, int tid)
 {
   using T = typename K::T;
   constexpr int V = K::V, VECTORS = K::M * (K::N / V);
-  const int share = VECTORS / a.split + (VECTORS % a.split != 0);
-  const int end = min(VECTORS, (at.rank + 1) * share);
+  static_assert(K::THREADS % (K::N / V) == 0 && VECTORS / CONV_MAX_SPLIT % (K::N / V) == 0, "bias");
+  const int share = VECTORS / a.split, end = (at.rank + 1) * share;
+  const int column = tid % (K::N / V) * V, n = at.n + column, c = at.group * a.n + n;
+  if (n >= a.n)
+    return;
   for (int v = at.rank * share + tid; v < end; v += K::THREADS) {
-    int row = v / (K::N / V), column = v % (K::N / V) * V, m = at.m + row, n = at.n + column;
+    int row = v / (K::N / V), m = at.m + row;
     float r[V];
-    if (m >= a.m || n >= a.n)
-      continue;
+    if (m >= a.m)
+      break;
     int image = conv_divide(m, a.by_pixels), pixel = m - image * static_cast<int>(a.by_pixels.by);
-    int c = at.group * a.n + n;
-    T *y = static_cast<T *>(a.y) + image * a.y_n + pixel * a.y_p + c * a.y_c;
+    T *y = static_cast<T *>(a.y) + image * a.y_n + pixel * a.y_p + c;
     conv_total<K, V>(r, sums, row * K::LD + column, a.split);
-    if (a.bias)
 #pragma unroll
-      for (int e = 0; e < V; e++)
-        if (n + e < a.n)
-          r[e] += conv_to_float(static_cast<const T *>(a.bias)[c + e]);
+    for (int e = 0; e < V; e++)
+      r[e] += bias.v[e];
     if (a.vector_y && n + V <= a.n) {
       gie_cuda_steps_apply_c<V>(steps, r, image, c, pixel);
       conv_store_vector(y, r);
@@ -648,7 +708,7 @@ CONV_DEVICE void conv_finish_channels(const conv_args &a, const gie_cuda_steps &
 #pragma unroll
       for (int e = 0; e < V; e++)
         if (n + e < a.n)
-          conv_store(y + e * a.y_c, gie_cuda_steps_apply(steps, r[e], image, c + e, pixel));
+          conv_store(y + e, gie_cuda_steps_apply(steps, r[e], image, c + e, pixel));
     }
   }
 }
@@ -690,16 +750,14 @@ __global__ void __launch_bounds__(K::THREADS)
                          static_cast<int>(blockIdx.x) % a.split};
   const int first = a.steps * at.rank / a.split, n_steps = a.steps * (at.rank + 1) / a.split - first;
   const uint32_t base = conv_smem(shared);
-  const char *w = static_cast<const char *>(a.w) +
-                  (static_cast<int64_t>(at.group) * a.steps * a.blocks + at.n / 8) * 1024;
-  const int b_chunks = (a.blocks - at.n / 8) * 64;
 
   /* weights do not depend on the kernel before this one */
+  conv_reader_b<K> weights(a, tid, at.n, at.group, first);
 #pragma unroll
   for (int s = 0; s < K::STAGES - 1; s++)
     if (s < n_steps)
-      conv_read_b<K>(a, base + s * K::STAGE + K::M * 128, w, first + s, tid, b_chunks);
-  const conv_reader<K, K::LOADER> reader(a, tid, at.m, at.group, shared + K::SHARED);
+      weights.read(base + s * K::STAGE);
+  conv_reader<K, K::LOADER> reader(a, tid, at.m, at.group, first, shared + K::SHARED);
   conv_sums<K, K::KIND> sums(tid);
   conv_wait_for_previous();
 #pragma unroll
@@ -708,13 +766,14 @@ __global__ void __launch_bounds__(K::THREADS)
       reader.read(a, base + s * K::STAGE, first + s);
     conv_copy_commit();
   }
+  const conv_bias<K> bias(a, at, tid);
   int stage = 0, next = K::STAGES - 1;
   for (int i = 0; i < n_steps; i++) {
     conv_copy_wait<K::STAGES - 2>();
     __syncthreads();
     if (i + K::STAGES - 1 < n_steps) {
       uint32_t to = base + next * K::STAGE;
-      conv_read_b<K>(a, to + K::M * 128, w, first + i + K::STAGES - 1, tid, b_chunks);
+      weights.read(to);
       reader.read(a, to, first + i + K::STAGES - 1);
     }
     conv_copy_commit();
@@ -738,7 +797,7 @@ __global__ void __launch_bounds__(K::THREADS)
     conv_cluster_wait();
   }
   if (a.y_c == 1)
-    conv_finish_channels<K>(a, steps, at, total, tid);
+    conv_finish_channels<K>(a, steps, at, total, bias, tid);
   else
     conv_finish_pixels<K>(a, steps, at, total, tid);
   if (a.split > 1)

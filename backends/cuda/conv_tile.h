@@ -59,6 +59,7 @@ struct conv_args {
   int64_t x_n, y_n, y_p, y_c; /* y: image, pixel, channel */
   int32_t x_h, x_w, x_c;
   int32_t h, w_extent, c; /* of x */
+  int32_t r;              /* rows of taps */
   int32_t m, n;           /* pixels of all images, result channels */
   int32_t steps, chunks;  /* along the taps */
   int32_t blocks;         /* of 8 result channels in the packed weights */

@@ -2,6 +2,7 @@
 /* Drives the tiled convolution of backends/cuda alone, without the engine.
  *
  *   conv_tiles check [N [SEED]]      every tile and split on N random problems against f64 sums on the host
+ *   conv_tiles chain                 launches that start early against those that do not
  *   conv_tiles time KIND FILE [CSV]  every tile and split on the problems of FILE ("name N C H W K R S stride pad"),
  *                                    as CUDA graphs of 20 launches; the best is compared with a plain kernel
  *
@@ -86,7 +87,7 @@ static struct conv_args args_of(const struct problem *p, const struct tensor *x,
   int v = 16 / size;
   a.x_n = x->n, a.x_h = (int)x->h, a.x_w = (int)x->w, a.x_c = (int)x->c;
   a.y_n = y->n, a.y_p = y->w, a.y_c = y->c;
-  a.h = p->h, a.w_extent = p->w, a.c = (int)w.c;
+  a.h = p->h, a.w_extent = p->w, a.c = (int)w.c, a.r = p->r;
   a.m = p->n * p->out_h * p->out_w, a.n = (int)w.n;
   a.steps = (int)conv_pack_steps(&w, size, dense);
   a.chunks = dense ? p->r * p->s * (int)w.c : p->r * p->s * (int)((w.c + v - 1) / v);
@@ -531,6 +532,126 @@ static void time_problem(const char *name, const struct problem *p, const struct
   drop(&x), drop(&y), drop(&w), drop(&b), drop(&packed), drop(&right);
 }
 
+/* ---- Chains ------------------------------------------------------------------------------------------- */
+
+#define CHANNELS 64
+#define SIDE 28
+#define ROUNDS 8
+
+/* y[0] = copy of x; then rounds of: a = conv(y), b = conv(a), c = conv(a) on a second stream, y = conv(b) + c. */
+static bool capture_chain(const struct conv_tile *t, struct conv_args a, int split, bool early, void *const *buf,
+                          size_t bytes, cudaStream_t s1, cudaStream_t s2, cudaGraph_t *graph)
+{
+  cudaEvent_t fork, join;
+  CHECK(cudaEventCreateWithFlags(&fork, cudaEventDisableTiming));
+  CHECK(cudaEventCreateWithFlags(&join, cudaEventDisableTiming));
+  conv_args_tile(&a, t, split);
+  struct gie_cuda_steps none = {}, add = {};
+  add.kind = GIE_CUDA_STEPS_LIST;
+  add.n = 1;
+  add.step[0].op = GIE_CUDA_STEP_ADD;
+  add.step[0].half = 1;
+  add.step[0].aligned = 16;
+  add.step[0].operand = 3;
+  add.step[0].stride_p = CHANNELS;
+  add.step[0].stride_c = 1;
+  add.step[0].data = buf[4];
+  cudaError_t e = cudaSuccess;
+  CHECK(cudaStreamBeginCapture(s1, cudaStreamCaptureModeThreadLocal));
+  CHECK(cudaMemcpyAsync(buf[1], buf[0], bytes, cudaMemcpyDeviceToDevice, s1));
+  for (int i = 0; i < ROUNDS && e == cudaSuccess; i++) {
+    const struct {
+      void *x, *y;
+      cudaStream_t s;
+      const struct gie_cuda_steps *steps;
+    } link[] = {{buf[1], buf[2], s1, &none}, {buf[2], buf[3], s1, &none}, {buf[2], buf[4], s2, &none}, {buf[3], buf[1], s1, &add}};
+    for (int j = 0; j < 4 && e == cudaSuccess; j++) {
+      a.x = link[j].x, a.y = link[j].y;
+      if (j == 2)
+        e = cudaStreamWaitEvent(s2, fork, 0);
+      if (j == 3)
+        e = cudaStreamWaitEvent(s1, join, 0);
+      if (e == cudaSuccess)
+        e = conv_tile_launch(t, &a, 1, link[j].steps, early, link[j].s);
+      if (j == 0 && e == cudaSuccess)
+        e = cudaEventRecord(fork, s1);
+      if (j == 2 && e == cudaSuccess)
+        e = cudaEventRecord(join, s2);
+    }
+  }
+  cudaError_t end = cudaStreamEndCapture(s1, graph);
+  if (e != cudaSuccess || end != cudaSuccess)
+    printf("chain, early %d: %s, %s\n", early, cudaGetErrorString(e), cudaGetErrorString(end));
+  cudaGetLastError();
+  cudaEventDestroy(fork);
+  cudaEventDestroy(join);
+  return e == cudaSuccess && end == cudaSuccess;
+}
+
+/* Launches that start early give the bits of those that do not, in a graph of two streams, every time. */
+static int chain(void)
+{
+  struct problem p = {1, CHANNELS, SIDE, SIDE, CHANNELS, 3, 3, 1, 1, 1, 1, 1, 1, 1, 0, 0};
+  fill_out(&p);
+  struct tensor t = make_tensor(1, CHANNELS, SIDE, SIDE, true, 0, 0);
+  struct conv_weights cw = weights_of(&p);
+  size_t bytes = (size_t)t.size * 2, packed_bytes = conv_pack_bytes(&cw, 2, false);
+  struct buffer w = buffer_new((size_t)(cw.n * cw.stride_n) * 2), packed = buffer_new(packed_bytes), b[5], first = buffer_new(bytes);
+  void *at[5];
+  int bad = 0;
+  for (int i = 0; i < 5; i++) {
+    b[i] = buffer_new(bytes);
+    at[i] = b[i].device;
+  }
+  for (int64_t i = 0; i < t.size; i++)
+    put(b[0].host, i, 2, uniform());
+  for (int64_t i = 0; i < cw.n * cw.stride_n; i++)
+    put(w.host, i, 2, uniform() / 16);
+  conv_pack(&cw, 2, false, w.host, packed.host);
+  up(&packed), up(&b[0]);
+  struct conv_args a = args_of(&p, &t, &t, 2, false);
+  a.w = packed.device;
+  cudaStream_t s1, s2;
+  CHECK(cudaStreamCreateWithFlags(&s1, cudaStreamNonBlocking));
+  CHECK(cudaStreamCreateWithFlags(&s2, cudaStreamNonBlocking));
+  for (int i = 0; i < conv_tiles_f16.n; i++) {
+    const struct conv_tile *tile = &conv_tiles_f16.v[i];
+    int split = i % 3 == 0 ? 1 : i % 3 == 1 ? 2 : 8;
+    if (tile->loader == CONV_DENSE)
+      continue;
+    CHECK(conv_tile_prepare(tile, conv_shared(tile, &a)));
+    for (int early = 0; early < 2; early++) {
+      cudaGraph_t graph;
+      cudaGraphExec_t exec;
+      if (!capture_chain(tile, a, split, early, at, bytes, s1, s2, &graph)) {
+        bad++;
+        continue;
+      }
+      cudaError_t e = cudaGraphInstantiate(&exec, graph, 0);
+      if (e != cudaSuccess) {
+        printf("chain %s early %d: %s\n", tile->name, early, cudaGetErrorString(e));
+        cudaGetLastError();
+        bad++;
+        continue;
+      }
+      int differ = 0;
+      for (int run = 0; run < (early ? 25 : 2); run++) {
+        CHECK(cudaGraphLaunch(exec, s1));
+        CHECK(cudaStreamSynchronize(s1));
+        CHECK(cudaMemcpy((early || run) ? b[1].host : first.host, b[1].device, bytes, cudaMemcpyDeviceToHost));
+        differ += (early || run) && memcmp(b[1].host, first.host, bytes - 128) != 0;
+      }
+      if (differ)
+        printf("chain %s split %d early %d: %d runs differ\n", tile->name, split, early, differ);
+      bad += differ;
+      cudaGraphExecDestroy(exec);
+      cudaGraphDestroy(graph);
+    }
+  }
+  printf("chain: %d wrong\n", bad);
+  return bad != 0;
+}
+
 static int time_file(const char *kind, const char *path, const char *csv_path)
 {
   char line[256], name[64];
@@ -567,6 +688,8 @@ int main(int argc, char **argv)
   }
   if (argc > 3 && strcmp(argv[1], "time") == 0)
     return time_file(argv[2], argv[3], argc > 4 ? argv[4] : NULL);
+  if (argc > 1 && strcmp(argv[1], "chain") == 0)
+    return chain();
   if (argc > 3)
     state = (uint32_t)atoi(argv[3]);
   return check(argc > 2 ? atoi(argv[2]) : 20, argc <= 4);
