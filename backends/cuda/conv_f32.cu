@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Compiled tiles of the convolution. Single precision on the ordinary units. */
+#include "backends/cuda/conv_tile.cuh"
+
+static const struct conv_tile TILES[] = {
+#define CONV_TILES_F32
+#include "backends/cuda/conv_tiles.def"
+};
+
+extern "C" const struct conv_tile_list conv_tiles_f32 = {TILES, sizeof TILES / sizeof *TILES};

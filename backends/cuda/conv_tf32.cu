@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Compiled tiles of the convolution. f32 with factors rounded to TF32. */
+#include "backends/cuda/conv_tile.cuh"
+
+static const struct conv_tile TILES[] = {
+#define CONV_TILES_TF32
+#include "backends/cuda/conv_tiles.def"
+};
+
+extern "C" const struct conv_tile_list conv_tiles_tf32 = {TILES, sizeof TILES / sizeof *TILES};
