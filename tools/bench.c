@@ -16,6 +16,8 @@ static const char examples[] = "  gie bench model.onnx --threads=2\n"
 
 #define PROFILE_SECONDS 1.0 /* at most, however long the measurement is */
 #define STEP_EVERY 0.1      /* seconds between two looks of the progress line */
+#define MANY_SECONDS 0.02   /* of launches without transfers between two looks at the clock */
+#define MANY_MAX 4096
 
 /* ---- One series of runs */
 
@@ -25,6 +27,8 @@ struct series {
   struct bench_point *point; /* NULL: nothing is kept */
   struct profile *profile;   /* NULL: none */
   const char *what;          /* for the progress line */
+  uint32_t repeat;           /* launches without transfers at a time; 0: whole runs */
+  uint64_t launches;
 };
 
 static gie_status keep(struct bench_point *p, struct gie_context *ctx, const struct gie_run_times *t,
@@ -62,12 +66,29 @@ static gie_status run_one(const struct series *s, double begin)
   return st == GIE_OK ? st : gie_error_prefix(s->b->t->ctx, st, "%s", s->b->file);
 }
 
+/* As many launches as fill a while, without transfers; what is kept is the mean of one. */
+static gie_status run_many(struct series *s, double begin)
+{
+  struct gie_run_times times = {.struct_size = sizeof times};
+  double seconds = 0, start = tool_now() - begin;
+  gie_status st = gie_exec_repeat(s->e->x, s->repeat, &seconds);
+  if (st != GIE_OK)
+    return gie_error_prefix(s->b->t->ctx, st, "%s", s->b->file);
+  times.compute = seconds / s->repeat;
+  if (s->point)
+    GIE_TRY(keep(s->point, s->b->t->ctx, &times, start));
+  s->launches += s->repeat;
+  if (seconds > 0 && times.compute * s->repeat < MANY_SECONDS / 2 && s->repeat < MANY_MAX)
+    s->repeat *= 2;
+  return GIE_OK;
+}
+
 /* Runs until there were `iterations` and `seconds` have passed. */
-static gie_status run_series(const struct series *s, uint32_t iterations, double seconds)
+static gie_status run_series(struct series *s, uint32_t iterations, double seconds)
 {
   double begin = tool_now(), spent = 0, shown = 0;
   for (uint32_t i = 0; i < iterations || spent < seconds; i++) {
-    GIE_TRY(run_one(s, begin));
+    GIE_TRY(s->repeat ? run_many(s, begin) : run_one(s, begin));
     spent = tool_now() - begin;
     if (spent - shown < STEP_EVERY)
       continue;
@@ -76,8 +97,10 @@ static gie_status run_series(const struct series *s, uint32_t iterations, double
     tool_progress_step(&s->b->progress, i + 1, total < UINT32_MAX ? (uint32_t)total : UINT32_MAX, s->what);
     shown = spent;
   }
-  if (s->point)
+  if (s->point) {
     s->point->wall = spent;
+    s->point->runs = s->launches ? (double)s->launches : (double)s->point->n;
+  }
   return GIE_OK;
 }
 
@@ -131,8 +154,13 @@ static void sum_up(struct bench *b, struct bench_point *p)
 static gie_status measure(struct bench *b, const struct tool_exec *e, struct bench_point *p)
 {
   const char *name = p->batch ? tool_format(b->t, "batch %u", (unsigned)p->batch) : "run";
-  struct series warm = {b, e, NULL, NULL, "warm-up"}, s = {b, e, p, NULL, name};
+  struct series warm = {b, e, NULL, NULL, "warm-up", 0, 0}, s = {b, e, p, NULL, name, 0, 0};
   GIE_TRY(run_series(&warm, 1, 1e-3 * b->warm_up));
+  if (b->no_transfers) {
+    struct series many = {.b = b, .e = e, .what = "warm-up", .repeat = 1};
+    GIE_TRY(run_series(&many, 2, 1e-3 * b->warm_up));
+    s.repeat = many.repeat;
+  }
   double before = read_energy(e);
   GIE_TRY(run_series(&s, b->iterations, b->duration));
   p->joules = read_energy(e) - before;
@@ -149,8 +177,11 @@ static gie_status measure_batch(struct bench *b, uint32_t batch)
   if (st == GIE_OK)
     st = measure(b, &e, p);
   if (st == GIE_OK) {
+    struct gie_run_times times = {.struct_size = sizeof times};
     b->kind = gie_exec_device(e.x, &b->info);
     b->threads = gie_exec_threads(e.x);
+    b->replayed = gie_exec_times(e.x, &times) == GIE_OK && times.replayed;
+    b->has_clock = times.device > 0;
   }
   tool_close_exec(&e);
   return st;
@@ -161,7 +192,7 @@ static gie_status measure_profile(struct bench *b, uint32_t batch)
 {
   struct tool_exec e = {0};
   double images;
-  struct series s = {b, &e, NULL, &b->profile, "profile"}, warm = {b, &e, NULL, NULL, "warm-up"};
+  struct series s = {b, &e, NULL, &b->profile, "profile", 0, 0}, warm = {b, &e, NULL, NULL, "warm-up", 0, 0};
   gie_status st = open_exec(b, batch, true, &e, &images);
   if (st == GIE_OK)
     st = run_series(&warm, 1, 0);
@@ -356,7 +387,9 @@ int tool_bench(struct tool *t, int argc, char **argv)
       {"passes", 0, TOOL_TEXT, &b.passes, "LIST", "passes to run before, as in gie opt"},
       {"backend", 0, TOOL_TEXT, &b.backend, "-NAME,+NAME",
        "leave out kernels, or try them first, by how their names begin"},
-      {"device", 0, TOOL_TEXT, &b.device, "KIND[:N]", "device to run on; default cpu"},
+      DEVICE_OPTIONS(t, &b.device),
+      {"noDataTransfers", 0, TOOL_FLAG, &b.no_transfers, NULL,
+       "leave inputs and outputs on the device; time the launches alone, many between two looks at its clock"},
       {"json", 0, TOOL_FLAG, &b.is_json, NULL, "everything for machines"},
       {NULL, 0, TOOL_FLAG, NULL, NULL, NULL}};
   const struct tool_command cmd = {"FILE [OPTION]...", what, examples, options, 1, 1};
@@ -364,6 +397,8 @@ int tool_bench(struct tool *t, int argc, char **argv)
   int exit_code = tool_parse(t, &cmd, argc, argv, &args);
   if (exit_code == TOOL_GO_ON)
     exit_code = check_flags(&b, percentile, batches, fail_over);
+  if (exit_code == TOOL_GO_ON)
+    exit_code = tool_check_fallback(t);
   if (exit_code == TOOL_GO_ON)
     exit_code = tool_open(t);
   if (exit_code != TOOL_GO_ON)

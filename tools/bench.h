@@ -20,6 +20,7 @@ struct bench_point {
   double *part[BENCH_PARTS]; /* as they came until bench_point_sort(), then ascending, each by itself */
   double *start;             /* of each run, from the first */
   double wall, busy;         /* of all runs together: host walltime, and compute alone */
+  double runs;               /* of the network: n, or the launches that n measurements are of */
   double joules;             /* NaN: the device does not count them */
   double tail;               /* the latency that --max-latency looks at */
   bool fits;                 /* it is within the limit */
@@ -36,7 +37,7 @@ struct bench {
   double percentile[BENCH_MAX_PERCENTILES];
   uint32_t n_percentiles;
   uint32_t batch[BENCH_MAX_BATCHES], n_batches; /* 0: none was given */
-  bool dump_profile, is_json;
+  bool dump_profile, is_json, no_transfers;
   const char *export_profile, *export_times, *trace;
   const char *baseline;
   double fail_over;      /* fraction */
@@ -47,13 +48,17 @@ struct bench {
   const char *kind;
   struct gie_device_info info;
   uint32_t threads;
+  bool replayed, has_clock; /* captured graphs were replayed; compute is by the device's clock */
   struct bench_point point[BENCH_MAX_BATCHES];
   uint32_t n_points;
   struct profile profile;
   bool has_profile;
 };
 
-static inline bool bench_has_transfers(const struct bench *b) { return !(b->info.flags & GIE_DEVICE_HOST); }
+static inline bool bench_has_transfers(const struct bench *b)
+{
+  return !(b->info.flags & GIE_DEVICE_HOST) && !b->no_transfers;
+}
 /* The point of the most images per second among those that fit, or NULL. */
 const struct bench_point *bench_best(const struct bench *b);
 

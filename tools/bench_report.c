@@ -17,12 +17,12 @@ static const struct {
 
 double bench_images_per_second(const struct bench_point *p)
 {
-  return p->wall > 0 ? p->images * (double)p->n / p->wall : 0;
+  return p->wall > 0 ? p->images * p->runs / p->wall : 0;
 }
 
 static double images_per_joule(const struct bench_point *p)
 {
-  return p->joules > 0 ? p->images * (double)p->n / p->joules : NAN;
+  return p->joules > 0 ? p->images * p->runs / p->joules : NAN;
 }
 
 static bool has_energy(const struct bench *b)
@@ -38,9 +38,15 @@ static bool has_energy(const struct bench *b)
 static void print_regime(const struct bench *b)
 {
   struct tool *t = b->t;
-  printf("Regime: %s (%s), %u thread%s, one stream, each run waited for, no graph capture, %s\n",
-         tool_safe(t, b->kind), tool_safe(t, b->info.name), (unsigned)b->threads, b->threads == 1 ? "" : "s",
-         bench_has_transfers(b) ? "transfers in and out included" : "no transfers (host memory)");
+  bool host = b->info.flags & GIE_DEVICE_HOST;
+  printf("Regime: %s (%s), %u thread%s, one stream, %s, %s, %s%s\n", tool_safe(t, b->kind),
+         tool_safe(t, b->info.name), (unsigned)b->threads, b->threads == 1 ? "" : "s",
+         b->no_transfers ? "runs one behind the other" : "each run waited for",
+         b->replayed ? "a captured graph replayed" : "no graph capture",
+         bench_has_transfers(b) ? "transfers in and out included"
+         : host                 ? "no transfers (host memory)"
+                                : "no transfers",
+         b->has_clock ? ", times by the device's clock" : "");
 }
 
 static void print_part(const struct bench *b, const struct bench_point *p, enum bench_part part)
@@ -57,7 +63,7 @@ static void print_part(const struct bench *b, const struct bench_point *p, enum 
 static void print_point(const struct bench *b, const struct bench_point *p)
 {
   printf("\n=== Performance summary ===\n");
-  printf("Throughput: %.3f qps\n", (double)p->n / p->wall);
+  printf("Throughput: %.3f qps\n", p->runs / p->wall);
   for (int i = 0; i < BENCH_PARTS; i++)
     if (!parts[i].device_only || bench_has_transfers(b))
       print_part(b, p, i);
@@ -143,7 +149,7 @@ static void json_point(const struct bench *b, struct json *j, const struct bench
   json_int(j, "batch", (int64_t)p->images);
   json_int(j, "iterations", (int64_t)p->n);
   json_real(j, "walltime_s", p->wall);
-  json_real(j, "throughput_qps", (double)p->n / p->wall);
+  json_real(j, "throughput_qps", p->runs / p->wall);
   json_real(j, "images_per_s", bench_images_per_second(p));
   json_real(j, "joules", p->joules);
   json_real(j, "images_per_j", images_per_joule(p));
@@ -164,8 +170,9 @@ void bench_report_json(const struct bench *b, struct json *j)
   json_text(j, "device_version", b->info.version);
   json_int(j, "threads", b->threads);
   json_int(j, "streams", 1);
-  json_bool(j, "capture", false);
+  json_bool(j, "capture", b->replayed);
   json_bool(j, "transfers", bench_has_transfers(b));
+  json_bool(j, "device_clock", b->has_clock);
   json_close(j, '}');
   json_open(j, "batches", '[', false);
   for (uint32_t i = 0; i < b->n_points; i++)

@@ -23,6 +23,7 @@ struct build_flags {
       {"batch",       0,       TOOL_LIST,                                                                    \
        &(f)->batches, "N,...", "first dim of every input that leaves it open; one profile each"},            \
       {"backend", 0, TOOL_TEXT, &(f)->backend, "-NAME,+NAME", "leave out kernels by how their names begin"}, \
+      {"device", 0, TOOL_TEXT, &(f)->device, "KIND[:N]", "device to build for; default cpu"},                \
       {"timingCacheFile",                                                                                    \
        0,                                                                                                    \
        TOOL_TEXT,                                                                                            \

@@ -37,6 +37,9 @@ static double number(const char *s)
 struct explain {
   struct tool *t;
   bool all;
+  const char *device; /* profiles of that kind only; NULL: of all */
+  const struct gie_plan *plan;
+  bool skipped; /* the profile at hand is another device's */
   struct tool_list names;
   bool *seen; /* by name: a node has it */
   struct tool_table tab;
@@ -59,9 +62,19 @@ static bool is_named(struct explain *e, const char *name)
   return found;
 }
 
+static bool is_other_device(const struct explain *e, const char *index)
+{
+  struct gie_plan_profile p = {.struct_size = sizeof p};
+  return e->device && gie_plan_profile(e->plan, (uint32_t)number(index), &p) == GIE_OK &&
+         (strlen(p.device) != strcspn(e->device, ":") || strncmp(p.device, e->device, strlen(p.device)) != 0);
+}
+
 static void show_profile(struct explain *e, const char *field[FIELDS])
 {
   end_table(e);
+  e->wanted = false;
+  if ((e->skipped = is_other_device(e, field[1])))
+    return;
   printf("profile %s: %.3f ms expected, no choice is below %.3f ms%s%s\n", field[1], 1e3 * number(field[3]),
          1e3 * number(field[4]), *field[2] ? "; structure: " : "", field[2]);
 }
@@ -71,7 +84,7 @@ static void show_node(struct explain *e, const char *field[FIELDS])
   static const char *const heads[] = {"",       "kernel", "variant", "fused",  "reads",
                                       "writes", "ms",     "ms are",  "why not"};
   end_table(e);
-  e->wanted = is_named(e, field[1]);
+  e->wanted = !e->skipped && is_named(e, field[1]);
   if (!e->wanted)
     return;
   printf("\n%s (%s)\n", tool_safe(e->t, field[1]), field[2]);
@@ -180,6 +193,8 @@ int tool_explain(struct tool *t, int argc, char **argv)
   struct explain e = {.t = t};
   const struct tool_option options[] = {{"all", 'a', TOOL_FLAG, &e.all, NULL,
                                          "what was pruned by its estimate and what kernels refused, too"},
+                                        {"device", 0, TOOL_TEXT, &e.device, "KIND",
+                                         "profiles for that kind of device only"},
                                         {NULL, 0, TOOL_FLAG, NULL, NULL, NULL}};
   const struct tool_command cmd = {"PLAN [NODE]...", what, examples, options, 1, 1000};
   struct tool_list args;
@@ -192,6 +207,7 @@ int tool_explain(struct tool *t, int argc, char **argv)
   gie_status st = gie_plan_load(t->ctx, args.v[0], &plan);
   if (st != GIE_OK)
     return tool_error(t, st);
+  e.plan = plan;
   e.names = (struct tool_list){args.v + 1, args.n - 1};
   exit_code = explain(&e, plan);
   gie_plan_free(plan);

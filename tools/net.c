@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opens what a verb runs: the file, and executors made from it, if wanted with another batch. */
 #include "tools/net.h"
+#include "core/plan/plan.h"
 
 static gie_status open_network(struct tool *t, const char *passes, struct tool_net *n)
 {
@@ -15,7 +16,11 @@ static gie_status open_plan(struct tool *t, const char *passes, struct tool_net 
   if (passes)
     return gie_fail(t->ctx, GIE_E_USAGE,
                     "%s: --passes chooses what a plan has chosen already; give it when it is built", n->path);
-  GIE_TRY(gie_plan_load(t->ctx, n->path, &n->plan));
+  gie_status st = gie_plan_load(t->ctx, n->path, &n->plan);
+  if (st == GIE_E_MODULE && t->fallback)
+    st = plan_load_any(t->ctx, n->path, &n->plan);
+  if (st != GIE_OK)
+    return st;
   n->g = gie_plan_base(n->plan);
   return GIE_OK;
 }
@@ -126,6 +131,27 @@ static gie_status set_batch(struct gie_graph *g, const struct gie_graph *before,
 
 /* ---- Executors */
 
+int tool_check_fallback(struct tool *t)
+{
+  if (!t->fallback || strcmp(t->fallback, "cpu") == 0)
+    return TOOL_GO_ON;
+  return tool_fail(t, GIE_E_USAGE, "--fallback=%s: only the cpu is always there; give --fallback=cpu",
+                   t->fallback);
+}
+
+static gie_status new_exec(struct tool *t, const struct tool_net *n, const struct gie_exec_options *options,
+                           struct tool_exec *e)
+{
+  struct gie_exec_options on_cpu = *options;
+  gie_status st = n->plan ? gie_exec_new_plan(n->plan, options, &e->x) : gie_exec_new(e->g, options, &e->x);
+  if ((st != GIE_E_DEVICE && st != GIE_E_MODULE) || !t->fallback)
+    return st;
+  tool_note(t, "%s: %s; it runs on the cpu, %s", tool_safe(t, n->path), gie_error_text(t->ctx),
+            n->plan ? "from the plan's graph without the plan's choices" : "as --fallback says");
+  on_cpu.device = NULL;
+  return gie_exec_new(e->g, &on_cpu, &e->x);
+}
+
 gie_status tool_open_exec(struct tool *t, const struct tool_net *n, uint32_t batch,
                           const struct gie_exec_options *options, struct tool_exec *out)
 {
@@ -138,7 +164,7 @@ gie_status tool_open_exec(struct tool *t, const struct tool_net *n, uint32_t bat
   if (st == GIE_OK && batch)
     st = set_batch(e.g, n->g, batch);
   if (st == GIE_OK)
-    st = n->plan ? gie_exec_new_plan(n->plan, options, &e.x) : gie_exec_new(e.g, options, &e.x);
+    st = new_exec(t, n, options, &e);
   if (st != GIE_OK) {
     tool_close_exec(&e);
     return gie_error_prefix(t->ctx, st, "%s", n->path);

@@ -3,7 +3,8 @@
 #include "tools/build.h"
 
 static const char what[] =
-    "Builds a plan again for this machine: the graph and the shapes come from the plan, the choice is made anew.\n"
+    "Builds a plan again for this machine: the graph and the shapes come from the plan, the choice is made anew, for the device\n"
+    "of the first profile unless --device names one.\n"
     "For a plan that was made elsewhere, or after a driver, a library or a backend has changed.";
 static const char examples[] = "  gie retune model.plan                       # in place\n"
                                "  gie retune model.plan -o here.plan\n"
@@ -31,13 +32,17 @@ static gie_status retune(struct tool *t, const struct build_flags *f, const stru
                          const char *file)
 {
   uint32_t n = gie_plan_n_profiles(plan);
+  struct build_flags here = *f;
+  struct gie_plan_profile first = {.struct_size = sizeof first};
+  GIE_TRY(n ? gie_plan_profile(plan, 0, &first) : GIE_OK);
+  here.device = f->device ? f->device : first.device;
   const char **shapes = gie_arena_alloc(&t->arena, (size_t)n + 1, sizeof *shapes);
   if (!shapes)
     return gie_fail(t->ctx, GIE_E_MEMORY, "out of memory");
   for (uint32_t i = 0; i < n; i++)
     GIE_TRY(profile_shapes(t, plan, i, &shapes[i]));
   struct tool_list list = {shapes, n};
-  return build_and_save(t, f, gie_plan_base(plan), file, f->shapes.n || f->batches.n ? NULL : &list);
+  return build_and_save(t, &here, gie_plan_base(plan), file, f->shapes.n || f->batches.n ? NULL : &list);
 }
 
 int tool_retune(struct tool *t, int argc, char **argv)

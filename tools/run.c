@@ -26,7 +26,7 @@ struct run {
   struct feed_options feed;
   struct tool_list outputs, compare;
   struct compare_rule rule;
-  const char *labels_file, *passes, *backend, *trace, *draw;
+  const char *labels_file, *passes, *backend, *device, *trace, *draw;
   double threshold; /* of boxes that are drawn */
   uint32_t top, batch;
   bool profile, memory, is_json;
@@ -172,6 +172,7 @@ static gie_status compare_all(struct tool *t, struct run *r)
 static gie_status prepare(struct tool *t, struct run *r)
 {
   struct gie_exec_options options = {.struct_size = sizeof options,
+                                     .device = r->device,
                                      .backends = r->backend,
                                      .threads = t->threads,
                                      .profile = r->profile || r->trace};
@@ -274,6 +275,7 @@ int tool_run(struct tool *t, int argc, char **argv)
       {"passes", 0, TOOL_TEXT, &r.passes, "LIST", "passes to run before, as in gie opt"},
       {"backend", 0, TOOL_TEXT, &r.backend, "-NAME,+NAME",
        "leave out kernels, or try them first, by how their names begin"},
+      DEVICE_OPTIONS(t, &r.device),
       {"profile", 0, TOOL_FLAG, &r.profile, NULL, "print the time of each node, the median over the runs"},
       {"trace", 0, TOOL_TEXT, &r.trace, "FILE", "save the times as Chrome trace events"},
       {"memory", 0, TOOL_FLAG, &r.memory, NULL, "print the memory used at the peak, by category"},
@@ -290,7 +292,7 @@ int tool_run(struct tool *t, int argc, char **argv)
     return tool_fail(t, GIE_E_USAGE, "a tolerance cannot be negative");
   if (r.top == 0)
     return tool_fail(t, GIE_E_USAGE, "--top wants at least 1");
-  if ((exit_code = tool_open(t)) != TOOL_GO_ON)
+  if ((exit_code = tool_check_fallback(t)) != TOOL_GO_ON || (exit_code = tool_open(t)) != TOOL_GO_ON)
     return exit_code;
   r.model = args.v[0];
   r.j = r.is_json ? &r.json : NULL;

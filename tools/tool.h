@@ -67,6 +67,7 @@ struct tool {
   const char *deploy, *weights, *random_weights; /* NULL: not given */
   struct tool_list load_options;                 /* of them, for gie_graph_load() */
   int stopped_by; /* the signal that ended the work; main() ends the process with it */
+  const char *fallback; /* where what was asked to run on a device that is absent runs; NULL: nowhere */
 };
 
 /* Opens the context with the modules of the common flags. Fails like a verb: prints and returns an

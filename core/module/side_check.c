@@ -102,8 +102,8 @@ static bool beside(const struct side_place *p, const struct gie_desc *plain, int
   int axis = pads ? d->layout.block_axis : d->rank > 1 ? 1 : 0;
   unflat(plain, at, idx);
   if (pads) {
-    int64_t block = d->layout.block, used = d->dim[axis] % block;
-    if (block <= 1 || used == 0)
+    int64_t block = d->layout.block > 1 ? d->layout.block : 1, used = d->dim[axis] % block;
+    if (used == 0)
       return false;
     idx[axis] = d->dim[axis] - 1;
     lane = block - used;

@@ -209,5 +209,6 @@ const char *gie_plan_candidates(const struct gie_plan *plan) { return plan->cand
 
 bool plan_profile_is_here(const struct gie_plan *plan, uint32_t i)
 {
-  return mod_find(plan->ctx, MOD_DEVICE, plan->profiles[i].pub.device) != NULL;
+  const struct gie_device *d = mod_find(plan->ctx, MOD_DEVICE, plan->profiles[i].pub.device);
+  return d && d->count(plan->ctx) > 0;
 }

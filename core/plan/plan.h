@@ -64,7 +64,7 @@ gie_status plan_add_profile(struct gie_plan *plan, const struct gie_plan_profile
 /* Copies the text. */
 gie_status plan_set_candidates(struct gie_plan *plan, const char *text);
 
-/* True when a device of the profile's kind is registered. */
+/* True when there is a device of the profile's kind. */
 bool plan_profile_is_here(const struct gie_plan *plan, uint32_t i);
 /* "data:1x3x224x224,mask:1x4 on cpu" */
 void plan_put_profile(const struct gie_plan *plan, uint32_t i, struct gie_buf *b);

@@ -190,7 +190,7 @@ static bool is_same_with(const struct gie_graph *few, const struct gie_graph *g,
 static int64_t find_period(struct gie_graph *g, size_t whole, struct gie_graph **few)
 {
   int64_t rows;
-  double most = largest(g, &rows), fit = rows ? PERIOD_BYTES / (most / (double)rows) : 0;
+  double most = largest(g, &rows), fit = rows ? 2 * (double)whole / (most / (double)rows) : 0;
   int64_t period = fit < PERIOD_ROWS ? PERIOD_ROWS : fit < (double)rows ? ((int64_t)fit - 1) | 1 : rows;
   *few = NULL;
   if (!whole || most <= (double)whole || period >= rows || !rows_are_apart(g, rows) ||

@@ -58,3 +58,9 @@ tests_tune_test_cache_save_SOURCES = tests/tune/test_cache_save.c tests/tune/cac
 tests_tune_test_cache_save_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
 tests_tune_test_cache_save_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=write,--wrap=fsync,--wrap=renameat,--wrap=open
 tests_tune_test_cache_save_LDADD = libgie_internal.la libgie_rt_internal.la $(CHECK_LIBS) $(LIBM)
+
+check_PROGRAMS += tests/tune/test_race_far
+TESTS += tests/tune/test_race_far
+tests_tune_test_race_far_SOURCES = tests/tune/test_race_far.c tests/run/mock.c tests/run/mock_far.c tests/run/mock.h
+tests_tune_test_race_far_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
+tests_tune_test_race_far_LDADD = libgie_internal.la libgie_rt_internal.la $(CHECK_LIBS) $(LIBM)
