@@ -193,20 +193,25 @@ static gie_status buffer_make(struct gie_context *ctx, const struct gie_type *t,
   struct gie_type big = *t;
   struct gie_desc base;
   int axis = t->shape.rank > 1 ? 1 : 0;
-  int64_t block = l.block > 1 ? l.block : 1, extent = 0;
+  int64_t block = l.block > 1 ? l.block : 1, extent = 0, first = 0;
+  size_t size = gie_dtype_size(t->dtype);
+  int64_t unit = port && size && port->align > size ? port->align / (int64_t)size
+                                                    : 1; /* for aligned ranges */
   bool pitched = form->pitched && t->shape.rank > 0 && (!port || port->pitch);
   GIE_TRY(gie_desc_make(ctx, t, &plain, &b->plain, NULL));
   if (pitched) {
     extent = t->shape.dim[axis].b;
-    big.shape.dim[axis].b = block + (extent + block - 1) / block * block;
-    if (l.block <= 1 || l.block_axis != axis)
-      big.shape.dim[axis].b += 2; /* something behind it, too; only the last range may own padding */
+    first = block > unit ? block : unit;
+    big.shape.dim[axis].b = first + (extent + block - 1) / block * block;
+    if (l.block <= 1 ||
+        l.block_axis != axis) /* something behind it, too; only the last range may own padding */
+      big.shape.dim[axis].b = (big.shape.dim[axis].b + 1 + unit) / unit * unit;
   }
   GIE_TRY(gie_desc_make(ctx, &big, &l, &base, &b->bytes));
   b->desc = base;
   b->offset = 0;
   if (pitched)
-    GIE_TRY(gie_desc_view(ctx, &base, axis, block, extent, &b->desc, &b->offset));
+    GIE_TRY(gie_desc_view(ctx, &base, axis, first, extent, &b->desc, &b->offset));
   b->host = gie_alloc_raw(ctx, 1, b->bytes + 2 * GUARD);
   if (!b->host)
     return GIE_E_MEMORY;
@@ -381,9 +386,10 @@ static gie_status launch(struct run *r, const struct gie_variant *v)
                           .in = r->plain,
                           .out = r->plain + r->n->n_in,
                           .in_data = r->in_data,
-                          .math = GIE_MATH_STRICT,
+                          .math = r->d->math,
                           .device_kind = r->k->device,
                           .device = &r->d->info,
+                          .library = r->d->library,
                           .threads = r->d->threads};
   char why[256] = "";
   if (!r->k->supports(r->k, &p, why, sizeof why))
@@ -398,6 +404,8 @@ static gie_status launch(struct run *r, const struct gie_variant *v)
                          .in = r->pointers,
                          .out = r->pointers + r->n->n_in,
                          .workspace = r->workspace,
+                         .stream = r->d->stream,
+                         .library = r->d->library,
                          .threads = r->d->threads,
                          .ctx = r->ctx};
   GIE_TRY(r->k->run(r->instance, &l));

@@ -49,6 +49,8 @@ struct op_device {
   void *dev;
   struct gie_device_info info;
   uint32_t threads;
+  enum gie_math math;
+  void *library, *stream; /* of the kernels that are run; NULL: none */
 };
 gie_status op_run(const struct op_device *d, const struct gie_graph *g, const struct gie_node *n,
                   const struct gie_kernel *k, const struct gie_variant *v, const struct op_form *form,

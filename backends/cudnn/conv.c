@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Convolution, and transposed convolution as the gradient of its operand. */
+#include "backends/cudnn/cn.h"
+
+#include <gie/window.h>
+
+static bool is_transpose(const struct gie_problem *p)
+{
+  return strcmp(p->node->op->name, "conv_transpose") == 0;
+}
+
+static bool has_bias(const struct gie_problem *p) { return p->node->n_operands > 2 && p->in[2].dtype; }
+
+static bool read_window(const struct gie_problem *p, struct gie_window *w, const char **why)
+{
+  int n = p->in[0].rank - 2;
+  const int64_t *in = p->in[0].dim + 2, *kernel = p->in[1].dim + 2;
+  return is_transpose(p) ? gie_window_read_transpose(p->node, n, in, kernel, w, why)
+                         : gie_window_read(p->node, n, in, kernel, w, why);
+}
+
+static bool conv_check(const struct gie_problem *p, char *why, size_t size)
+{
+  struct gie_window w;
+  const char *reason;
+  if (p->in[0].rank < 3 || p->in[0].rank > 5 || p->in[1].rank != p->in[0].rank ||
+      p->out[0].rank != p->in[0].rank)
+    return cn_refuse(why, size, "%d spatial axes; it has kernels for 1 to 3", p->in[0].rank - 2);
+  if (!read_window(p, &w, &reason))
+    return cn_refuse(why, size, "%s", reason);
+  for (int i = 0; i < w.n; i++)
+    if (w.out[i] != p->out[0].dim[2 + i])
+      return cn_refuse(why, size, "the result's axis %d does not fit the window", 2 + i);
+  if (p->in[1].dtype != p->in[0].dtype || p->out[0].dtype != p->in[0].dtype)
+    return cn_refuse(why, size, "weights or result of another element type");
+  return true;
+}
+
+/* The forward window. A transposed convolution's output_pad is end pad that is left away. */
+static void window_of(const struct gie_problem *p, const struct gie_window *w, struct cn_window *out)
+{
+  int at = w->n == 1;
+  out->n = w->n + at;
+  for (int i = 0; i < at; i++) {
+    out->kernel[i] = out->stride[i] = out->dilation[i] = 1;
+    out->pad_begin[i] = out->pad_end[i] = 0;
+  }
+  for (int i = 0; i < w->n; i++) {
+    out->kernel[at + i] = w->kernel[i];
+    out->stride[at + i] = w->stride[i];
+    out->dilation[at + i] = w->dilation[i];
+    out->pad_begin[at + i] = w->pad_begin[i];
+    out->pad_end[at + i] = w->pad_end[i];
+    if (is_transpose(p))
+      out->pad_end[at + i] = (w->in[i] - 1) * w->stride[i] + gie_window_span(w, i) - w->pad_begin[i] -
+                             w->out[i];
+  }
+}
+
+static bool conv_describe(struct cn_case *c)
+{
+  const struct gie_problem *p = c->p;
+  struct gie_window w;
+  const char *why;
+  if (!read_window(p, &w, &why))
+    return false;
+  window_of(p, &w, &c->window);
+  for (int i = 0; i < c->window.n; i++)
+    if (c->window.pad_end[i] < 0)
+      return false;
+  /* weights that do not change are packed without gaps, whatever their form in the problem */
+  struct cn_case packed = *c;
+  packed.dense = c->dense || p->in_data[1];
+  if (!cn_tensor_of(c, &p->in[0], &c->in[0]) || !cn_tensor_of(&packed, &p->in[1], &c->in[1]) ||
+      !cn_tensor_of(c, &p->out[0], &c->out))
+    return false;
+  if (!has_bias(p))
+    return true;
+  struct gie_desc bias = {.dtype = p->in[2].dtype, .rank = p->out[0].rank, .dim = {1, 1, 1, 1, 1}};
+  bias.dim[1] = p->in[2].dim[0];
+  packed.dense = true;
+  return cn_tensor_of(&packed, &bias, &c->in[2]);
+}
+
+static void add_operand(struct cn_flow *f, int32_t i)
+{
+  struct cn_pointwise add = {.mode = CUDNN_POINTWISE_ADD};
+  cn_flow_apply(f, &add, f->g ? cn_real(f->g, &f->c->in[i], i) : NULL);
+}
+
+static void conv_begin(struct cn_flow *f)
+{
+  const struct cn_case *c = f->c;
+  uint32_t first = 0;
+  cn_desc x = NULL, w = NULL;
+  if (f->g) {
+    x = cn_real(f->g, &c->in[0], 0);
+    w = cn_real(f->g, &c->in[1], 1);
+  }
+  cn_desc y = cn_flow_result(f);
+  if (f->g && is_transpose(c->p))
+    cn_conv(f->g, &c->window, true, y, w, x);
+  else if (f->g)
+    cn_conv(f->g, &c->window, false, x, w, y);
+  if (c->form & CN_RESIDUAL)
+    add_operand(f, c->p->node->steps[first++].operand);
+  if (has_bias(c->p))
+    add_operand(f, 2);
+  cn_steps(f, first);
+}
+
+const struct cn_op cn_op_conv = {.check = conv_check,
+                                 .describe = conv_describe,
+                                 .begin = conv_begin,
+                                 .weights = true,
+                                 .forms = CN_RESIDUAL};

@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The cudnn kernels against the reference, where there is a device; else skipped. Op cases of every op that they
+ * list, and convolutions with channels that fast engines like, under every step that can be fused: operands
+ * computed and constant, dense and as views, every form, the first engines of the heuristics and the last.
+ * CUDNN_TEST_ENGINES (default 6) is how many engines of a case are run. */
+#include "tests/gie_check.h"
+#include "tests/op_cases.h"
+
+#define MAX_IO 16
+#define MAX_VARIANTS 256
+
+static struct gie_context *ctx;
+static struct op_device device, host;
+static int max_engines;
+static struct {
+  int cases, offered, runs, packed, refused, wrong;
+} taken;
+
+static const struct gie_kernel *kernel_of(const char *backend, const char *op)
+{
+  char name[128];
+  const struct gie_kernel *k;
+  snprintf(name, sizeof name, "%s.%s", backend, op);
+  for (uint32_t i = 0; (k = gie_kernel_at(ctx, i)) != NULL; i++)
+    if (strcmp(k->name, name) == 0)
+      return k;
+  return NULL;
+}
+
+/* ---- Devices */
+
+static const struct gie_device *device_of(const char *kind)
+{
+  const struct gie_device *d;
+  for (uint32_t i = 0; (d = gie_device_at(ctx, i)) != NULL; i++)
+    if (strcmp(d->kind, kind) == 0)
+      return d;
+  return NULL;
+}
+
+static void open_device(struct op_device *d)
+{
+  d->info.struct_size = sizeof d->info;
+  d->threads = 1;
+  ck_gie_ok(ctx, d->ops->open(ctx, 0, &d->dev));
+  ck_gie_ok(ctx, d->ops->info(d->dev, &d->info));
+}
+
+static void new_context(void)
+{
+  struct gie_context_options options = {.struct_size = sizeof options, .log = check_no_log};
+  if (gie_context_new(&options, &ctx) != GIE_OK)
+    abort();
+  host.ops = device_of("cpu");
+  device.ops = device_of("cuda");
+}
+
+static bool has_device(void)
+{
+  new_context();
+  bool found = device.ops && device.ops->count(ctx) > 0 && kernel_of("cudnn", "conv");
+  gie_context_free(ctx);
+  return found;
+}
+
+static void setup(void)
+{
+  const char *engines = getenv("CUDNN_TEST_ENGINES");
+  max_engines = engines ? atoi(engines) : 6;
+  memset(&taken, 0, sizeof taken);
+  new_context();
+  ck_assert_msg(host.ops != NULL, "the cpu backend is not loaded; is GIE_MODULE_PATH set?");
+  open_device(&host);
+  open_device(&device);
+  ck_gie_ok(ctx, kernel_of("cudnn", "conv")->library->open(ctx, device.dev, &device.library));
+}
+
+static void teardown(void)
+{
+  kernel_of("cudnn", "conv")->library->close(device.library);
+  device.ops->close(device.dev);
+  host.ops->close(host.dev);
+  gie_context_free(ctx);
+}
+
+/* ---- One problem */
+
+struct question {
+  struct gie_graph *g;
+  const struct gie_node *n;
+  const struct gie_kernel *k;
+  struct gie_desc desc[MAX_IO];
+  const void *data[MAX_IO];
+  struct gie_problem p;
+};
+
+static bool ask(struct question *q, struct gie_graph *g, char *why, size_t size)
+{
+  static const struct gie_layout plain;
+  q->g = g;
+  q->n = op_case_node(g);
+  q->k = kernel_of("cudnn", q->n->op->name);
+  if (!q->k || q->n->n_in + q->n->n_out > MAX_IO)
+    return false;
+  for (uint32_t i = 0; i < q->n->n_in + q->n->n_out; i++) {
+    gie_id id = i < q->n->n_in ? q->n->in[i] : q->n->out[i - q->n->n_in];
+    q->desc[i] = (struct gie_desc){.dtype = GIE_DTYPE_NONE};
+    q->data[i] = id == GIE_NONE ? NULL : gie_value_bytes(g, id, NULL);
+    if (id != GIE_NONE)
+      ck_gie_ok(ctx, gie_desc_make(ctx, &gie_value_get(g, id)->type, &plain, &q->desc[i], NULL));
+  }
+  q->p = (struct gie_problem){.struct_size = sizeof q->p,
+                              .ctx = ctx,
+                              .graph = g,
+                              .node = q->n,
+                              .n_in = q->n->n_in,
+                              .n_out = q->n->n_out,
+                              .in = q->desc,
+                              .out = q->desc + q->n->n_in,
+                              .in_data = q->data,
+                              .math = device.math,
+                              .device_kind = "cuda",
+                              .device = &device.info,
+                              .library = device.library};
+  if (q->k->supports(q->k, &q->p, why, size))
+    return true;
+  ck_assert_msg(*why != 0, "%s refuses without a reason", q->k->name);
+  return false;
+}
+
+/* Makes constants of the operands behind the first one, with what op_run() would fill them with. */
+static void make_constant(struct gie_graph *g)
+{
+  const struct gie_node *n = op_case_node(g);
+  for (uint32_t i = 1; i < n->n_operands; i++) {
+    struct op_result v;
+    struct gie_blob *blob;
+    gie_id id;
+    if (n->in[i] == GIE_NONE || gie_value_bytes(g, n->in[i], NULL))
+      continue;
+    ck_gie_ok(ctx, op_operand(g, n, i, &v));
+    size_t size = gie_dtype_size(v.type.dtype);
+    ck_gie_ok(ctx, gie_blob_new(ctx, (size_t)v.count * size, &blob));
+    for (int64_t e = 0; e < v.count; e++) {
+      char *at = (char *)gie_blob_data(blob) + (size_t)e * size;
+      float f = (float)v.v[e];
+      uint16_t h = v.type.dtype == GIE_F16 ? gie_f32_to_f16(f) : gie_f32_to_bf16(f);
+      memcpy(at, size == 4 ? (const void *)&f : (const void *)&h, size);
+    }
+    const struct gie_const data = {blob, 0, (size_t)v.count * size};
+    ck_gie_ok(ctx, gie_graph_add_const(g, NULL, &v.type, &data, &id));
+    gie_blob_unref(blob);
+    ck_gie_ok(ctx, gie_node_set_input(g, n->id, i, id));
+    op_results_free(ctx, &v, 1);
+  }
+}
+
+/* ---- A case */
+
+/* TF32 has f16's 10 bits for the factors; the sums are of a few hundred products. */
+static double tolerance(const struct question *q, const struct gie_variant *v)
+{
+  enum gie_dtype t = q->p.out[0].dtype;
+  if (strstr(v->label, "tf32"))
+    return 0x1p-9;
+  return t == GIE_F16 ? 0x1p-9 : t == GIE_BF16 ? 0x1p-6 : 2e-5;
+}
+
+static void run_variant(const char *name, struct question *q, const struct gie_variant *v,
+                        const struct op_result *want)
+{
+  struct op_result out[MAX_IO];
+  char what[256];
+  bool all_dense = true;
+  for (uint32_t i = 0; i < v->n_in; i++)
+    all_dense &= !v->in[i].pitch;
+  for (unsigned f = 0; f < (all_dense && !v->out[0].pitch ? 1 : 2); f++) {
+    gie_status st = op_run(&device, q->g, q->n, q->k, v, &OP_FORMS[f], out);
+    taken.runs++;
+    if (st == GIE_E_UNSUPPORTED) { /* said when the plan is made: an engine less */
+      taken.refused++;
+      continue;
+    }
+    if (st != GIE_OK || !op_compare(&out[0], want, tolerance(q, v), what, sizeof what)) {
+      printf("%s, %s, %s: %s\n", name, v->label, OP_FORMS[f].name, st == GIE_OK ? what : gie_error_text(ctx));
+      taken.wrong++;
+    }
+    if (st == GIE_OK)
+      op_results_free(ctx, out, q->n->n_out);
+  }
+}
+
+/* Whether variants compute in the graph's own element types: the others are another problem. */
+static bool is_own(const struct question *q, const struct gie_variant *v)
+{
+  return v->in[0].dtype == GIE_DTYPE_NONE || v->in[0].dtype == q->p.in[0].dtype;
+}
+
+static void check_variants(const char *name, struct question *q)
+{
+  static struct gie_variant v[MAX_VARIANTS];
+  struct op_result want[MAX_IO];
+  memset(v, 0, sizeof v);
+  uint32_t n = q->k->variants(q->k, &q->p, v, MAX_VARIANTS), kept = 0;
+  ck_assert_uint_le(n, MAX_VARIANTS);
+  for (uint32_t i = 0; i < n; i++) {
+    struct gie_pack packs[GIE_MAX_IO];
+    ck_assert_msg(v[i].label[0] != 0 && v[i].capture_safe && v[i].n_steps == q->n->n_steps, "%s: variant %u",
+                  name, i);
+    for (uint32_t j = 0; j < i; j++)
+      ck_assert_msg(v[i].config != v[j].config, "%s: two variants with config %llx", name,
+                    (unsigned long long)v[i].config);
+    if (!is_own(q, &v[i]))
+      continue;
+    memset(packs, 0, sizeof packs);
+    taken.packed += (int)q->k->pack_desc(q->k, &q->p, &v[i], packs, GIE_MAX_IO);
+    v[kept++] = v[i];
+  }
+  taken.offered += (int)n;
+  if (kept == 0)
+    return;
+  gie_status st = op_run(&host, q->g, q->n, kernel_of("cpu", q->n->op->name), NULL, &OP_FORMS[0], want);
+  ck_assert_msg(st == GIE_OK, "%s: %s", name, gie_error_text(ctx));
+  uint32_t some = (uint32_t)max_engines < kept ? (uint32_t)max_engines : kept;
+  for (uint32_t i = 0; i < some; i++) /* two thirds from the start of the list, the others from its end */
+    run_variant(name, q, &v[3 * i < 2 * some ? i : kept - some + i], want);
+  op_results_free(ctx, want, q->n->n_out);
+}
+
+/* Operands behind the first are inputs, then (or only) constants. */
+static void check_case(const struct op_case *c, const char *dtype, bool only_constant)
+{
+  char name[128];
+  snprintf(name, sizeof name, "%s %s", c->name, dtype);
+  for (int constant = only_constant; constant < 2; constant++) {
+    struct gie_graph *g;
+    struct question q;
+    char why[256] = "";
+    int before = taken.runs - taken.refused;
+    gie_status st = op_case_graph(ctx, c, dtype, &g);
+    ck_assert_msg(st == GIE_OK, "%s", gie_error_text(ctx));
+    if (constant)
+      make_constant(g);
+    if (ask(&q, g, why, sizeof why))
+      check_variants(name, &q);
+    taken.cases += constant && taken.runs - taken.refused > before;
+    gie_graph_free(g);
+  }
+}
+
+static bool is_listed(const struct op_case *c)
+{
+  struct gie_graph *g;
+  char dtype[8];
+  ck_assert(op_case_dtype(c, 0, dtype));
+  ck_gie_ok(ctx, op_case_graph(ctx, c, dtype, &g));
+  bool listed = kernel_of("cudnn", op_case_node(g)->op->name) != NULL;
+  gie_graph_free(g);
+  return listed;
+}
+
+static bool is_float(const char *dtype)
+{
+  return strcmp(dtype, "f32") == 0 || strcmp(dtype, "f16") == 0 || strcmp(dtype, "bf16") == 0;
+}
+
+static void show(void)
+{
+  printf("%d cases, %d variants offered, %d runs, %d refused when made, %d packed, %d wrong\n", taken.cases,
+         taken.offered, taken.runs, taken.refused, taken.packed, taken.wrong);
+}
+
+START_TEST(cases)
+{
+  char dtype[8];
+  setup();
+  for (unsigned i = 0; i < N_OP_CASES; i++)
+    for (unsigned d = 0; is_listed(&OP_CASES[i]) && op_case_dtype(&OP_CASES[i], d, dtype); d++)
+      if (is_float(dtype))
+        check_case(&OP_CASES[i], dtype, false);
+  show();
+  ck_assert_int_eq(taken.wrong, 0);
+  ck_assert_int_ge(taken.cases, 30);
+  ck_assert_int_ge(taken.packed, 100);
+  teardown();
+}
+END_TEST
+
+/* ---- Convolutions as networks have them, each followed by every step */
+
+static const char *const STEPS[] = {
+    "",
+    "| relu",
+    "| leaky_relu {alpha=0.1}",
+    "| clip {min=0.0, max=6.0}",
+    "| sigmoid",
+    "| tanh",
+    "| elu {alpha=0.7}",
+    "| gelu",
+    "| gelu {tanh=1}",
+    "| silu",
+    "| softplus",
+    "| hard_sigmoid",
+    "| hard_swish",
+    "| mish",
+    "| abs | sqrt",
+    "| mul(%small) | exp",
+    "| abs | add(%one) | log",
+    "| neg",
+    "| erf",
+    "| floor",
+    "| ceil",
+    "| identity",
+    "| add(%r)",
+    "| add(%r) | relu",
+    "| relu | add(%r)",
+    "| mul(%c)",
+    "| sub(%c) | max(%one)",
+    "| reverse sub(%c) | min(%one)",
+    "| div(%two)",
+    "| prelu(%c)",
+    "| mul(%c) | add(%r) | silu",
+};
+
+static void run_steps(const char *dtype, const char *conv, const char *result, size_t stride)
+{
+  for (size_t i = 0; i < sizeof STEPS / sizeof *STEPS; i += stride) {
+    char text[1024];
+    struct op_case c = {STEPS[i], dtype, text};
+    snprintf(
+        text, sizeof text,
+        "%s input %%r : %s input %%c : T[24,1,1] const %%one : T[] = {1} const %%two : T[1] = {2} const %%small : T[] = {0.015625} "
+        "%%y = %s %s output %%y",
+        "input %x : T[2,16,9,8] input %w : T[24,16,3,3] input %b : T[24]", result, conv, STEPS[i]);
+    check_case(&c, dtype, true);
+  }
+}
+
+START_TEST(steps)
+{
+  const char *dtype = _i == 0 ? "f16" : "f32";
+  setup();
+  max_engines = max_engines < 3 ? max_engines : 3;
+  run_steps(dtype, "conv(%x, %w, %b) {pad=[1,1,1,1]}", "T[2,24,9,8]", 1);
+  run_steps(dtype, "conv(%x, %w) {pad=[1,0,0,1], stride=[2,1]}", "T[2,24,4,7]", 5);
+  show();
+  ck_assert_int_eq(taken.wrong, 0);
+  ck_assert_int_ge(taken.cases, 20);
+  teardown();
+}
+END_TEST
+
+/* Windows that networks have, in sizes that fast engines take. */
+static const struct op_case WINDOWS[] = {
+#define OP_CASE(name, dtypes, text) {#name, dtypes, text},
+#include "tests/cudnn/windows.def"
+#undef OP_CASE
+};
+
+START_TEST(windows)
+{
+  char dtype[8];
+  setup();
+  device.math = _i == 0 ? GIE_MATH_STRICT : GIE_MATH_TF32;
+  max_engines *= 2;
+  for (size_t i = 0; i < sizeof WINDOWS / sizeof *WINDOWS; i++)
+    for (unsigned d = 0; op_case_dtype(&WINDOWS[i], d, dtype); d++)
+      if (_i == 0 || strcmp(dtype, "f32") == 0)
+        check_case(&WINDOWS[i], dtype, false);
+  show();
+  ck_assert_int_eq(taken.wrong, 0);
+  ck_assert_int_ge(taken.cases, 10);
+  teardown();
+}
+END_TEST
+
+int main(void)
+{
+  const struct {
+    const char *name;
+    const TTest *test;
+    int i;
+  } parts[] = {{"cases", cases, 0},
+               {"steps f16", steps, 0},
+               {"steps f32", steps, 1},
+               {"windows", windows, 0},
+               {"windows tf32", windows, 1}};
+  if (!has_device()) {
+    printf("skipped: no cuda device here\n");
+    return 77;
+  }
+  /* a case each: several processes can share the work (CK_RUN_CASE) */
+  Suite *suite = suite_create("cudnn");
+  for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+    TCase *tcase = tcase_create(parts[i].name);
+    tcase_set_timeout(tcase, 900);
+    tcase_add_loop_test(tcase, parts[i].test, parts[i].i, parts[i].i + 1);
+    suite_add_tcase(suite, tcase);
+  }
+  SRunner *runner = srunner_create(suite);
+  srunner_set_fork_status(runner, CK_NOFORK); /* a device that was initialized does not survive a fork */
+  srunner_run_all(runner, CK_ENV);
+  int failed = srunner_ntests_failed(runner);
+  srunner_free(runner);
+  return failed != 0;
+}
