@@ -96,13 +96,15 @@ static void show_node(struct explain *e, const char *field[FIELDS])
 static const char *layout_words(struct tool *t, const char *s, size_t n)
 {
   size_t order = strspn(s, "0123456789");
-  int axis, block;
+  const char *end = s + n, *next;
+  int64_t axis, block;
   if (order == 0 || order > n)
     return tool_format(t, " %.*s", (int)n, s);
   if (order == n)
     return tool_format(t, " axes %.*s", (int)n, s);
-  if (sscanf(s + order, "/b%d:%d", &axis, &block) == 2)
-    return tool_format(t, " axes %.*s, axis %d by %d", (int)order, s, axis, block);
+  if (strncmp(s + order, "/b", 2) == 0 && gie_parse_int(s + order + 2, end, &axis, &next) && *next == ':' &&
+      gie_parse_int(next + 1, end, &block, &next))
+    return tool_format(t, " axes %.*s, axis %lld by %lld", (int)order, s, (long long)axis, (long long)block);
   return tool_format(t, " %.*s", (int)n, s);
 }
 
