@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The probe worker: loads modules and runs candidate kernels for a parent that asks on descriptor 3.
  * The protocol is in core/module/wire.h. Not meant to be started by hand. */
+#include "core/module/conform.h"
 #include "core/tune/race.h"
 #include <malloc.h>
 #include <math.h>
@@ -88,6 +89,12 @@ static gie_status answer_race(struct gie_context *ctx, char *payload, size_t siz
   return st == GIE_OK ? GIE_OK : send_failure(ctx, st);
 }
 
+static gie_status answer_conform(struct gie_context *ctx, char *payload, size_t size)
+{
+  gie_status st = conform_serve(ctx, WIRE_FD, payload, size);
+  return st == GIE_OK ? GIE_OK : send_failure(ctx, st);
+}
+
 static gie_status serve(struct gie_context *ctx)
 {
   enum wire_type type;
@@ -96,9 +103,10 @@ static gie_status serve(struct gie_context *ctx)
   GIE_TRY(wire_send(ctx, WIRE_FD, INFINITY, WIRE_HELLO, "", 0));
   for (;;) {
     GIE_TRY(wire_receive(ctx, WIRE_FD, INFINITY, &type, &payload, &size));
-    gie_status st = type == WIRE_REQUEST ? answer(ctx, payload, size)
-                    : type == WIRE_RACE  ? answer_race(ctx, payload, size)
-                                         : GIE_E_DATA;
+    gie_status st = type == WIRE_REQUEST   ? answer(ctx, payload, size)
+                    : type == WIRE_RACE    ? answer_race(ctx, payload, size)
+                    : type == WIRE_CONFORM ? answer_conform(ctx, payload, size)
+                                           : GIE_E_DATA;
     gie_free(ctx, payload);
     GIE_TRY(st);
   }

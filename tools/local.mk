@@ -29,7 +29,7 @@ tools_libtools_la_SOURCES = \
   tools/npy.c \
   tools/opt.c tools/opt.h tools/opt_report.c \
   tools/option.c \
-  tools/plugin.c \
+  tools/plugin.c tools/plugin.h tools/plugin_test.c \
   tools/png.c \
   tools/print.c \
   tools/profile.c tools/profile.h \

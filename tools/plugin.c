@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gie plugin: which modules there are, what each registers or why it was refused; and a new one, copied
- * from a template. */
+ * from a template. One file alone is looked at and tested in plugin_test.c. */
+#include "tools/plugin.h"
 #include "core/module/registry.h"
-#include "tools/tool.h"
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
@@ -11,10 +11,15 @@
 
 static const char what[] =
     "list: the modules found, what each registers, and why those that were not loaded are not.\n"
+    "info: what the file of one module says, and what it registers when it is loaded.\n"
+    "test: whether what one module registers keeps its contracts; exit 1 when a check fails. Its code runs in\n"
+    "another process, so it may crash or hang.\n"
     "new: copies a complete module that builds as it is into DIR (default: ./NAME). KIND is kernel (a\n"
     "backend), pass (a graph rewrite), layer (an op with its kernel) or format (an importer).";
 static const char examples[] = "  gie plugin list\n"
                                "  gie plugin list --only=cpu --json\n"
+                               "  gie plugin info ./mine.so\n"
+                               "  gie plugin test ./mine.so --case=try.gie\n"
                                "  gie plugin new --kind=kernel fast && cd fast && make check\n";
 
 #define LINE_WIDTH 100
@@ -27,15 +32,10 @@ static const char *const kinds[] = {[GIE_MODULE_KERNEL] = "kernel",
                                     [GIE_MODULE_FORMAT] = "format"};
 #define N_KINDS (sizeof kinds / sizeof kinds[0])
 
-static const char *kind_text(enum gie_module_kind kind)
+const char *plugin_kind_text(enum gie_module_kind kind)
 {
   return (size_t)kind < N_KINDS && kinds[kind] ? kinds[kind] : "?";
 }
-
-struct plugin {
-  const char *kind, *only;
-  bool is_json;
-};
 
 /* ---- list */
 
@@ -68,8 +68,8 @@ static void print_names(struct tool *t, enum mod_kind kind, uint32_t index)
 static void print_module(struct tool *t, const struct gie_module_info *m, uint32_t index)
 {
   if (*m->name)
-    printf("%s %s (%s, ABI %u.%u)\n", tool_safe(t, m->name), tool_safe(t, m->version), kind_text(m->kind),
-           m->abi_major, m->abi_minor);
+    printf("%s %s (%s, ABI %u.%u)\n", tool_safe(t, m->name), tool_safe(t, m->version),
+           plugin_kind_text(m->kind), m->abi_major, m->abi_minor);
   else
     printf("?\n");
   printf("  %-8s %s\n", "file", tool_safe(t, m->path));
@@ -87,7 +87,7 @@ static void json_module(struct tool *t, struct json *j, const struct gie_module_
   json_open(j, NULL, '{', false);
   json_text(j, "name", *m->name ? m->name : NULL);
   json_text(j, "version", *m->name ? m->version : NULL);
-  json_text(j, "kind", *m->name ? kind_text(m->kind) : NULL);
+  json_text(j, "kind", *m->name ? plugin_kind_text(m->kind) : NULL);
   json_text(j, "abi", *m->name ? tool_format(t, "%u.%u", m->abi_major, m->abi_minor) : NULL);
   json_text(j, "file", m->path);
   json_text(j, "refused", m->refused);
@@ -281,30 +281,59 @@ static int make_new(struct tool *t, const struct plugin *p, const char *name, co
 
 /* ---- The verb */
 
+/* What may follow "gie plugin". */
+static const struct action {
+  const char *name, *wrong; /* for a wrong number of arguments */
+  uint32_t min_args, max_args;
+} actions[] = {
+    {"list", "gie plugin list takes no name; use --only=NAME", 0, 0},
+    {"info", "give the path of one module: gie plugin info ./FILE.so", 1, 1},
+    {"test", "give the path of one module: gie plugin test ./FILE.so", 1, 1},
+    {"new", "the new module needs a name; gie plugin new --kind=KIND NAME", 1, 2},
+};
+enum { LIST, INFO, TEST, NEW, N_ACTIONS };
+
 int tool_plugin(struct tool *t, int argc, char **argv)
 {
-  struct plugin p = {0};
-  const struct tool_option options[] = {{"kind", 0, TOOL_TEXT, &p.kind, "KIND",
-                                         "what to make: kernel, pass, layer or format"},
-                                        {"only", 0, TOOL_TEXT, &p.only, "NAME",
-                                         "list this module only; exit 1 when it is not loaded"},
-                                        {"json", 0, TOOL_FLAG, &p.is_json, NULL, "list for machines"},
-                                        {NULL, 0, TOOL_FLAG, NULL, NULL, NULL}};
+  struct plugin p = {.seed = 1, .deadline = 10};
+  const struct tool_option options[] = {
+      {"kind", 0, TOOL_TEXT, &p.kind, "KIND", "what to make: kernel, pass, layer or format"},
+      {"only", 0, TOOL_TEXT, &p.only, "NAME", "list this module only; exit 1 when it is not loaded"},
+      {"case", 0, TOOL_LIST, &p.cases, "FILE", "a graph whose nodes are tested too (may be repeated)"},
+      {"seed", 0, TOOL_COUNT, &p.seed, "N", "of the operands that are guessed; default 1"},
+      {"deadline", 0, TOOL_REAL, &p.deadline, "SECONDS", "how long one check may take; default 10"},
+      {"json", 0, TOOL_FLAG, &p.is_json, NULL, "list, info or test for machines"},
+      {NULL, 0, TOOL_FLAG, NULL, NULL, NULL}};
   const struct tool_command cmd = {
-      "list [--only=NAME] [--json] | new --kind=KIND NAME [DIR]", what, examples, options, 1, 3};
+      "list [--only=NAME] | info FILE | test FILE [--case=GRAPH] | new --kind=KIND NAME [DIR]",
+      what,
+      examples,
+      options,
+      1,
+      3};
   struct tool_list args;
-  int exit_code = tool_parse(t, &cmd, argc, argv, &args);
+  int which = 0, exit_code = tool_parse(t, &cmd, argc, argv, &args);
   if (exit_code != TOOL_GO_ON)
     return exit_code;
-  bool is_new = strcmp(args.v[0], "new") == 0;
-  if (!is_new && strcmp(args.v[0], "list") != 0)
-    return tool_fail(t, GIE_E_USAGE, "gie plugin takes list or new, not \"%s\"", args.v[0]);
-  if (is_new ? args.n < 2 : args.n > 1)
-    return tool_fail(t, GIE_E_USAGE,
-                     is_new ? "the new module needs a name; gie plugin new --kind=KIND NAME"
-                            : "gie plugin list takes no name; use --only=NAME");
-  exit_code = tool_open(t);
+  while (which < N_ACTIONS && strcmp(args.v[0], actions[which].name) != 0)
+    which++;
+  if (which == N_ACTIONS)
+    return tool_fail(t, GIE_E_USAGE, "gie plugin takes list, info, test or new, not \"%s\"", args.v[0]);
+  if (args.n - 1 < actions[which].min_args || args.n - 1 > actions[which].max_args)
+    return tool_fail(t, GIE_E_USAGE, "%s", actions[which].wrong);
+  if (!(p.deadline > 0))
+    return tool_fail(t, GIE_E_USAGE, "--deadline wants more than 0 seconds");
+  exit_code = which == INFO || which == TEST ? tool_open_bare(t) : tool_open(t);
   if (exit_code != TOOL_GO_ON)
     return exit_code;
-  return is_new ? make_new(t, &p, args.v[1], args.n > 2 ? args.v[2] : NULL) : list(t, &p);
+  switch (which) {
+  case INFO:
+    return plugin_info(t, &p, args.v[1]);
+  case TEST:
+    return plugin_test(t, &p, args.v[1]);
+  case NEW:
+    return make_new(t, &p, args.v[1], args.n > 2 ? args.v[2] : NULL);
+  default:
+    return list(t, &p);
+  }
 }

@@ -126,19 +126,24 @@ static void log_line(void *user, enum gie_log_level level, const char *topic, co
   fprintf(stderr, "%s: %s: %s\n", level <= GIE_LOG_DEBUG ? names[level] : "debug", topic, text);
 }
 
-int tool_open(struct tool *t)
+static int open_context(struct tool *t, bool no_modules)
 {
   struct gie_context_options o = {.struct_size = sizeof o,
                                   .log = log_line,
                                   .log_user = t,
                                   .config = t->config.v,
-                                  .modules = t->modules.v};
+                                  .modules = t->modules.v,
+                                  .no_modules = no_modules};
   gie_status st = gie_context_new(&o, &t->ctx);
   if (st == GIE_OK)
     return TOOL_GO_ON;
   /* A context that could not even start has said why in the log. */
   return t->ctx ? tool_error(t, st) : tool_fail(t, st, "cannot start");
 }
+
+int tool_open(struct tool *t) { return open_context(t, false); }
+
+int tool_open_bare(struct tool *t) { return open_context(t, true); }
 
 /* ---- Progress */
 

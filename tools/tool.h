@@ -73,6 +73,8 @@ struct tool {
 /* Opens the context with the modules of the common flags. Fails like a verb: prints and returns an
  * exit code, TOOL_GO_ON on success. main() closes it. */
 int tool_open(struct tool *t);
+/* The same without any module. */
+int tool_open_bare(struct tool *t);
 
 /* ---- Signals (stop.c) */
 

@@ -135,12 +135,18 @@ gie_status side_choose(struct side *s, bool any, uint64_t config)
   return take_variant(s, any, config);
 }
 
+/* The cpu backend's, and what modules say is one. */
+static bool is_reference(const struct gie_kernel *k)
+{
+  return strncmp(k->name, "cpu.", 4) == 0 || (k->flags & GIE_KERNEL_REFERENCE);
+}
+
 gie_status side_open_reference(struct side *s, struct side_case *c, struct side_devices *devices,
                                const struct gie_kernel *suspect, bool *found)
 {
   *found = false;
   for (uint32_t i = 0; (s->k = gie_kernel_at(c->ctx, i)); i++) {
-    if (s->k == suspect || strncmp(s->k->name, "cpu.", 4) != 0 || !side_lists_op(s->k, c->node->op->name))
+    if (s->k == suspect || !is_reference(s->k) || !side_lists_op(s->k, c->node->op->name))
       continue;
     GIE_TRY(side_open(s, c, devices));
     gie_status st = side_choose(s, true, 0);

@@ -208,7 +208,7 @@ gie_status side_collect(struct side *s, bool results);
 void side_forget_results(struct side *s);
 /* Ready for the next side_open(); verdict and text stay. */
 void side_close(struct side *s);
-/* A kernel of the cpu backend that is not `suspect` and supports the case, opened; *found says whether. */
+/* A kernel of the cpu backend, or one that says it is a reference, that is not `suspect` and supports the case, opened; *found says whether. */
 gie_status side_open_reference(struct side *s, struct side_case *c, struct side_devices *devices,
                                const struct gie_kernel *suspect, bool *found);
 /* Records a verdict; returns GIE_E_NO. */

@@ -21,7 +21,8 @@
  *   REPLY    worker → parent   verdict WORD   compared 0|1   error NUMBER   seconds NUMBER
  *                              workspace BYTES   hash HEX   text WHY
  *   RACE     parent → worker   see core/tune/race_wire.c
- *   PROGRESS worker → parent   any number before the REPLY to a RACE
+ *   CONFORM  parent → worker   see core/module/conform.h
+ *   PROGRESS worker → parent   any number before the REPLY to a RACE or CONFORM
  *
  * The parent sends the next request after the reply only. A worker whose parent is gone ends. */
 #ifndef GIE_CORE_MODULE_WIRE_H
@@ -32,7 +33,15 @@
 #define WIRE_FD 3
 #define WIRE_MAX ((uint64_t)4 << 30)
 
-enum wire_type { WIRE_HELLO = 1, WIRE_FAILURE, WIRE_REQUEST, WIRE_REPLY, WIRE_RACE, WIRE_PROGRESS };
+enum wire_type {
+  WIRE_HELLO = 1,
+  WIRE_FAILURE,
+  WIRE_REQUEST,
+  WIRE_REPLY,
+  WIRE_RACE,
+  WIRE_PROGRESS,
+  WIRE_CONFORM
+};
 
 struct wire_frame {
   uint32_t magic, type;

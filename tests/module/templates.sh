@@ -60,7 +60,7 @@ wrong() { # EXIT TEXT ARGUMENT...
   status=0; gie plugin "$@" >out.txt 2>err.txt || status=$?
   [ $status = "$want" ] && grep -q "$text" err.txt || fail "gie plugin $*: $status: $(cat err.txt)"
 }
-wrong 64 'list or new, not "build"' build
+wrong 64 'list, info, test or new, not "build"' build
 wrong 64 'needs a name' new --kind=pass
 wrong 64 'kind is one of kernel, pass, layer, format$' new x
 wrong 64 'kind is one of kernel, pass, layer, format, not gadget' new --kind=gadget x

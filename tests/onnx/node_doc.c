@@ -146,7 +146,7 @@ static void write_missing(FILE *f, const struct node_case *cases, size_t n)
   fputs("\nOperators of the cases that are not in the table:", f);
   for (size_t i = 0; i < count; i++)
     fprintf(f, "%s %s", i ? "," : "", names[i]);
-  fputs(".\n", f);
+  fputs(". NonMaxSuppression and RoiAlign come with the module `detection`.\n", f);
 }
 
 /* ---- The page ------------------------------------------------------------------------------------------ */

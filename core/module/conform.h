@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Conformance of a module: does what it registers keep the contracts of gie/graph.h and gie/kernel.h? The checks run in
+ * the probe worker, because that is what a module can crash or hang; the parent (tools/plugin_test.c) asks again for what
+ * comes behind a check that did.
+ *
+ *   CONFORM  parent → worker   module NAME   seed NUMBER   from INDEX (checks to leave out)   case PATH (any number)
+ *                              fatal INDEX (any number): checks that ended a worker, so nothing of them is repeated
+ *                              list 1: say only what the module registers
+ *   PROGRESS worker → parent   entry: word entry   name NAME   text WHAT
+ *                              a check begins: word start   index NUMBER   name NAME
+ *                              … and ends:     word ok|failed|skipped   index NUMBER   text WHAT
+ *   REPLY    worker → parent   empty: that was all */
+#ifndef GIE_CORE_MODULE_CONFORM_H
+#define GIE_CORE_MODULE_CONFORM_H
+
+#include "core/module/side.h"
+#include "core/module/wire.h"
+
+/* word of the protocol */
+#define CONFORM_WORDS(X) \
+  X(ENTRY, "entry") X(START, "start") X(OK, "ok") X(FAILED, "failed") X(SKIPPED, "skipped")
+enum conform_word {
+#define CONFORM_ENUM(name, word) CONFORM_##name,
+  CONFORM_WORDS(CONFORM_ENUM)
+#undef CONFORM_ENUM
+};
+
+struct conform_request {
+  const char *module;
+  uint64_t seed;
+  uint32_t from;
+  bool list;
+  const char *const *cases; /* ended by NULL; or NULL */
+  const uint32_t *fatal;
+  uint32_t n_fatal;
+};
+
+#define CONFORM_MAX_FATAL 1000 /* workers that a module may end before its test is given up */
+
+struct conform_news {
+  enum conform_word word;
+  uint32_t index;
+  const char *name, *text; /* "" where there is none */
+};
+
+/* ---- The wire (conform.c) */
+
+void conform_put_request(struct gie_buf *b, const struct conform_request *rq);
+/* Cuts the payload up in place. */
+gie_status conform_get_news(struct gie_context *ctx, char *payload, size_t size, struct conform_news *out);
+/* The worker's side: reads the request, makes the checks and says what came of each. */
+gie_status conform_serve(struct gie_context *ctx, int fd, char *payload, size_t size);
+
+/* ---- Inside the worker */
+
+/* A check under way. conform_begin() says that it begins, false: it is to be left out; then one of the others ends it. */
+struct conform {
+  struct gie_context *ctx;
+  int fd;
+  uint64_t seed;
+  uint32_t from, n;
+  gie_status status; /* of the connection: all is over when it is not OK */
+  struct gie_graph **cases;
+  uint32_t n_cases;
+  uint32_t *fatal;
+  uint32_t n_fatal;
+};
+/* Whether the next check ended an earlier worker. */
+bool conform_is_fatal(const struct conform *c);
+GIE_PRINTF(2, 3) bool conform_begin(struct conform *c, const char *fmt, ...);
+GIE_PRINTF(3, 4) void conform_end(struct conform *c, enum conform_word word, const char *fmt, ...);
+
+/* ---- Guesses of operands and attributes (conform_guess.c) */
+
+/* A graph of one node with that op and random operands that the op accepts, or NULL: *refused has the status and the error
+ * text says why. `constants`: the operands behind the first are constants. */
+struct gie_graph *conform_guess(struct gie_context *ctx, const struct gie_op *op, uint64_t *random,
+                                bool constants, gie_status *refused);
+/* The node alone, with the types that its operands have; NULL when they are not all known. */
+struct gie_graph *conform_extract(const struct gie_graph *g, const struct gie_node *n);
+bool conform_is_static(const struct gie_graph *g, const struct gie_node *n);
+/* "f32[2,3,4,4], f32[3]" of the operands. */
+void conform_operands_text(const struct gie_graph *g, const struct gie_node *n, char *buf, size_t size);
+
+/* ---- Checks (conform_op.c, conform_kernel.c) */
+
+void conform_op(struct conform *c, const struct gie_op *op);
+void conform_kernel(struct conform *c, const struct gie_kernel *k);
+
+#endif

@@ -1,0 +1,102 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# gie plugin info and test: modules that break one rule each get the line that says so, whatever they do to the process they
+# run in; modules that break none pass.
+set -eu
+: "${top_srcdir:=.}" "${top_builddir:=.}"
+gie=$top_builddir/gie
+modules=$top_builddir/tests/module/.libs
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+fail() { echo "plugin_test: $*" >&2; exit 1; }
+
+# ---- Good ones
+
+layer=$top_builddir/plugins/templates/layer/.libs/template.so
+"$gie" plugin info "$layer" >"$tmp/info.txt"
+grep -q '^template 1.0 (layer, ABI 1\.[0-9]*)$' "$tmp/info.txt" || fail "$(cat "$tmp/info.txt")"
+grep -q '^  op       template::Swish: x \* sigmoid(beta \* x)$' "$tmp/info.txt" || fail "$(cat "$tmp/info.txt")"
+grep -q '^  kernel   template.swish: on cpu for template::Swish$' "$tmp/info.txt" || fail "$(cat "$tmp/info.txt")"
+"$gie" plugin info "$layer" --json | grep -q '"kind": "kernel", "name": "template.swish"' || fail "info for machines"
+"$gie" plugin test "$layer" --case="$top_srcdir/plugins/templates/layer/try.gie" >"$tmp/layer.txt" || fail "$(cat "$tmp/layer.txt")"
+grep -q '^ok       kernel template.swish: template::Swish(f32\[2,3,4,4\]): ' "$tmp/layer.txt" || fail "the case was not tested"
+grep -q ' 0 failed, 0 skipped$' "$tmp/layer.txt" || fail "$(cat "$tmp/layer.txt")"
+"$gie" plugin test "$layer" --json | grep -q '"failed": 0' || fail "test for machines"
+"$gie" plugin test "$top_builddir/plugins/templates/kernel/.libs/template.so" >"$tmp/kernel.txt" || fail "$(cat "$tmp/kernel.txt")"
+grep -q 'against cpu\.' "$tmp/kernel.txt" || fail "no reference was found: $(cat "$tmp/kernel.txt")"
+detection=$top_builddir/plugins/detection/.libs/detection.so
+"$gie" plugin test "$detection" --case="$top_srcdir/tests/detection/cases.gie" >"$tmp/detection.txt" || fail "$(cat "$tmp/detection.txt")"
+for k in detection_output non_max_suppression prior_box proposal psroi_pooling roi_align roi_pooling yolo_decode; do
+  grep -q "^ok       kernel detection.$k: .*runs that agree" "$tmp/detection.txt" || fail "$k: $(grep $k "$tmp/detection.txt")"
+done
+
+# ---- Kernels that break one rule each
+
+status=0
+"$gie" plugin test "$modules/kernels.so" --deadline=1 >"$tmp/bad.txt" 2>"$tmp/err.txt" || status=$?
+[ $status = 1 ] || fail "exit $status: $(cat "$tmp/err.txt")"
+# says KERNEL TEXT: of relu, for which these kernels are made.
+says() { grep "^failed   kernel test.$1: " "$tmp/bad.txt" | grep -v 'conv(' | grep -q "$2" || fail "$1: no \"$2\": $(grep "test.$1:" "$tmp/bad.txt")"; }
+says crash 'it crashes: it was killed by signal 11'
+says abort 'it crashes: it was killed by signal 6'
+says exit 'it crashes: it ended with exit status 0'
+says hang 'it hangs: no answer in 1 s'
+says sleep 'it hangs: no answer in 1 s'
+says crash_supports 'answers for relu: it crashes: it was killed by signal 11'
+says no_variant 'it supports this and has 0 variants'
+says many_variants 'variants returns 65 with room for 64'
+says null 'create reports success without an instance'
+says fail_create 'create failed with E_MEMORY: no room for the plan'
+says fail_run 'run failed with E_DEVICE: the device fell asleep'
+says huge 'asks for 1152921504606846976 bytes of workspace'
+says wrong 'differs from the reference: element 70 is 0.5 instead of 0.0'
+says wrong_over 'differs from the reference'
+says nan 'is nan instead of'
+says unset 'is nan instead of'
+says pads 'pad lanes of result 0 are not zero'
+says stray_after 'wrote 1 bytes behind the end of result 0'
+says stray_before 'bytes before the start of result 0'
+says stray_operand 'wrote into operand 0'
+says stray_workspace 'wrote 1 bytes behind the end of workspace'
+says wrong_shape 'behind the end of result 0'
+for k in over nhwc blocked no_steps prints; do
+  ! grep "^failed   kernel test.$k: relu" "$tmp/bad.txt" || fail "$k does nothing wrong with relu"
+done
+
+# ---- Layers that break one rule each (layers.c says which)
+
+layers() { TEST_LAYER=$1 "$gie" plugin test "$modules/layers.so" --deadline=1 >"$tmp/layers.txt" 2>&1 || status=$?; }
+for what in "crash:op test::L: shapes: it crashes: it was killed by signal 11" "hang:op test::L: shapes: it hangs: no answer in 1 s" \
+  "silent:refuses operands without a reason" "untyped:gives a result no element type" "moody:says something else when it is asked again" \
+  "unsized:gives a result no size though all operands have one" "leak:bytes behind; free in destroy" \
+  "greedy:it crashes: it was killed by signal" "allocates:run allocates memory; ask for a workspace" \
+  "estimate:estimate gives no number" "twice:two variants have config 3" "drifts:of a second run has other bits" \
+  "layout:channels last: wrong" "forgets:supports() answers differently" "mute:supports() refuses without a reason"; do
+  status=0
+  layers "${what%%:*}"
+  [ $status = 1 ] && grep '^failed ' "$tmp/layers.txt" | grep -qF "${what#*:}" || fail "${what%%:*}: $status: $(cat "$tmp/layers.txt")"
+done
+status=0
+layers right
+[ $status = 0 ] || fail "right: $(cat "$tmp/layers.txt")"
+
+# ---- Modules that do not load
+
+refused() { # TEXT [ENVIRONMENT]
+  status=0
+  env "${2:-A=a}" "$gie" plugin test "$modules/$3.so" >"$tmp/out.txt" 2>&1 || status=$?
+  [ $status = 1 ] && grep '^failed ' "$tmp/out.txt" | grep -qF "$1" || fail "$3 $2: $status: $(cat "$tmp/out.txt")"
+  status=0
+  env "${2:-A=a}" "$gie" plugin info "$modules/$3.so" >"$tmp/out.txt" 2>&1 || status=$?
+  grep -qF "$1" "$tmp/out.txt" || fail "info $3 $2: $status: $(cat "$tmp/out.txt")"
+}
+refused 'its init failed with E_DEVICE: the gadget is not plugged in' TEST_INIT=fail init
+refused 'a registered pass has struct_size 31, at least 32 are needed' TEST_INIT=short init
+refused 'the probe worker could not load its modules: it was killed by signal 11' TEST_LAYER=init_crash layers
+refused 'magic number' '' magic
+refused 'does not export gie_module_init' '' noentry
+refused 'no gie module; declare it with GIE_MODULE' '' plain
+status=0
+"$gie" plugin test "$tmp/none.so" >"$tmp/out.txt" 2>&1 || status=$?
+[ $status = 1 ] && grep -q 'No such file' "$tmp/out.txt" || fail "$status: $(cat "$tmp/out.txt")"
+echo "plugin_test: $(grep -c '^failed' "$tmp/bad.txt") lines about bad kernels, $(grep -c '^ok' "$tmp/detection.txt") good ones of detection"
