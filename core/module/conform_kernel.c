@@ -320,7 +320,7 @@ static bool ask(struct conform *c, const struct gie_kernel *k, struct gie_graph 
   struct gie_graph *copy;
   if (gie_graph_clone(g, &copy) != GIE_OK)
     return false;
-  gie_status st = side_case_init(&sc, copy, c->seed, 0, NULL);
+  gie_status st = side_case_init(&sc, copy, c->seed, 0, 0, NULL);
   if (st == GIE_OK)
     st = side_open(&s, &sc, &devices);
   for (int i = 0; i < 2 && st == GIE_OK; i++) {
@@ -343,7 +343,7 @@ static bool ask(struct conform *c, const struct gie_kernel *k, struct gie_graph 
 static bool open_trial(struct trial *t, struct conform *c, const struct gie_kernel *k, struct gie_graph *g)
 {
   *t = (struct trial){.c = c, .k = k, .devices = {.ctx = c->ctx}};
-  return side_case_init(&t->sc, g, c->seed, 0, NULL) == GIE_OK || fail(t, "%s", gie_error_text(c->ctx));
+  return side_case_init(&t->sc, g, c->seed, 0, 0, NULL) == GIE_OK || fail(t, "%s", gie_error_text(c->ctx));
 }
 
 static void close_trial(struct trial *t)
