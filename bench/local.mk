@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # Benchmarks: `make bench-programs` builds them, nothing runs them by itself. How each is run is said in
 # its script; bench/results/ has what came out.
-bench_programs = bench/import_large
+bench_programs = bench/import_large bench/cuda_kernels
 EXTRA_PROGRAMS += $(bench_programs)
 bench_import_large_SOURCES = bench/import_large.c
+bench_cuda_kernels_SOURCES = bench/cuda_kernels.c
+bench_cuda_kernels_LDADD = libgie_internal.la libgie_rt_internal.la $(LIBM)
 
 bench-programs: all $(bench_programs)
 PHONY_TARGETS += bench-programs
