@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # Benchmarks: `make bench-programs` builds them, nothing runs them by itself. How each is run is said in
 # its script; bench/results/ has what came out.
-bench_programs = bench/import_large bench/conv_engines
+bench_programs = bench/import_large bench/conv_engines bench/cuda_kernels
 EXTRA_PROGRAMS += $(bench_programs)
 bench_import_large_SOURCES = bench/import_large.c
 bench_conv_engines_SOURCES = bench/conv_engines.c
 bench_conv_engines_LDADD = libgie_internal.la libgie_rt_internal.la $(LIBM)
+bench_cuda_kernels_SOURCES = bench/cuda_kernels.c
+bench_cuda_kernels_LDADD = libgie_internal.la libgie_rt_internal.la $(LIBM)
 
 bench-programs: all $(bench_programs)
 PHONY_TARGETS += bench-programs

@@ -5,7 +5,9 @@ gie_module_LTLIBRARIES += backends/cuda/cuda.la
 backends_cuda_cuda_la_SOURCES = \
   backends/cuda/cuda.c backends/cuda/common.h backends/cuda/families.def \
   backends/cuda/device.c backends/cuda/nvml.c \
-  backends/cuda/peaks.cu
+  backends/cuda/device.cuh backends/cuda/host.cuh backends/cuda/copy.cuh \
+  backends/cuda/peaks.cu backends/cuda/copy.cu backends/cuda/move.cu backends/cuda/pointwise.cu \
+  backends/cuda/pool.cu
 backends_cuda_cuda_la_CPPFLAGS = $(GIE_MODULE_CPPFLAGS) $(CUDA_CPPFLAGS)
 backends_cuda_cuda_la_LDFLAGS = -module $(GIE_MODULE_LDFLAGS) $(CUDA_LDFLAGS)
 backends_cuda_cuda_la_LIBADD = $(CUDA_LIBS) $(LIBM)

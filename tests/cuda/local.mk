@@ -12,4 +12,14 @@ if HAVE_CUDA
 tests_cuda_test_steps_SOURCES += tests/cuda/steps_vector.cu
 tests_cuda_test_steps_CPPFLAGS += -DSTEPS_VECTOR
 tests_cuda_test_steps_LDADD += $(CUDA_LIBS)
+
+check_PROGRAMS += tests/cuda/test_kernels tests/cuda/test_device
+TESTS += tests/cuda/test_kernels tests/cuda/test_device
+tests_cuda_test_kernels_SOURCES = tests/cuda/test_kernels.c \
+  tests/op_problem.c tests/op_problem.h tests/op_cases.c tests/op_cases.h tests/op_cases.def
+tests_cuda_test_kernels_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
+tests_cuda_test_kernels_LDADD = libgie_internal.la libgie_rt_internal.la $(CHECK_LIBS) $(LIBM)
+tests_cuda_test_device_SOURCES = tests/cuda/test_device.c
+tests_cuda_test_device_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
+tests_cuda_test_device_LDADD = libgie_internal.la libgie_rt_internal.la $(CHECK_LIBS) $(LIBM)
 endif

@@ -2,9 +2,9 @@
 /* The onednn kernels on every op case that they take: each variant, dense and as a view, with operands
  * computed and constant (packed), on one thread and two, against the reference kernel. */
 #include "tests/gie_check.h"
-#include "tests/op_cases.h"
+#include "tests/op_problem.h"
 
-#define MAX_IO 16
+#define MAX_IO OP_MAX_IO
 #define MAX_VARIANTS 32
 
 static struct gie_context *ctx;
@@ -48,67 +48,20 @@ struct question {
   struct gie_graph *g;
   const struct gie_node *n;
   const struct gie_kernel *k;
-  struct gie_desc desc[MAX_IO];
-  const void *data[MAX_IO];
-  struct gie_problem p;
+  struct op_problem o;
 };
 
 static bool ask(struct question *q, struct gie_graph *g, char *why, size_t size)
 {
-  static const struct gie_layout plain;
   q->g = g;
   q->n = op_case_node(g);
   q->k = kernel_of("onednn", q->n->op->name);
-  if (!q->k || q->n->n_in + q->n->n_out > MAX_IO)
+  if (!q->k || op_problem_make(&device, g, "cpu", &q->o) != GIE_OK)
     return false;
-  for (uint32_t i = 0; i < q->n->n_in + q->n->n_out; i++) {
-    gie_id id = i < q->n->n_in ? q->n->in[i] : q->n->out[i - q->n->n_in];
-    q->desc[i] = (struct gie_desc){.dtype = GIE_DTYPE_NONE};
-    q->data[i] = id == GIE_NONE ? NULL : gie_value_bytes(g, id, NULL);
-    if (id != GIE_NONE)
-      ck_gie_ok(ctx, gie_desc_make(ctx, &gie_value_get(g, id)->type, &plain, &q->desc[i], NULL));
-  }
-  q->p = (struct gie_problem){.struct_size = sizeof q->p,
-                              .ctx = ctx,
-                              .graph = g,
-                              .node = q->n,
-                              .n_in = q->n->n_in,
-                              .n_out = q->n->n_out,
-                              .in = q->desc,
-                              .out = q->desc + q->n->n_in,
-                              .in_data = q->data,
-                              .device_kind = "cpu",
-                              .device = &device.info,
-                              .threads = device.threads};
-  if (q->k->supports(q->k, &q->p, why, size))
+  if (q->k->supports(q->k, &q->o.p, why, size))
     return true;
   ck_assert_msg(*why != 0, "%s refuses without a reason", q->k->name);
   return false;
-}
-
-/* Makes constants of the operands behind the first one, with what op_run() would fill them with. */
-static void make_constant(struct gie_graph *g)
-{
-  const struct gie_node *n = op_case_node(g);
-  for (uint32_t i = 1; i < n->n_operands; i++) {
-    struct op_result v;
-    struct gie_blob *blob;
-    gie_id id;
-    if (n->in[i] == GIE_NONE || gie_value_bytes(g, n->in[i], NULL))
-      continue;
-    ck_gie_ok(ctx, op_operand(g, n, i, &v));
-    if (v.type.dtype == GIE_F32) {
-      size_t bytes = (size_t)v.count * sizeof(float);
-      ck_gie_ok(ctx, gie_blob_new(ctx, bytes, &blob));
-      for (int64_t e = 0; e < v.count; e++)
-        ((float *)gie_blob_data(blob))[e] = (float)v.v[e];
-      const struct gie_const data = {blob, 0, bytes};
-      ck_gie_ok(ctx, gie_graph_add_const(g, NULL, &v.type, &data, &id));
-      gie_blob_unref(blob);
-      ck_gie_ok(ctx, gie_node_set_input(g, n->id, i, id));
-    }
-    op_results_free(ctx, &v, 1);
-  }
 }
 
 /* ---- A case */
@@ -152,7 +105,7 @@ static void check_variants(const struct op_case *c, struct question *q)
   static struct gie_variant v[MAX_VARIANTS];
   struct op_result want[MAX_IO];
   memset(v, 0, sizeof v);
-  uint32_t n = q->k->variants(q->k, &q->p, v, MAX_VARIANTS), steps = UINT32_MAX;
+  uint32_t n = q->k->variants(q->k, &q->o.p, v, MAX_VARIANTS), steps = UINT32_MAX;
   ck_assert_msg(n > 0 && n <= MAX_VARIANTS, "%s: %u variants", c->name, n);
   for (uint32_t i = 0; i < n; i++) {
     struct gie_pack packs[GIE_MAX_IO];
@@ -162,7 +115,7 @@ static void check_variants(const struct op_case *c, struct question *q)
                     (unsigned long long)v[i].config);
     steps = v[i].n_steps < steps ? v[i].n_steps : steps;
     memset(packs, 0, sizeof packs);
-    taken.packed += (int)q->k->pack_desc(q->k, &q->p, &v[i], packs, GIE_MAX_IO);
+    taken.packed += (int)q->k->pack_desc(q->k, &q->o.p, &v[i], packs, GIE_MAX_IO);
     taken.in_place += v[i].in_place >= 0;
   }
   for (uint32_t i = 0; i < n; i++) {
@@ -201,7 +154,7 @@ static void check_case(const struct op_case *c, const char *dtype)
     gie_status st = op_case_graph(ctx, c, dtype, &g);
     ck_assert_msg(st == GIE_OK, "%s", gie_error_text(ctx));
     if (constant)
-      make_constant(g);
+      ck_gie_ok(ctx, op_make_constant(g));
     if (ask(&q, g, why, sizeof why)) {
       check_variants(c, &q);
       taken.cases += constant;
@@ -230,40 +183,6 @@ END_TEST
 
 /* ---- Windows of random geometry */
 
-static uint32_t random_state;
-
-static int below(int n)
-{
-  random_state = random_state * 1664525u + 1013904223u;
-  return (int)((random_state >> 8) % (uint32_t)n);
-}
-
-/* kind: 0 conv, 1 conv_transpose, 2 max_pool, 3 average_pool; shapes that do not fit are left out. */
-static void random_case(int kind, char *text, size_t size)
-{
-  static const int channels[] = {1, 3, 8, 16, 20};
-  int group = kind < 2 ? 1 + below(2) * (1 + below(3)) : 1, c = group * channels[below(5)],
-      k = below(3) ? group * channels[below(5)] : c, kh = 1 + below(4), kw = 1 + below(5);
-  char attrs[256], x[64];
-  snprintf(x, sizeof x, "input %%x : T[%d,%d,%d,%d]", 1 + below(2), c, 1 + below(12), 1 + below(20));
-  snprintf(attrs, sizeof attrs, "stride=[%d,%d], dilation=[%d,%d], pad=[%d,%d,%d,%d]", 1 + below(3),
-           1 + below(4), 1 + below(3), 1 + below(2), below(3), below(4), below(3), below(4));
-  if (below(4) == 0)
-    snprintf(attrs, sizeof attrs, "stride=[%d,%d], auto_pad=\"same_%s\"", 1 + below(3), 1 + below(3),
-             below(2) ? "upper" : "lower");
-  if (kind == 0)
-    snprintf(text, size, "%s input %%w : T[%d,%d,%d,%d] %%y = conv(%%x, %%w) {group=%d, %s} output %%y", x, k,
-             c / group, kh, kw, group, attrs);
-  else if (kind == 1)
-    snprintf(text, size,
-             "%s input %%w : T[%d,%d,%d,%d] %%y = conv_transpose(%%x, %%w) {group=%d, %s} output %%y", x, c,
-             k / group, kh, kw, group, attrs);
-  else
-    snprintf(text, size, "%s %%y = %s(%%x) {kernel=[%d,%d], ceil_mode=%d, %s%s} output %%y", x,
-             kind == 2 ? "max_pool" : "average_pool", kh, kw, below(2), attrs,
-             kind == 3 && below(2) ? ", count_include_pad=1" : "");
-}
-
 START_TEST(random_windows)
 {
   setup();
@@ -271,8 +190,7 @@ START_TEST(random_windows)
     char text[512], name[32];
     struct op_case c = {name, "f32", text};
     struct gie_graph *g;
-    random_state = 17u + (uint32_t)i;
-    random_case(i % 4, text, sizeof text);
+    op_random_window(i % 4, (uint32_t)i, text, sizeof text);
     snprintf(name, sizeof name, "random %d", i);
     if (op_case_graph(ctx, &c, "f32", &g) != GIE_OK)
       continue;

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every kernel of the device kind "cuda" on every op case that it takes: each variant, all layouts and views that its
+ * ports allow, operands computed and constant, against the reference kernel on the host; then windows of random
+ * geometry. Without a device the test is skipped (exit 77).
+ *
+ * GIE_TEST_KERNELS=PREFIX takes only kernels whose names begin with it ("cuda.max_pool", "cudnn."). */
+#include "tests/gie_check.h"
+#include "tests/op_problem.h"
+
+#include <stdlib.h>
+
+#define MAX_VARIANTS 64
+#define MAX_SHOWN 60
+
+static struct gie_context *ctx;
+static struct op_device host, device;
+static const char *prefix;
+
+static struct {
+  int cases, variants, runs, refused, wrong;
+} taken;
+
+static const struct gie_kernel *reference_of(const char *op)
+{
+  char name[128];
+  const struct gie_kernel *k;
+  snprintf(name, sizeof name, "cpu.%s", op);
+  for (uint32_t i = 0; (k = gie_kernel_at(ctx, i)) != NULL; i++)
+    if (strcmp(k->name, name) == 0)
+      return k;
+  return NULL;
+}
+
+/* false: no device. */
+static bool open_devices(void)
+{
+  const struct gie_device *d;
+  struct gie_context_options options = {.struct_size = sizeof options, .log = check_no_log};
+  prefix = getenv("GIE_TEST_KERNELS") ? getenv("GIE_TEST_KERNELS") : "";
+  if (gie_context_new(&options, &ctx) != GIE_OK)
+    exit(1);
+  for (uint32_t i = 0; (d = gie_device_at(ctx, i)) != NULL; i++) {
+    if (strcmp(d->kind, "cpu") == 0)
+      host.ops = d;
+    if (strcmp(d->kind, "cuda") == 0)
+      device.ops = d;
+  }
+  if (!host.ops || !device.ops) {
+    printf("the cpu or the cuda backend is not loaded; is GIE_MODULE_PATH set?\n");
+    exit(1);
+  }
+  if (device.ops->count(ctx) == 0)
+    return false;
+  host.threads = device.threads = 1;
+  if (host.ops->open(ctx, 0, &host.dev) != GIE_OK || host.ops->info(host.dev, &host.info) != GIE_OK ||
+      device.ops->open(ctx, 0, &device.dev) != GIE_OK || device.ops->info(device.dev, &device.info) != GIE_OK) {
+    printf("%s\n", gie_error_text(ctx));
+    exit(1);
+  }
+  return true;
+}
+
+/* ---- One variant */
+
+/* Of the largest number: f32 sums of some hundred products, one rounding to the narrower dtypes. */
+static double tolerance(enum gie_dtype t)
+{
+  switch (t) {
+  case GIE_F32:
+    return 4e-6;
+  case GIE_F16:
+    return 0x1p-10;
+  case GIE_BF16:
+    return 0x1p-7;
+  case GIE_F64:
+    return 1e-12;
+  default:
+    return 0;
+  }
+}
+
+static void wrong(const char *name, const char *dtype, const struct gie_kernel *k, const struct gie_variant *v,
+                  const char *form, const char *text)
+{
+  if (taken.wrong++ < MAX_SHOWN)
+    printf("%s, %s, %s %s(%llu), %s: %s\n", name, dtype, k->name, v->label, (unsigned long long)v->config, form, text);
+}
+
+static void run_variant(const char *name, const char *dtype, const struct op_problem *q, const struct gie_graph *g,
+                        const struct gie_kernel *k, const struct gie_variant *v, const struct op_result *want)
+{
+  struct op_result out[OP_MAX_IO];
+  char text[256];
+  for (unsigned f = 0; f < N_OP_FORMS; f++) {
+    gie_status st = op_run(&device, g, q->n, k, v, &OP_FORMS[f], out);
+    taken.runs++;
+    if (st == GIE_E_UNSUPPORTED && f > 0) {
+      taken.refused++;
+      continue;
+    }
+    if (st != GIE_OK) {
+      wrong(name, dtype, k, v, OP_FORMS[f].name, gie_error_text(ctx));
+      if (st == GIE_E_DEVICE) /* nothing works after that */
+        ck_abort_msg("%s", gie_error_text(ctx));
+      continue;
+    }
+    for (uint32_t i = 0; i < q->n->n_out; i++)
+      if (!op_compare(&out[i], &want[i], tolerance(out[i].type.dtype), text, sizeof text))
+        wrong(name, dtype, k, v, OP_FORMS[f].name, text);
+    op_results_free(ctx, out, q->n->n_out);
+  }
+}
+
+/* A variant that changes dtypes is tried where the problem has them already. */
+static bool changes_dtypes(const struct gie_variant *v)
+{
+  for (uint32_t i = 0; i < v->n_in; i++)
+    if (v->in[i].dtype != GIE_DTYPE_NONE)
+      return true;
+  return false;
+}
+
+static void check_kernel(const char *name, const char *dtype, struct gie_graph *g, struct op_problem *q,
+                         const struct gie_kernel *k)
+{
+  static struct gie_variant v[MAX_VARIANTS];
+  struct op_result want[OP_MAX_IO];
+  char why[256] = "";
+  if (!k->supports(k, &q->p, why, sizeof why)) {
+    if (!why[0])
+      wrong(name, dtype, k, &v[0], "supports", "refused without a reason");
+    return;
+  }
+  memset(v, 0, sizeof v);
+  v[0] = (struct gie_variant){.struct_size = sizeof v[0], .n_steps = q->n->n_steps, .in_place = -1};
+  v[0].any_in.layout.any = v[0].any_out.layout.any = v[0].any_in.pitch = v[0].any_out.pitch = true;
+  uint32_t n = k->variants ? k->variants(k, &q->p, v, MAX_VARIANTS) : 1;
+  if (n == 0 || n > MAX_VARIANTS)
+    wrong(name, dtype, k, &v[0], "variants", "none, or too many");
+  for (uint32_t i = 0; i < n && i < MAX_VARIANTS; i++) {
+    /* a variant that fuses fewer steps computes the node cut after these */
+    struct gie_variant cut = {.struct_size = sizeof cut, .n_steps = v[i].n_steps};
+    cut.any_in.layout.any = cut.any_out.layout.any = true;
+    for (uint32_t j = 0; j < i; j++)
+      if (v[i].config == v[j].config)
+        wrong(name, dtype, k, &v[i], "variants", "two of them have one config");
+    if (changes_dtypes(&v[i]))
+      continue;
+    gie_status st = op_run(&host, g, q->n, reference_of(q->n->op->name), &cut, &OP_FORMS[0], want);
+    ck_assert_msg(st == GIE_OK, "%s, %s: %s", name, dtype, gie_error_text(ctx));
+    run_variant(name, dtype, q, g, k, &v[i], want);
+    op_results_free(ctx, want, q->n->n_out);
+    taken.variants++;
+  }
+  taken.cases++;
+}
+
+static bool takes(const struct gie_kernel *k, const char *op)
+{
+  if (strcmp(k->device, "cuda") != 0 || strncmp(k->name, prefix, strlen(prefix)) != 0)
+    return false;
+  for (const char *const *o = k->ops; *o; o++)
+    if (strcmp(*o, op) == 0)
+      return true;
+  return false;
+}
+
+static void check_case(const struct op_case *c, const char *dtype)
+{
+  for (int constant = 0; constant < 2; constant++) {
+    struct gie_graph *g;
+    struct op_problem q;
+    const struct gie_kernel *k;
+    gie_status st = op_case_graph(ctx, c, dtype, &g);
+    ck_assert_msg(st == GIE_OK, "%s", gie_error_text(ctx));
+    if (constant)
+      ck_gie_ok(ctx, op_make_constant(g));
+    bool weights = op_case_node(g)->op->flags & GIE_OP_EPILOGUE;
+    if ((!constant || weights) && op_problem_make(&device, g, "cuda", &q) == GIE_OK)
+      for (uint32_t i = 0; (k = gie_kernel_at(ctx, i)) != NULL; i++)
+        if (takes(k, q.n->op->name))
+          check_kernel(c->name, dtype, g, &q, k);
+    gie_graph_free(g);
+  }
+}
+
+static void summary(void)
+{
+  printf("%d cases, %d variants, %d runs (%d refused), %d wrong\n", taken.cases, taken.variants, taken.runs, taken.refused,
+         taken.wrong);
+  ck_assert_int_eq(taken.wrong, 0);
+  memset(&taken, 0, sizeof taken);
+}
+
+START_TEST(cases)
+{
+  char dtype[8];
+  for (unsigned i = 0; i < N_OP_CASES; i++)
+    for (unsigned d = 0; op_case_dtype(&OP_CASES[i], d, dtype); d++)
+      check_case(&OP_CASES[i], dtype);
+  bool all = prefix[0] == 0;
+  ck_assert(!all || taken.cases > 500);
+  summary();
+}
+END_TEST
+
+START_TEST(random_windows)
+{
+  for (uint32_t i = 0; i < 200; i++)
+    for (int half = 0; half < 2; half++) {
+      char text[512], name[32];
+      struct op_case c = {name, half ? "f16" : "f32", text};
+      struct gie_graph *g;
+      op_random_window((int)(i % 5), i, text, sizeof text);
+      snprintf(name, sizeof name, "random %u", (unsigned)i);
+      if (op_case_graph(ctx, &c, NULL, &g) != GIE_OK)
+        continue;
+      gie_graph_free(g);
+      check_case(&c, c.dtypes);
+    }
+  summary();
+}
+END_TEST
+
+/* Tensors that are long enough for vectors, tiles and several blocks, with extents that divide nothing. */
+START_TEST(larger)
+{
+  static const struct op_case LARGER[] = {
+      {"reorder", "f32 f16 i8 i64", "input %x : T[2,70,33,67] %y = reorder(%x) output %y"},
+      {"reorder even", "f32 f16", "input %x : T[4,64,32,64] %y = reorder(%x) output %y"},
+      {"cast", "f32 f16", "input %x : T[2,72,16,32] %y = cast(%x) {to=f16} output %y"},
+      {"cast back", "f16", "input %x : T[2,70,17,32] %y = cast(%x) {to=f32} output %y"},
+      {"transpose", "f32 f16", "input %x : T[96,2,130] %y = transpose(%x) {perm=[2,1,0]} output %y"},
+      {"add", "f32 f16", "input %a : T[2,64,28,28] input %b : T[2,64,28,28] %y = add(%a, %b) output %y"},
+      {"add channels", "f32 f16", "input %a : T[2,40,15,17] input %b : T[40,1,1] %y = add(%a, %b) output %y"},
+      {"concat", "f32 f16", "input %a : T[2,24,14,14] input %b : T[2,48,14,14] %y = concat(%a, %b) {axis=1} output %y"},
+      {"max_pool", "f32 f16", "input %x : T[2,72,29,31] %y = max_pool(%x) {kernel=[3,3], stride=[2,2], pad=[1,1,1,1]} output %y"},
+      {"average_pool", "f32 f16", "input %x : T[2,72,29,31] %y = average_pool(%x) {kernel=[3,3], pad=[1,1,1,1]} output %y"},
+      {"large pool", "f16", "input %x : T[4,128,64,64] %y = max_pool(%x) {kernel=[3,3], stride=[2,2], pad=[1,1,1,1]} output %y"},
+      {"global_average_pool", "f32 f16", "input %x : T[3,200,13,11] %y = global_average_pool(%x) output %y"},
+      {"reduce_max", "f32 f16", "input %x : T[5,700,33] const %a : i64[1] = {1} %y = reduce_max(%x, %a) output %y"},
+      {"reduce_sum", "f32", "input %x : T[3,70001] const %a : i64[1] = {1} %y = reduce_sum(%x, %a) output %y"},
+      {"softmax", "f32 f16", "input %x : T[7,1000] %y = softmax(%x) output %y"},
+      {"softmax channels", "f32 f16", "input %x : T[2,21,40,33] %y = softmax(%x) {axis=1} output %y"},
+      {"softmax long", "f32", "input %x : T[2,50001] %y = softmax(%x) output %y"},
+      {"layer_norm", "f32 f16", "input %x : T[9,7,768] input %s : T[768] input %b : T[768] %y = layer_norm(%x, %s, %b) output %y"},
+      {"instance_norm", "f32 f16", "input %x : T[2,20,41,33] input %s : T[20] input %b : T[20] %y = instance_norm(%x, %s, %b) output %y"},
+      {"lrn", "f32 f16", "input %x : T[2,64,27,27] %y = lrn(%x) {size=5} output %y"},
+      {"resize", "f32 f16", "input %x : T[2,33,20,21] const %s : f32[4] = {1.0,1.0,2.0,2.0} %y = resize(%x, _, %s) {mode=\"linear\"} output %y"},
+      {"depthwise", "f32 f16", "input %x : T[2,96,29,31] input %w : T[96,1,3,3] input %b : T[96] input %r : T[2,96,29,31] %y = conv(%x, %w, %b) {group=96, pad=[1,1,1,1]} | add(%r) | clip {min=0.0, max=6.0} output %y"},
+      {"depthwise strided", "f32 f16", "input %x : T[2,96,29,31] input %w : T[96,1,5,5] input %b : T[96] %y = conv(%x, %w, %b) {group=96, pad=[2,2,2,2], stride=[2,2]} | relu output %y"},
+  };
+  char dtype[8];
+  for (size_t i = 0; i < sizeof LARGER / sizeof *LARGER; i++)
+    for (unsigned d = 0; op_case_dtype(&LARGER[i], d, dtype); d++)
+      check_case(&LARGER[i], dtype);
+  summary();
+}
+END_TEST
+
+int main(void)
+{
+  if (!open_devices()) {
+    printf("needs a device of kind cuda: skipped\n");
+    return 77;
+  }
+  printf("%s, %s\n", device.info.name, device.info.version);
+  Suite *suite = suite_create("cuda kernels");
+  TCase *tcase = tcase_create("cuda kernels");
+  tcase_set_timeout(tcase, 600);
+  tcase_add_test(tcase, cases);
+  tcase_add_test(tcase, larger);
+  tcase_add_test(tcase, random_windows);
+  suite_add_tcase(suite, tcase);
+  SRunner *runner = srunner_create(suite);
+  srunner_set_fork_status(runner, CK_NOFORK); /* a device does not survive a fork */
+  srunner_run_all(runner, CK_ENV);
+  int failed = srunner_ntests_failed(runner);
+  srunner_free(runner);
+  return failed != 0;
+}
