@@ -40,7 +40,7 @@ struct conv_instance {
   struct conv_args args;
   struct gie_cuda_steps steps;
   int groups;
-  bool has_bias;
+  bool has_bias, early; /* early: begins while the kernel before it ends */
 };
 
 /* ---- run ------------------------------------------------------------------------------------------ */
@@ -62,7 +62,7 @@ static gie_status run(void *instance, const struct gie_launch *l)
   if (v->gather && (uintptr_t)a.x % 16 != 0)
     tile = v->gather;
   conv_args_tile(&a, tile, a.split);
-  GIE_CUDA_TRY(l->ctx, conv_tile_launch(tile, &a, v->groups, &steps, false, gie_cuda_stream(l)),
+  GIE_CUDA_TRY(l->ctx, conv_tile_launch(tile, &a, v->groups, &steps, v->early, gie_cuda_stream(l)),
                "launching a convolution");
   return GIE_OK;
 }
@@ -202,20 +202,9 @@ static const char *read_form(const struct gie_problem *p, struct conv_form *f)
   f->args.c = (int32_t)f->weights.c;
   f->args.n = (int32_t)f->weights.n;
   f->args.r = (int32_t)f->weights.r;
+  f->args.images = (int32_t)(is_conv(p) ? p->in[0].dim[0] : f->args.m);
   f->args.blocks = (int32_t)((f->weights.n + 7) / 8);
-  f->args.by_s = conv_div_make((uint32_t)f->weights.s);
   return NULL;
-}
-
-/* What depends on the kind: how taps are counted. */
-static void count_taps(struct conv_form *f, enum conv_kind kind, bool dense)
-{
-  struct conv_args *a = &f->args;
-  int size = conv_element_size(kind), v = 16 / size;
-  int64_t taps = f->weights.r * f->weights.s, chunks = (f->weights.c + v - 1) / v;
-  a->steps = (int32_t)conv_pack_steps(&f->weights, size, dense);
-  a->chunks = (int32_t)(taps * (dense ? f->weights.c : chunks));
-  a->by_c = conv_div_make((uint32_t)(dense ? f->weights.c : chunks));
 }
 
 /* ---- supports -------------------------------------------------------------------------------------- */
@@ -335,11 +324,11 @@ static uint32_t candidates(const struct conv_form *form, enum conv_kind kind, en
 {
   uint32_t n = 0;
   struct conv_form f = *form;
-  count_taps(&f, kind, loader == CONV_DENSE);
   for (int row = 0; row < LISTS[kind]->n; row++) {
     const struct conv_tile *t = &LISTS[kind]->v[row];
     if (t->loader != loader)
       continue;
+    conv_args_taps(&f.args, &f.weights, conv_element_size(kind), conv_unit(t));
     for (int split = 1; split <= CONV_MAX_SPLIT && split <= f.args.steps; split *= 2) {
       double tiles = ceil((double)f.args.m / t->m) * ceil((double)f.args.n / t->n) * f.groups;
       if (split > 1 && (capability < 9 || tiles * split > 6 * units))
@@ -394,7 +383,7 @@ static void fill_variant(const struct gie_problem *p, const struct conv_choice *
     v->in[i].pitch = i == 0 || i >= p->node->n_operands;
     v->in[i].layout = i == 0 ? (c->plain_x ? plain : last) : whole ? (c->plain_y ? plain : last) : plain;
   }
-  v->in[0].align = t->loader == CONV_VECTOR ? 16 : 0;
+  v->in[0].align = t->loader == CONV_VECTOR || t->loader == CONV_TMA ? 16 : 0;
   v->out[0].dtype = dtype;
   v->out[0].pitch = true;
   v->out[0].layout = c->plain_y ? plain : last;
@@ -476,13 +465,13 @@ static void estimate(const struct gie_kernel *k, const struct gie_problem *p, co
   (void)k;
   if (read_form(p, &f))
     return;
-  count_taps(&f, c.kind, t->loader == CONV_DENSE);
+  conv_args_taps(&f.args, &f.weights, (int)size, conv_unit(t));
   double tiles = ceil((double)f.args.m / t->m) * ceil((double)f.args.n / t->n) * f.groups * c.split;
   double taps = (double)(f.weights.c * f.weights.r * f.weights.s),
          outputs = (double)f.args.m * f.args.n * f.groups;
   out->flops = 2 * outputs * taps;
   out->bytes = size * (outputs + (double)gie_desc_count(&p->in[0])) +
-               (double)conv_pack_bytes(&f.weights, (int)size, t->loader == CONV_DENSE);
+               (double)conv_pack_bytes(&f.weights, (int)size, conv_unit(t));
   for (uint32_t i = p->node->n_operands; i < p->n_in; i++)
     out->bytes += size * (double)gie_desc_count(&p->in[i]);
   out->waves = tiles / (units * fmax(1, floor(227.0 * 1024 / (double)t->shared)));
@@ -494,15 +483,15 @@ static uint32_t pack_desc(const struct gie_kernel *k, const struct gie_problem *
 {
   struct conv_form f;
   struct conv_choice c = choice_of(v->config);
-  bool dense = tile_of(&c)->loader == CONV_DENSE;
+  int unit = conv_unit(tile_of(&c));
   (void)k;
   if (max < 1 || read_form(p, &f))
     return 0;
   out[0].operand = 1;
-  out[0].bytes = conv_pack_bytes(&f.weights, conv_element_size(c.kind), dense);
-  snprintf(out[0].key, sizeof out[0].key, "cuda.conv %d bytes %s %lldx%lldx%lldx%lldx%lld%s",
-           conv_element_size(c.kind), dense ? "dense" : "padded", (long long)f.weights.groups,
-           (long long)f.weights.n, (long long)f.weights.c, (long long)f.weights.r, (long long)f.weights.s,
+  out[0].bytes = conv_pack_bytes(&f.weights, conv_element_size(c.kind), unit);
+  snprintf(out[0].key, sizeof out[0].key, "cuda.conv %d bytes unit %d %lldx%lldx%lldx%lldx%lld%s",
+           conv_element_size(c.kind), unit, (long long)f.weights.groups, (long long)f.weights.n,
+           (long long)f.weights.c, (long long)f.weights.r, (long long)f.weights.s,
            f.weights.stride_n == 1 ? " t" : "");
   return 1;
 }
@@ -516,7 +505,7 @@ static gie_status pack(const struct gie_kernel *k, const struct gie_problem *p, 
   const char *why = read_form(p, &f);
   if (why)
     return gie_fail(p->ctx, GIE_E_UNSUPPORTED, "%s", why);
-  conv_pack(&f.weights, conv_element_size(c.kind), tile_of(&c)->loader == CONV_DENSE, plain, packed);
+  conv_pack(&f.weights, conv_element_size(c.kind), conv_unit(tile_of(&c)), plain, packed);
   return GIE_OK;
 }
 
@@ -573,15 +562,17 @@ static gie_status create(const struct gie_kernel *k, const struct gie_problem *p
     return GIE_E_MEMORY;
   v->ctx = p->ctx;
   v->tile = tile_of(&c);
-  count_taps(&f, c.kind, v->tile->loader == CONV_DENSE);
+  conv_args_taps(&f.args, &f.weights, conv_element_size(c.kind), conv_unit(v->tile));
   v->args = f.args;
   v->args.split = c.split;
   v->groups = f.groups;
   v->has_bias = has_operand(p, 2);
+  v->early = capability() >= 9;
   set_vector_y(v, c.kind);
-  if (v->tile->loader == CONV_VECTOR) {
+  if (v->tile->loader == CONV_VECTOR || v->tile->loader == CONV_TMA) {
     v->gather = gather_of(c.kind);
-    if (!is_aligned(&v->args, p, c.kind))
+    if (!is_aligned(&v->args, p, c.kind) ||
+        (v->tile->loader == CONV_TMA && !conv_tile_can_map(v->tile, &v->args, v->groups)))
       v->tile = v->gather;
   }
   gie_status st = gie_cuda_steps_make(p, variant->n_steps, &v->steps, why, sizeof why)

@@ -155,12 +155,14 @@ CONV_DEVICE void conv_store_vector(__half *to, const float (&r)[8])
 
 /* ---- The tile --------------------------------------------------------------------------------------- */
 
-template <conv_kind KIND_, conv_loader LOADER_, int M_, int N_, int WM_, int WN_, int SLICES_, int STAGES_>
+template <conv_kind KIND_, conv_loader LOADER_, int M_, int N_, int WM_, int WN_, int SLICES_, int STAGES_,
+          int BOX_ = 8>
 struct conv_shape {
   using T = typename conv_element<KIND_>::type;
   static constexpr conv_kind KIND = KIND_;
   static constexpr conv_loader LOADER = LOADER_;
   static constexpr int M = M_, N = N_, WM = WM_, WN = WN_, SLICES = SLICES_, STAGES = STAGES_;
+  static constexpr int BOX = BOX_; /* chunks of a row of A that lie together: 8, or 4 or 2 of a narrow box */
   static constexpr int THREADS = 32 * WM * WN * SLICES;
   static constexpr int TM = M / WM, TN = N / WN;             /* of a warp */
   static constexpr int V = 16 / static_cast<int>(sizeof(T)); /* elements of a chunk */
@@ -168,7 +170,9 @@ struct conv_shape {
   static constexpr int LD = N + 8; /* floats of a row of sums */
   static constexpr int PIPE_BYTES = STAGES * STAGE, SUM_BYTES = SLICES * M * LD * 4;
   static constexpr int SHARED = PIPE_BYTES > SUM_BYTES ? PIPE_BYTES : SUM_BYTES;
-  static constexpr int SUBS = 4 / SLICES; /* pairs of chunks of a step that a slice multiplies */
+  static constexpr int EXTRA = LOADER == CONV_TMA ? 1024 + 16 * STAGES
+                                                  : 0; /* to begin at a multiple of 1024; barriers */
+  static constexpr int SUBS = 4 / SLICES;              /* pairs of chunks of a step that a slice multiplies */
   static_assert(M % (8 * WM) == 0 && N % (8 * WN) == 0 && 4 % SLICES == 0 && STAGES >= 2, "tile");
   static_assert(KIND == CONV_F32 || (TM % 16 == 0 && TN % 16 == 0), "warp tile");
 };
@@ -208,7 +212,7 @@ template <int V> CONV_DEVICE conv_tap conv_find_tap(const conv_args &a, int chun
   t.dy = r * a.dilation_h;
   t.dx = s * a.dilation_w;
   t.offset = t.dy * a.x_h + t.dx * a.x_w + c * a.x_c;
-  t.channels = chunk < a.chunks ? min(V, a.c - c) : 0;
+  t.channels = chunk < a.chunks ? max(min(V, a.c - c), 0) : 0;
   return t;
 }
 
@@ -229,7 +233,8 @@ template <class K> struct conv_reader<K, CONV_VECTOR> {
   int c, dy, dx, end_x, end_y; /* end: of the taps of a row, of all */
   bool works;                  /* false in a tile of fewer rows than the threads copy at once */
 
-  __device__ __forceinline__ conv_reader(const conv_args &a, int tid, int m, int group, int step, const void *)
+  __device__ __forceinline__ conv_reader(const conv_args &a, int tid, int m, int group, int step,
+                                         const void *)
   {
     int first = tid / 8, column = tid % 8, chunk = step * 8 + column;
     works = ROWS > 1 || first < K::M;
@@ -248,7 +253,7 @@ template <class K> struct conv_reader<K, CONV_VECTOR> {
   __device__ __forceinline__ void read(const conv_args &a, uint32_t stage, int)
   {
     if (works) {
-      int bytes = dy < end_y ? min(K::V, a.c - c) * static_cast<int>(sizeof(T)) : 0;
+      int bytes = dy < end_y ? max(min(K::V, a.c - c), 0) * static_cast<int>(sizeof(T)) : 0;
       int offset = dy * a.x_h + dx * a.x_w + c;
 #pragma unroll
       for (int i = 0; i < ROWS; i++) {
@@ -257,7 +262,8 @@ template <class K> struct conv_reader<K, CONV_VECTOR> {
                     in ? bytes : 0);
       }
     }
-    for (c += 8 * K::V; c >= a.c && dy < end_y; c -= a.by_c.by * K::V) {
+    const int tap = static_cast<int>(a.by_c.by) * K::V;
+    for (c += 8 * K::V; c >= tap && dy < end_y; c -= tap) {
       dx += a.dilation_w;
       if (dx == end_x) {
         dx = 0;
@@ -322,7 +328,8 @@ template <class K> struct conv_reader<K, CONV_DENSE> {
   conv_chunks<K> chunks;
   const int2 *table;
 
-  __device__ __forceinline__ conv_reader(const conv_args &a, int tid, int m, int group, int, const void *table_)
+  __device__ __forceinline__ conv_reader(const conv_args &a, int tid, int m, int group, int,
+                                         const void *table_)
       : chunks(a, tid, m, group), table(static_cast<const int2 *>(table_))
   {
     int2 *to = const_cast<int2 *>(table);
@@ -363,7 +370,8 @@ template <class K> struct conv_reader_b {
   __device__ __forceinline__ conv_reader_b(const conv_args &a, int tid_, int n, int group, int step)
       : stride(static_cast<int64_t>(a.blocks) * 1024), tid(tid_), chunks((a.blocks - n / 8) * 64)
   {
-    from = static_cast<const char *>(a.w) + (static_cast<int64_t>(group) * a.steps + step) * stride + n * 128 + tid * 16;
+    from = static_cast<const char *>(a.w) + (static_cast<int64_t>(group) * a.steps + step) * stride +
+           n * 128 + tid * 16;
   }
   __device__ __forceinline__ void read(uint32_t stage)
   {
@@ -386,18 +394,19 @@ template <class K, conv_kind KIND> struct conv_sums;
 template <class K> struct conv_sums_mma {
   static constexpr int MI = K::TM / 16, NI = K::TN / 8;
   float sum[MI][NI][4];
-  uint32_t at_a, at_b, swizzle_a, swizzle_b, sub;
+  uint32_t at_a, at_b, swizzle_a, swizzle_b;
+  int sub;         /* first pair of chunks */
   int row, column; /* of sum[0][0][0] in the tile */
 
   __device__ __forceinline__ conv_sums_mma(int tid)
   {
     int lane = tid % 32, warp = tid / 32, slice = warp / (K::WM * K::WN), place = warp % (K::WM * K::WN);
     int wm = place % K::WM, wn = place / K::WM;
-    at_a = (wm * K::TM + (lane & 15)) * 128;
-    swizzle_a = ((lane >> 4) ^ (lane & 7)) << 4;
+    at_a = (wm * K::TM + (lane & 15)) * K::BOX * 16;
+    swizzle_a = ((lane >> 4) ^ (K::BOX == 8 ? lane & 7 : K::BOX == 4 ? lane >> 1 & 3 : lane >> 2 & 1)) << 4;
     at_b = K::M * 128 + (wn * K::TN + (lane & 7) + (lane >> 4) * 8) * 128;
     swizzle_b = (((lane >> 3) & 1) ^ (lane & 7)) << 4;
-    sub = slice * K::SUBS * 32;
+    sub = slice * K::SUBS;
     row = wm * K::TM + lane / 4;
     column = wn * K::TN + lane % 4 * 2;
 #pragma unroll
@@ -407,6 +416,18 @@ template <class K> struct conv_sums_mma {
 #pragma unroll
         for (int e = 0; e < 4; e++)
           sum[i][j][e] = 0;
+  }
+  /* Pair of chunks number `pair` of 16 rows of A, 16 channels of B. */
+  __device__ __forceinline__ void read_a(uint32_t (&r)[4], uint32_t stage, int i, int pair) const
+  {
+    uint32_t at = K::BOX == 8   ? swizzle_a ^ (pair * 32)
+                  : K::BOX == 4 ? (pair >> 1) * (K::M * 64) + (swizzle_a ^ ((pair & 1) * 32))
+                                : pair * (K::M * 32) + swizzle_a;
+    conv_matrices(r, stage + at_a + i * (K::BOX * 256) + at);
+  }
+  __device__ __forceinline__ void read_b(uint32_t (&r)[4], uint32_t stage, int j, int pair) const
+  {
+    conv_matrices(r, stage + at_b + j * 2048 + (swizzle_b ^ (pair * 32)));
   }
   __device__ __forceinline__ void store(float *to) const
   {
@@ -428,13 +449,14 @@ template <class K> struct conv_sums<K, CONV_F16> : conv_sums_mma<K> {
   {
 #pragma unroll
     for (int u = 0; u < K::SUBS; u++) {
-      uint32_t a[B::MI][4], b[B::NI / 2][4], at = this->sub ^ (u * 32);
+      uint32_t a[B::MI][4], b[B::NI / 2][4];
+      const int pair = this->sub + u;
 #pragma unroll
       for (int i = 0; i < B::MI; i++)
-        conv_matrices(a[i], stage + this->at_a + i * 2048 + (this->swizzle_a ^ at));
+        this->read_a(a[i], stage, i, pair);
 #pragma unroll
       for (int j = 0; j < B::NI / 2; j++)
-        conv_matrices(b[j], stage + this->at_b + j * 2048 + (this->swizzle_b ^ at));
+        this->read_b(b[j], stage, j, pair);
 #pragma unroll
       for (int i = 0; i < B::MI; i++)
 #pragma unroll
@@ -451,17 +473,18 @@ template <class K> struct conv_sums<K, CONV_TF32> : conv_sums_mma<K> {
   {
 #pragma unroll
     for (int u = 0; u < K::SUBS; u++) {
-      uint32_t a[B::MI][4], b[B::NI / 2][4], at = this->sub ^ (u * 32);
+      uint32_t a[B::MI][4], b[B::NI / 2][4];
+      const int pair = this->sub + u;
 #pragma unroll
       for (int i = 0; i < B::MI; i++) {
-        conv_matrices(a[i], stage + this->at_a + i * 2048 + (this->swizzle_a ^ at));
+        this->read_a(a[i], stage, i, pair);
 #pragma unroll
         for (int e = 0; e < 4; e++)
           a[i][e] = conv_tf32(__uint_as_float(a[i][e]));
       }
 #pragma unroll
       for (int j = 0; j < B::NI / 2; j++) {
-        conv_matrices(b[j], stage + this->at_b + j * 2048 + (this->swizzle_b ^ at));
+        this->read_b(b[j], stage, j, pair);
 #pragma unroll
         for (int e = 0; e < 4; e++)
           b[j][e] = conv_tf32(__uint_as_float(b[j][e]));
@@ -485,11 +508,12 @@ template <class K> struct conv_sums<K, CONV_TF32X3> : conv_sums_mma<K> {
     float part[B::MI][B::NI][4] = {};
 #pragma unroll
     for (int u = 0; u < K::SUBS; u++) {
-      uint32_t high_b[B::NI / 2][4], low_b[B::NI / 2][4], at = this->sub ^ (u * 32);
+      uint32_t high_b[B::NI / 2][4], low_b[B::NI / 2][4];
+      const int pair = this->sub + u;
 #pragma unroll
       for (int j = 0; j < B::NI / 2; j++) {
         uint32_t b[4];
-        conv_matrices(b, stage + this->at_b + j * 2048 + (this->swizzle_b ^ at));
+        this->read_b(b, stage, j, pair);
 #pragma unroll
         for (int e = 0; e < 4; e++)
           conv_tf32_parts(b[e], high_b[j][e], low_b[j][e]);
@@ -497,7 +521,7 @@ template <class K> struct conv_sums<K, CONV_TF32X3> : conv_sums_mma<K> {
 #pragma unroll
       for (int i = 0; i < B::MI; i++) {
         uint32_t a[4], high[4], low[4];
-        conv_matrices(a, stage + this->at_a + i * 2048 + (this->swizzle_a ^ at));
+        this->read_a(a, stage, i, pair);
 #pragma unroll
         for (int e = 0; e < 4; e++)
           conv_tf32_parts(a[e], high[e], low[e]);
@@ -736,6 +760,41 @@ CONV_DEVICE void conv_finish_pixels(const conv_args &a, const gie_cuda_steps &st
   }
 }
 
+/* From sums in registers to the result. Threads from K::THREADS on only keep step. */
+template <class K>
+CONV_DEVICE void conv_end(const conv_args &a, const gie_cuda_steps &steps, const conv_place &at,
+                          const conv_sums<K, K::KIND> &sums, const conv_bias<K> &bias, float *total, int tid)
+{
+  const bool works = tid < K::THREADS;
+  if (works)
+    sums.store(total + tid / (32 * K::WM * K::WN) * K::M * K::LD);
+  if (a.split == 1) {
+    __syncthreads();
+  } else {
+    if (K::SLICES > 1) {
+      __syncthreads();
+      if (works)
+        conv_fold_slices<K>(total, tid);
+    }
+    conv_cluster_wait();
+  }
+  if (works) {
+    if (a.y_c == 1)
+      conv_finish_channels<K>(a, steps, at, total, bias, tid);
+    else
+      conv_finish_pixels<K>(a, steps, at, total, tid);
+  }
+  if (a.split > 1)
+    conv_cluster_wait(); /* others may still read this block's sums */
+}
+
+CONV_DEVICE conv_place conv_find_place(const conv_args &a, int tile_m_size, int tile_n_size)
+{
+  int tile = static_cast<int>(blockIdx.x) / a.split, m = conv_divide(tile, a.by_tiles_n);
+  return {m * tile_m_size, (tile - m * a.tiles_n) * tile_n_size, static_cast<int>(blockIdx.y),
+          static_cast<int>(blockIdx.x) % a.split};
+}
+
 /* ---- The kernel -------------------------------------------------------------------------------------------- */
 
 template <class K>
@@ -745,9 +804,7 @@ __global__ void __launch_bounds__(K::THREADS)
 #if __CUDA_ARCH__ >= 800
   extern __shared__ __align__(1024) char shared[];
   const int tid = static_cast<int>(threadIdx.x);
-  const int tile = static_cast<int>(blockIdx.x) / a.split, tile_m = conv_divide(tile, a.by_tiles_n);
-  const conv_place at = {tile_m * K::M, (tile - tile_m * a.tiles_n) * K::N, static_cast<int>(blockIdx.y),
-                         static_cast<int>(blockIdx.x) % a.split};
+  const conv_place at = conv_find_place(a, K::M, K::N);
   const int first = a.steps * at.rank / a.split, n_steps = a.steps * (at.rank + 1) / a.split - first;
   const uint32_t base = conv_smem(shared);
 
@@ -785,40 +842,31 @@ __global__ void __launch_bounds__(K::THREADS)
   conv_copy_wait<0>();
   __syncthreads();
 
-  float *total = reinterpret_cast<float *>(shared);
-  sums.store(total + tid / (32 * K::WM * K::WN) * K::M * K::LD);
-  if (a.split == 1) {
-    __syncthreads();
-  } else {
-    if (K::SLICES > 1) {
-      __syncthreads();
-      conv_fold_slices<K>(total, tid);
-    }
-    conv_cluster_wait();
-  }
-  if (a.y_c == 1)
-    conv_finish_channels<K>(a, steps, at, total, bias, tid);
-  else
-    conv_finish_pixels<K>(a, steps, at, total, tid);
-  if (a.split > 1)
-    conv_cluster_wait(); /* others may still read this block's sums */
+  conv_end<K>(a, steps, at, sums, bias, reinterpret_cast<float *>(shared), tid);
 #endif
 }
 
-/* A row of conv_tiles.def as an element of a table. */
-#define CONV_TILE(KIND_, LOADER_, M_, N_, WM, WN, SLICES_, STAGES_)                                   \
-  {                                                                                                   \
-      .name = #KIND_ " " #LOADER_ " " #M_ "x" #N_,                                                    \
-      .kind = CONV_##KIND_,                                                                           \
-      .loader = CONV_##LOADER_,                                                                       \
-      .m = M_,                                                                                        \
-      .n = N_,                                                                                        \
-      .threads = 32 * WM * WN * SLICES_,                                                              \
-      .slices = SLICES_,                                                                              \
-      .stages = STAGES_,                                                                              \
-      .shared = conv_shape<CONV_##KIND_, CONV_##LOADER_, M_, N_, WM, WN, SLICES_, STAGES_>::SHARED,   \
-      .function = reinterpret_cast<const void *>(                                                     \
-          conv_tile_run<conv_shape<CONV_##KIND_, CONV_##LOADER_, M_, N_, WM, WN, SLICES_, STAGES_>>), \
+/* ---- Rows of conv_tiles.def as elements of a table ------------------------------------------------------------ */
+
+#define CONV_TILE_ROW(KIND_, LOADER_, M_, N_, WM_, WN_, SLICES_, STAGES_, BOX_, MORE_, FUNCTION_)            \
+  {                                                                                                          \
+      .name = #KIND_ " " #LOADER_ " " #M_ "x" #N_,                                                           \
+      .kind = CONV_##KIND_,                                                                                  \
+      .loader = CONV_##LOADER_,                                                                              \
+      .m = M_,                                                                                               \
+      .n = N_,                                                                                               \
+      .threads = 32 * WM_ * WN_ * SLICES_ + MORE_,                                                           \
+      .slices = SLICES_,                                                                                     \
+      .stages = STAGES_,                                                                                     \
+      .box = BOX_,                                                                                           \
+      .shared = conv_shape<CONV_##KIND_, CONV_##LOADER_, M_, N_, WM_, WN_, SLICES_, STAGES_, BOX_>::SHARED + \
+                conv_shape<CONV_##KIND_, CONV_##LOADER_, M_, N_, WM_, WN_, SLICES_, STAGES_, BOX_>::EXTRA,   \
+      .function = reinterpret_cast<const void *>(                                                            \
+          FUNCTION_<conv_shape<CONV_##KIND_, CONV_##LOADER_, M_, N_, WM_, WN_, SLICES_, STAGES_, BOX_>>),    \
   },
+#define CONV_TILE(KIND_, LOADER_, M_, N_, WM_, WN_, SLICES_, STAGES_) \
+  CONV_TILE_ROW(KIND_, LOADER_, M_, N_, WM_, WN_, SLICES_, STAGES_, 8, 0, conv_tile_run)
+#define CONV_TILE_TMA(KIND_, BOX_, M_, N_, WM_, WN_, SLICES_, STAGES_) \
+  CONV_TILE_ROW(KIND_, TMA, M_, N_, WM_, WN_, SLICES_, STAGES_, BOX_, 32, conv_tma_run)
 
 #endif
