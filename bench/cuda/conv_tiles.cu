@@ -461,7 +461,6 @@ static void time_problem(const char *name, const struct problem *p, const struct
   struct buffer x = buffer_new((size_t)(tx.size * size)), y = buffer_new((size_t)(ty.size * size)),
                 w = buffer_new((size_t)(cw.n * cw.stride_n * size)),
                 b = buffer_new((size_t)p->k * (size_t)size),
-                packed = buffer_new(conv_pack_bytes(&cw, size, dense)),
                 right = buffer_new((size_t)ty.size * 4);
   for (int64_t i = 0; i < tx.size; i++)
     put(x.host, i, size, uniform());

@@ -181,8 +181,8 @@ static void check_kernel(const struct op_case *c, struct question *q, const stru
   ck_assert_msg(n > 0 && n <= MAX_VARIANTS, "%s: %u variants", c->name, (unsigned)n);
   for (uint32_t i = 0; i < n; i++) {
     struct gie_cost cost = {.struct_size = sizeof cost};
-    ck_assert_msg(v[i].label[0] != 0 && v[i].capture_safe && v[i].n_steps == q->n->n_steps,
-                  "%s: variant %u", c->name, (unsigned)i);
+    ck_assert_msg(v[i].label[0] != 0 && v[i].capture_safe && v[i].n_steps == q->n->n_steps, "%s: variant %u",
+                  c->name, (unsigned)i);
     for (uint32_t j = 0; j < i; j++)
       ck_assert_msg(v[i].config != v[j].config, "%s: two variants with config %llu", c->name,
                     (unsigned long long)v[i].config);
@@ -279,14 +279,16 @@ static void random_conv(bool transposed, char *text, size_t size)
   int group = 1 + below(2) * (1 + below(3)), c = group * channels[below(7)], k = group * channels[below(7)],
       kh = 1 + below(4), kw = 1 + below(5), n = 1 + below(2);
   char attrs[256];
-  snprintf(attrs, sizeof attrs, "group=%d, stride=[%d,%d], dilation=[%d,%d], pad=[%d,%d,%d,%d]", group, 1 + below(3),
-           1 + below(4), 1 + below(3), 1 + below(2), below(3), below(4), below(3), below(4));
+  snprintf(attrs, sizeof attrs, "group=%d, stride=[%d,%d], dilation=[%d,%d], pad=[%d,%d,%d,%d]", group,
+           1 + below(3), 1 + below(4), 1 + below(3), 1 + below(2), below(3), below(4), below(3), below(4));
   if (below(4) == 0)
-    snprintf(attrs, sizeof attrs, "group=%d, stride=[%d,%d], auto_pad=\"same_%s\"", group, 1 + below(3), 1 + below(3),
-             below(2) ? "upper" : "lower");
-  snprintf(text, size, "input %%x : T[%d,%d,%d,%d] input %%w : T[%d,%d,%d,%d] input %%b : T[%d] input %%s : T[%d,1,1] "
-           "%%y = %s(%%x, %%w, %%b) {%s} | %s output %%y", n, c, 1 + below(12), 1 + below(20), transposed ? c : k,
-           transposed ? k / group : c / group, kh, kw, k, k, transposed ? "conv_transpose" : "conv", attrs,
+    snprintf(attrs, sizeof attrs, "group=%d, stride=[%d,%d], auto_pad=\"same_%s\"", group, 1 + below(3),
+             1 + below(3), below(2) ? "upper" : "lower");
+  snprintf(text, size,
+           "input %%x : T[%d,%d,%d,%d] input %%w : T[%d,%d,%d,%d] input %%b : T[%d] input %%s : T[%d,1,1] "
+           "%%y = %s(%%x, %%w, %%b) {%s} | %s output %%y",
+           n, c, 1 + below(12), 1 + below(20), transposed ? c : k, transposed ? k / group : c / group, kh, kw,
+           k, k, transposed ? "conv_transpose" : "conv", attrs,
            below(2) ? "relu" : "mul(%s) | clip {min=-3.0, max=100.0}");
 }
 
@@ -295,11 +297,15 @@ static void random_product(char *text, size_t size)
   int m = 1 + below(70), n = 1 + below(140), k = 1 + below(90);
   bool flip = below(2);
   if (below(2))
-    snprintf(text, size, "input %%a : T[%d,%d] input %%b : T[%d,%d] input %%c : T[%d] %%y = gemm(%%a, %%b, %%c) "
-             "{trans_b=%d} | leaky_relu {alpha=0.25} output %%y", m, k, flip ? n : k, flip ? k : n, n, flip);
+    snprintf(text, size,
+             "input %%a : T[%d,%d] input %%b : T[%d,%d] input %%c : T[%d] %%y = gemm(%%a, %%b, %%c) "
+             "{trans_b=%d} | leaky_relu {alpha=0.25} output %%y",
+             m, k, flip ? n : k, flip ? k : n, n, flip);
   else
-    snprintf(text, size, "input %%a : T[%d,%d,%d] input %%b : T[%d,%d] input %%r : T[%d,%d] "
-             "%%y = matmul(%%a, %%b) | add(%%r) output %%y", 1 + below(3), m, k, k, n, m, n);
+    snprintf(text, size,
+             "input %%a : T[%d,%d,%d] input %%b : T[%d,%d] input %%r : T[%d,%d] "
+             "%%y = matmul(%%a, %%b) | add(%%r) output %%y",
+             1 + below(3), m, k, k, n, m, n);
 }
 
 START_TEST(random_problems)
