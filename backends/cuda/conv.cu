@@ -9,28 +9,20 @@
  * ports say so. Of the many combinations those are offered that a small model of the device (predict) holds for
  * fastest; measuring decides. */
 #include "backends/cuda/common.h"
-#include "backends/cuda/conv_tile.h"
+#include "backends/cuda/conv_form.h"
 
-#include <gie/window.h>
-
-#define MAX_EXTENT (1 << 28) /* of anything: sums of a few stay inside int */
 #define MAX_CANDIDATES 16
 
 static const struct conv_tile_list *const LISTS[] = {&conv_tiles_f16, &conv_tiles_f32, &conv_tiles_tf32,
                                                      &conv_tiles_tf32x3};
 static const char *const KIND_NAMES[] = {"f16", "f32", "tf32", "tf32x3"};
+static const char *const LOADER_NAMES[] = {"", " gather", " dense", " tma"};
+static const char *const LAYOUT_NAMES[2][2] = {{"", ", to plain"}, {", from plain", ", plain"}};
 
 struct conv_choice {
   enum conv_kind kind;
   int row, split;
   bool plain_x, plain_y; /* else channels last */
-};
-
-/* A problem but for addresses and the tile. */
-struct conv_form {
-  struct conv_args args;
-  struct conv_weights weights;
-  int groups;
 };
 
 struct conv_instance {
@@ -40,7 +32,7 @@ struct conv_instance {
   struct conv_args args;
   struct gie_cuda_steps steps;
   int groups;
-  bool has_bias;
+  bool has_bias, early; /* early: begins while the kernel before it ends */
 };
 
 /* ---- run ------------------------------------------------------------------------------------------ */
@@ -62,163 +54,18 @@ static gie_status run(void *instance, const struct gie_launch *l)
   if (v->gather && (uintptr_t)a.x % 16 != 0)
     tile = v->gather;
   conv_args_tile(&a, tile, a.split);
-  GIE_CUDA_TRY(l->ctx, conv_tile_launch(tile, &a, v->groups, &steps, false, gie_cuda_stream(l)),
+  GIE_CUDA_TRY(l->ctx, conv_tile_launch(tile, &a, v->groups, &steps, v->early, gie_cuda_stream(l)),
                "launching a convolution");
   return GIE_OK;
 }
 
-/* ---- Problems as convolutions --------------------------------------------------------------------- */
+/* ---- supports -------------------------------------------------------------------------------------- */
 
 static bool refuse(char *why, size_t size, const char *text)
 {
   snprintf(why, size, "%s", text);
   return false;
 }
-
-static bool has_operand(const struct gie_problem *p, uint32_t i)
-{
-  return i < p->node->n_operands && p->in[i].dtype != GIE_DTYPE_NONE;
-}
-
-static bool is_conv(const struct gie_problem *p) { return strcmp(p->node->op->name, "conv") == 0; }
-
-static bool small(int64_t v) { return v >= 0 && v <= MAX_EXTENT; }
-
-/* Window and weights of a convolution; a static text when it is none of ours. */
-static const char *read_conv(const struct gie_problem *p, struct gie_window *win, struct conv_form *f)
-{
-  const struct gie_desc *x = &p->in[0], *w = &p->in[1], *y = &p->out[0];
-  const char *why = NULL;
-  int64_t groups = gie_node_int(p->node, "group");
-  if (x->rank < 3 || x->rank > 4 || w->rank != x->rank || y->rank != x->rank)
-    return "not one or two spatial axes";
-  if (groups < 1 || groups > 65535 || x->dim[1] % groups || y->dim[1] % groups || w->dim[0] != y->dim[1] ||
-      w->dim[1] != x->dim[1] / groups)
-    return "channels that do not fit";
-  if (!gie_window_read(p->node, x->rank - 2, x->dim + 2, w->dim + 2, win, &why))
-    return why;
-  for (int i = 0; i < win->n; i++)
-    if (win->out[i] != y->dim[2 + i] || !small(win->in[i]) || !small(win->pad_begin[i]) ||
-        !small(win->stride[i]) || !small(win->out[i] * win->stride[i]) || !small(gie_window_span(win, i)))
-      return "a window that is too large";
-  f->groups = (int)groups;
-  f->weights.groups = groups;
-  f->weights.n = w->dim[0] / groups;
-  f->weights.c = w->dim[1];
-  f->weights.r = w->rank == 4 ? w->dim[2] : 1;
-  f->weights.s = w->dim[w->rank - 1];
-  f->weights.stride_s = 1;
-  f->weights.stride_r = f->weights.s;
-  f->weights.stride_c = f->weights.r * f->weights.s;
-  f->weights.stride_n = f->weights.c * f->weights.stride_c;
-  return NULL;
-}
-
-/* Extents and strides of a convolution; rows of a one-dimensional one are images of one row. */
-static bool fill_conv(const struct gie_problem *p, const struct gie_window *win, struct conv_form *f)
-{
-  const struct gie_desc *x = &p->in[0], *y = &p->out[0];
-  struct conv_args *a = &f->args;
-  struct gie_cuda_tensor t;
-  bool flat = win->n == 1;
-  int j = win->n - 1;
-  if (!gie_cuda_tensor_make(y, y, 1, &t) || x->layout.block > 1)
-    return false;
-  a->x_n = x->stride[0];
-  int64_t x_c = x->stride[1], x_h = flat ? 0 : x->stride[2], x_w = x->stride[1 + win->n];
-  int64_t farthest = (flat ? 0 : gie_window_span(win, 0) * x_h) + gie_window_span(win, j) * x_w +
-                     x->dim[1] * x_c;
-  if (x_c > INT32_MAX || x_h > INT32_MAX || x_w > INT32_MAX || farthest > INT32_MAX)
-    return false;
-  a->x_c = (int32_t)x_c, a->x_h = (int32_t)x_h, a->x_w = (int32_t)x_w;
-  a->y_n = t.stride_n, a->y_p = t.stride_p, a->y_c = t.stride_c;
-  a->h = flat ? 1 : (int32_t)win->in[0];
-  a->w_extent = (int32_t)win->in[j];
-  a->stride_h = flat ? 1 : (int32_t)win->stride[0], a->stride_w = (int32_t)win->stride[j];
-  a->dilation_h = flat ? 1 : (int32_t)win->dilation[0], a->dilation_w = (int32_t)win->dilation[j];
-  a->pad_h = flat ? 0 : (int32_t)win->pad_begin[0], a->pad_w = (int32_t)win->pad_begin[j];
-  int64_t rows = flat ? 1 : win->out[0], m;
-  if (__builtin_mul_overflow(x->dim[0] * rows, win->out[j], &m) || m > MAX_EXTENT)
-    return false;
-  a->m = (int32_t)m;
-  a->by_q = conv_div_make((uint32_t)(win->out[j] > 0 ? win->out[j] : 1));
-  a->by_pixels = conv_div_make((uint32_t)(m > 0 ? rows * win->out[j] : 1));
-  return true;
-}
-
-/* Weights of a matrix product: B as [columns][taps]. */
-static const char *read_product(const struct gie_problem *p, struct conv_form *f)
-{
-  const struct gie_desc *a = &p->in[0], *b = &p->in[1], *y = &p->out[0];
-  bool gemm = strcmp(p->node->op->name, "gemm") == 0, flip = gemm && gie_node_int(p->node, "trans_b");
-  if (a->rank < 2 || b->rank != 2 || y->rank != a->rank)
-    return "B is no matrix, or A a vector";
-  if (gemm && (gie_node_float(p->node, "alpha") != 1 || gie_node_int(p->node, "trans_a") ||
-               (has_operand(p, 2) && gie_node_float(p->node, "beta") != 1)))
-    return "alpha, beta or trans_a";
-  f->groups = 1;
-  f->weights.groups = f->weights.r = f->weights.s = 1;
-  f->weights.n = b->dim[flip ? 0 : 1];
-  f->weights.c = b->dim[flip ? 1 : 0];
-  f->weights.stride_n = flip ? f->weights.c : 1;
-  f->weights.stride_c = flip ? 1 : f->weights.n;
-  if (f->weights.c != a->dim[a->rank - 1] || f->weights.n != y->dim[y->rank - 1])
-    return "operands that do not fit";
-  return NULL;
-}
-
-/* Rows are images of one pixel. */
-static bool fill_product(const struct gie_problem *p, struct conv_form *f)
-{
-  const struct gie_desc *x = &p->in[0], *y = &p->out[0];
-  struct conv_args *a = &f->args;
-  struct gie_cuda_tensor from, to;
-  if (!gie_cuda_tensor_make(x, x, x->rank - 1, &from) || !gie_cuda_tensor_make(y, y, y->rank - 1, &to) ||
-      from.n > MAX_EXTENT || from.stride_c > INT32_MAX || from.stride_c * x->dim[x->rank - 1] > INT32_MAX)
-    return false;
-  a->x_n = from.stride_n;
-  a->x_c = (int32_t)from.stride_c;
-  a->y_n = to.stride_n, a->y_c = to.stride_c;
-  a->h = a->w_extent = a->stride_h = a->stride_w = a->dilation_h = a->dilation_w = 1;
-  a->m = (int32_t)from.n;
-  a->by_q = a->by_pixels = conv_div_make(1);
-  return true;
-}
-
-/* The problem with the strides that its descs have. NULL, or what does not fit. */
-static const char *read_form(const struct gie_problem *p, struct conv_form *f)
-{
-  struct gie_window win;
-  memset(f, 0, sizeof *f);
-  const char *why = is_conv(p) ? read_conv(p, &win, f) : read_product(p, f);
-  if (why)
-    return why;
-  if (!small(f->weights.c) || !small(f->weights.n) || !small(f->weights.r * f->weights.s) ||
-      !small(f->weights.n * f->weights.groups) || f->weights.c == 0 || p->in[0].dim[0] > MAX_EXTENT ||
-      (double)f->weights.c * (double)(f->weights.r * f->weights.s) > MAX_EXTENT)
-    return "no taps or too many";
-  if (!(is_conv(p) ? fill_conv(p, &win, f) : fill_product(p, f)))
-    return "a form that is too large or has gaps between pixels";
-  f->args.c = (int32_t)f->weights.c;
-  f->args.n = (int32_t)f->weights.n;
-  f->args.r = (int32_t)f->weights.r;
-  f->args.blocks = (int32_t)((f->weights.n + 7) / 8);
-  f->args.by_s = conv_div_make((uint32_t)f->weights.s);
-  return NULL;
-}
-
-/* What depends on the kind: how taps are counted. */
-static void count_taps(struct conv_form *f, enum conv_kind kind, bool dense)
-{
-  struct conv_args *a = &f->args;
-  int size = conv_element_size(kind), v = 16 / size;
-  int64_t taps = f->weights.r * f->weights.s, chunks = (f->weights.c + v - 1) / v;
-  a->steps = (int32_t)conv_pack_steps(&f->weights, size, dense);
-  a->chunks = (int32_t)(taps * (dense ? f->weights.c : chunks));
-  a->by_c = conv_div_make((uint32_t)(dense ? f->weights.c : chunks));
-}
-
-/* ---- supports -------------------------------------------------------------------------------------- */
 
 /* 8 where matrices are multiplied by warps, 9 where blocks form clusters; 0: no device. */
 static int capability(void)
@@ -247,16 +94,16 @@ static bool supports(const struct gie_kernel *k, const struct gie_problem *p, ch
   (void)k;
   if (t != GIE_F32 && t != GIE_F16)
     return refuse(why, size, "neither f32 nor f16");
-  if (p->in[1].dtype != t || p->out[0].dtype != t || (has_operand(p, 2) && p->in[2].dtype != t))
+  if (p->in[1].dtype != t || p->out[0].dtype != t || (conv_has_operand(p, 2) && p->in[2].dtype != t))
     return refuse(why, size, "operands of different dtypes");
   if (!p->in_data[1])
     return refuse(why, size, "weights that are not constant");
   if (p->n_in > GIE_MAX_IO)
     return refuse(why, size, "too many operands");
-  const char *reason = read_form(p, &f);
+  const char *reason = conv_read_form(p, &f);
   if (reason)
     return refuse(why, size, reason);
-  if (has_operand(p, 2) && !is_row(&p->in[2], f.weights.n * f.groups))
+  if (conv_has_operand(p, 2) && !is_row(&p->in[2], f.weights.n * f.groups))
     return refuse(why, size, "a bias that is not one number per channel");
   if (!gie_cuda_steps_make(p, p->node->n_steps, &steps, why, size))
     return false;
@@ -329,17 +176,38 @@ static void insert(struct conv_candidate *v, uint32_t *n, uint32_t max, const st
   v[i] = *c;
 }
 
+/* The strides that a dense x has with channels last. */
+static void set_channels_last(struct conv_form *f)
+{
+  f->args.x_c = 1;
+  f->args.x_w = f->args.c * f->groups;
+  f->args.x_h = f->args.x_w * f->args.w_extent;
+  f->args.x_n = (int64_t)f->args.x_h * f->args.h;
+}
+
+/* Whether the tile reads x by that loader or, as good, by the copy engine. */
+static bool reads(const struct conv_tile *t, enum conv_loader loader, const struct conv_form *f,
+                  int capability)
+{
+  if (t->loader != CONV_TMA || loader != CONV_VECTOR)
+    return t->loader == loader;
+  int64_t c = f->weights.c, unit = conv_unit(t), filled = (c + unit - 1) / unit * unit;
+  return capability >= 9 && 3 * filled <= 4 * c && conv_tile_can_map(t, &f->args, f->groups);
+}
+
 /* The `max` tiles and splits of a kind and loader that are predicted to be fastest, best first. */
 static uint32_t candidates(const struct conv_form *form, enum conv_kind kind, enum conv_loader loader,
                            double units, int capability, struct conv_candidate *out, uint32_t max)
 {
   uint32_t n = 0;
   struct conv_form f = *form;
-  count_taps(&f, kind, loader == CONV_DENSE);
+  if (loader == CONV_VECTOR)
+    set_channels_last(&f);
   for (int row = 0; row < LISTS[kind]->n; row++) {
     const struct conv_tile *t = &LISTS[kind]->v[row];
-    if (t->loader != loader)
+    if (!reads(t, loader, &f, capability))
       continue;
+    conv_args_taps(&f.args, &f.weights, conv_element_size(kind), conv_unit(t));
     for (int split = 1; split <= CONV_MAX_SPLIT && split <= f.args.steps; split *= 2) {
       double tiles = ceil((double)f.args.m / t->m) * ceil((double)f.args.n / t->n) * f.groups;
       if (split > 1 && (capability < 9 || tiles * split > 6 * units))
@@ -369,18 +237,10 @@ static void fill_variant(const struct gie_problem *p, const struct conv_choice *
   const struct conv_tile *t = tile_of(c);
   enum gie_dtype dtype = c->kind == CONV_F16 ? GIE_F16 : GIE_F32;
   const struct gie_desc *y = &p->out[0];
-  struct gie_layout plain = {}, last = is_conv(p) ? channels_last(y->rank) : plain;
+  struct gie_layout plain = {}, last = conv_is_conv(p) ? channels_last(y->rank) : plain;
   v->config = config_of(c);
-  snprintf(v->label, sizeof v->label, "%s %dx%d%s split %d%s", KIND_NAMES[c->kind], t->m, t->n,
-           t->loader == CONV_GATHER  ? " gather"
-           : t->loader == CONV_DENSE ? " dense"
-           : t->slices > 1           ? ""
-                                     : " wide",
-           c->split,
-           !is_conv(p)  ? ""
-           : c->plain_x ? (c->plain_y ? ", plain" : ", from plain")
-           : c->plain_y ? ", to plain"
-                        : "");
+  snprintf(v->label, sizeof v->label, "%s %dx%d/%d%s split %d%s", KIND_NAMES[c->kind], t->m, t->n, t->stages,
+           LOADER_NAMES[t->loader], c->split, conv_is_conv(p) ? LAYOUT_NAMES[c->plain_x][c->plain_y] : "");
   v->n_steps = p->node->n_steps;
   v->in_place = -1;
   v->capture_safe = true;
@@ -394,7 +254,7 @@ static void fill_variant(const struct gie_problem *p, const struct conv_choice *
     v->in[i].pitch = i == 0 || i >= p->node->n_operands;
     v->in[i].layout = i == 0 ? (c->plain_x ? plain : last) : whole ? (c->plain_y ? plain : last) : plain;
   }
-  v->in[0].align = t->loader == CONV_VECTOR ? 16 : 0;
+  v->in[0].align = t->loader == CONV_VECTOR || t->loader == CONV_TMA ? 16 : 0;
   v->out[0].dtype = dtype;
   v->out[0].pitch = true;
   v->out[0].layout = c->plain_y ? plain : last;
@@ -422,9 +282,9 @@ static void offer(const struct gie_problem *p, const struct conv_form *f, enum c
 {
   struct conv_candidate c[MAX_CANDIDATES];
   bool few = f->weights.c < 16 / conv_element_size(kind) && fits_dense(f);
-  enum conv_loader loader = few                                                     ? CONV_DENSE
-                            : (plain_x && is_conv(p)) || !has_whole_chunks(f, kind) ? CONV_GATHER
-                                                                                    : CONV_VECTOR;
+  enum conv_loader loader = few                                                          ? CONV_DENSE
+                            : (plain_x && conv_is_conv(p)) || !has_whole_chunks(f, kind) ? CONV_GATHER
+                                                                                         : CONV_VECTOR;
   uint32_t n = candidates(f, kind, loader, p->device && p->device->units ? p->device->units : 132,
                           capability(), c, most);
   for (uint32_t i = 0; i < n && o->n < o->max; i++) {
@@ -440,9 +300,9 @@ static uint32_t variants(const struct gie_kernel *k, const struct gie_problem *p
   struct conv_form f;
   struct offers o = {out, 0, max};
   (void)k;
-  if (read_form(p, &f))
+  if (conv_read_form(p, &f))
     return 0;
-  bool conv = is_conv(p);
+  bool conv = conv_is_conv(p);
   enum conv_kind kinds[4];
   uint32_t most[4], n = 0;
   if (p->in[0].dtype == GIE_F32) {
@@ -474,15 +334,15 @@ static void estimate(const struct gie_kernel *k, const struct gie_problem *p, co
   const struct conv_tile *t = tile_of(&c);
   double units = p->device && p->device->units ? p->device->units : 132, size = conv_element_size(c.kind);
   (void)k;
-  if (read_form(p, &f))
+  if (conv_read_form(p, &f))
     return;
-  count_taps(&f, c.kind, t->loader == CONV_DENSE);
+  conv_args_taps(&f.args, &f.weights, (int)size, conv_unit(t));
   double tiles = ceil((double)f.args.m / t->m) * ceil((double)f.args.n / t->n) * f.groups * c.split;
   double taps = (double)(f.weights.c * f.weights.r * f.weights.s),
          outputs = (double)f.args.m * f.args.n * f.groups;
   out->flops = 2 * outputs * taps;
   out->bytes = size * (outputs + (double)gie_desc_count(&p->in[0])) +
-               (double)conv_pack_bytes(&f.weights, (int)size, t->loader == CONV_DENSE);
+               (double)conv_pack_bytes(&f.weights, (int)size, conv_unit(t));
   for (uint32_t i = p->node->n_operands; i < p->n_in; i++)
     out->bytes += size * (double)gie_desc_count(&p->in[i]);
   out->waves = tiles / (units * fmax(1, floor(227.0 * 1024 / (double)t->shared)));
@@ -494,15 +354,15 @@ static uint32_t pack_desc(const struct gie_kernel *k, const struct gie_problem *
 {
   struct conv_form f;
   struct conv_choice c = choice_of(v->config);
-  bool dense = tile_of(&c)->loader == CONV_DENSE;
+  int unit = conv_unit(tile_of(&c));
   (void)k;
-  if (max < 1 || read_form(p, &f))
+  if (max < 1 || conv_read_form(p, &f))
     return 0;
   out[0].operand = 1;
-  out[0].bytes = conv_pack_bytes(&f.weights, conv_element_size(c.kind), dense);
-  snprintf(out[0].key, sizeof out[0].key, "cuda.conv %d bytes %s %lldx%lldx%lldx%lldx%lld%s",
-           conv_element_size(c.kind), dense ? "dense" : "padded", (long long)f.weights.groups,
-           (long long)f.weights.n, (long long)f.weights.c, (long long)f.weights.r, (long long)f.weights.s,
+  out[0].bytes = conv_pack_bytes(&f.weights, conv_element_size(c.kind), unit);
+  snprintf(out[0].key, sizeof out[0].key, "cuda.conv %d bytes unit %d %lldx%lldx%lldx%lldx%lld%s",
+           conv_element_size(c.kind), unit, (long long)f.weights.groups, (long long)f.weights.n,
+           (long long)f.weights.c, (long long)f.weights.r, (long long)f.weights.s,
            f.weights.stride_n == 1 ? " t" : "");
   return 1;
 }
@@ -513,10 +373,10 @@ static gie_status pack(const struct gie_kernel *k, const struct gie_problem *p, 
   struct conv_form f;
   struct conv_choice c = choice_of(v->config);
   (void)k, (void)d;
-  const char *why = read_form(p, &f);
+  const char *why = conv_read_form(p, &f);
   if (why)
     return gie_fail(p->ctx, GIE_E_UNSUPPORTED, "%s", why);
-  conv_pack(&f.weights, conv_element_size(c.kind), tile_of(&c)->loader == CONV_DENSE, plain, packed);
+  conv_pack(&f.weights, conv_element_size(c.kind), conv_unit(tile_of(&c)), plain, packed);
   return GIE_OK;
 }
 
@@ -565,7 +425,7 @@ static gie_status create(const struct gie_kernel *k, const struct gie_problem *p
   char why[128];
   struct conv_choice c = choice_of(variant->config);
   (void)k;
-  const char *reason = read_form(p, &f);
+  const char *reason = conv_read_form(p, &f);
   if (reason)
     return gie_fail(p->ctx, GIE_E_UNSUPPORTED, "%s", reason);
   struct conv_instance *v = (struct conv_instance *)gie_alloc(p->ctx, 1, sizeof *v);
@@ -573,15 +433,17 @@ static gie_status create(const struct gie_kernel *k, const struct gie_problem *p
     return GIE_E_MEMORY;
   v->ctx = p->ctx;
   v->tile = tile_of(&c);
-  count_taps(&f, c.kind, v->tile->loader == CONV_DENSE);
+  conv_args_taps(&f.args, &f.weights, conv_element_size(c.kind), conv_unit(v->tile));
   v->args = f.args;
   v->args.split = c.split;
   v->groups = f.groups;
-  v->has_bias = has_operand(p, 2);
+  v->has_bias = conv_has_operand(p, 2);
+  v->early = capability() >= 9;
   set_vector_y(v, c.kind);
-  if (v->tile->loader == CONV_VECTOR) {
+  if (v->tile->loader == CONV_VECTOR || v->tile->loader == CONV_TMA) {
     v->gather = gather_of(c.kind);
-    if (!is_aligned(&v->args, p, c.kind))
+    if (!is_aligned(&v->args, p, c.kind) ||
+        (v->tile->loader == CONV_TMA && !conv_tile_can_map(v->tile, &v->args, v->groups)))
       v->tile = v->gather;
   }
   gie_status st = gie_cuda_steps_make(p, variant->n_steps, &v->steps, why, sizeof why)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Compiled tiles of the convolution. f32 with factors rounded to TF32. */
-#include "backends/cuda/conv_tile.cuh"
+#include "backends/cuda/conv_tma.cuh"
 
 static const struct conv_tile TILES[] = {
 #define CONV_TILES_TF32

@@ -2,6 +2,7 @@
 /* Host side of the tiled convolution: packing weights, launching (conv_tile.h). */
 #include "backends/cuda/conv_tile.h"
 
+#include <cuda.h>
 #include <string.h>
 
 void conv_args_tile(struct conv_args *a, const struct conv_tile *t, int split)
@@ -19,12 +20,85 @@ cudaError_t conv_tile_prepare(const struct conv_tile *t, size_t shared)
   return e;
 }
 
+/* ---- Launching ------------------------------------------------------------------------------------- */
+
+typedef CUresult encode_fn(CUtensorMap *, CUtensorMapDataType, cuuint32_t, void *, const cuuint64_t *,
+                           const cuuint64_t *, const int *, const int *, cuuint32_t, cuuint32_t,
+                           const cuuint32_t *, CUtensorMapInterleave, CUtensorMapSwizzle,
+                           CUtensorMapL2promotion, CUtensorMapFloatOOBfill);
+
+/* The driver's function that makes tensor maps, or NULL; no library of the driver is linked. */
+static encode_fn *find_encode(void)
+{
+  static encode_fn *found;
+  encode_fn *f = __atomic_load_n(&found, __ATOMIC_ACQUIRE);
+  cudaDriverEntryPointQueryResult result;
+  void *p = NULL;
+  if (!f &&
+      cudaGetDriverEntryPointByVersion("cuTensorMapEncodeIm2col", &p, 12000, cudaEnableDefault, &result) ==
+          cudaSuccess &&
+      result == cudaDriverEntryPointSuccess) {
+    f = (encode_fn *)p;
+    __atomic_store_n(&found, f, __ATOMIC_RELEASE);
+  }
+  return f;
+}
+
+/* A map of x as the tile reads it. Of the bounding box that the first taps stay in, the end is such that a row has as many
+ * places as the result. */
+static bool make_map(const struct conv_tile *t, const struct conv_args *a, int groups, const void *x,
+                     CUtensorMap *map)
+{
+  encode_fn *encode = find_encode();
+  int size = conv_element_size(t->kind), q = (int)a->by_q.by, p = (int)(a->by_pixels.by / a->by_q.by);
+  const cuuint64_t extent[] = {(cuuint64_t)a->c * (cuuint64_t)groups, (cuuint64_t)a->w_extent,
+                               (cuuint64_t)a->h, (cuuint64_t)a->images};
+  cuuint64_t stride[] = {(cuuint64_t)a->x_w * size, (cuuint64_t)a->x_h * size, (cuuint64_t)a->x_n * size};
+  const int lower[] = {-a->pad_w, -a->pad_h};
+  const int upper[] = {(q - 1) * a->stride_w - a->pad_w - (a->w_extent - 1),
+                       (p - 1) * a->stride_h - a->pad_h - (a->h - 1)};
+  const cuuint32_t step[] = {1, (cuuint32_t)a->stride_w, (cuuint32_t)a->stride_h, 1};
+  if (!encode || a->x_c != 1)
+    return false;
+  for (int i = 0; i < 2; i++)
+    if (lower[i] < -128 || upper[i] < -128 || upper[i] > 127)
+      return false;
+  if (a->stride_w > 8 || a->stride_h > 8 || (a->r - 1) * a->dilation_h > 255 ||
+      ((int)a->by_s.by - 1) * a->dilation_w > 255)
+    return false;
+  for (int i = 0; i < 3;
+       i++) { /* where there is one place, the stride does not count, but must be a sound one */
+    if (extent[i + 1] == 1)
+      stride[i] = i == 0 ? (extent[0] * size + 15) / 16 * 16 : stride[i - 1] * extent[i];
+    if (stride[i] % 16 != 0 || stride[i] == 0 || stride[i] >> 40 != 0)
+      return false;
+  }
+  return encode(map, size == 2 ? CU_TENSOR_MAP_DATA_TYPE_FLOAT16 : CU_TENSOR_MAP_DATA_TYPE_FLOAT32, 4,
+                (void *)x, extent, stride, lower, upper, (cuuint32_t)(t->box * 16 / size), (cuuint32_t)t->m,
+                step, CU_TENSOR_MAP_INTERLEAVE_NONE,
+                t->box == 8   ? CU_TENSOR_MAP_SWIZZLE_128B
+                : t->box == 4 ? CU_TENSOR_MAP_SWIZZLE_64B
+                              : CU_TENSOR_MAP_SWIZZLE_32B,
+                CU_TENSOR_MAP_L2_PROMOTION_L2_128B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE) == CUDA_SUCCESS;
+}
+
+bool conv_tile_can_map(const struct conv_tile *t, const struct conv_args *a, int groups)
+{
+  CUtensorMap map;
+  /* channels past the last of a group are those of the next one, whose infinities would meet zeros */
+  return (groups == 1 || a->c % conv_unit(t) == 0) &&
+         make_map(t, a, groups, (const void *)(uintptr_t)65536, &map);
+}
+
 cudaError_t conv_tile_launch(const struct conv_tile *t, const struct conv_args *a, int groups,
                              const struct gie_cuda_steps *steps, bool early, cudaStream_t stream)
 {
-  void *args[] = {(void *)a, (void *)steps};
+  CUtensorMap map;
+  void *args[] = {(void *)a, (void *)steps, &map};
   cudaLaunchAttribute attr[2];
   cudaLaunchConfig_t c = {};
+  if (t->loader == CONV_TMA && !make_map(t, a, groups, a->x, &map))
+    return cudaErrorInvalidValue;
   unsigned tiles = (unsigned)((a->m + t->m - 1) / t->m) * (unsigned)a->tiles_n;
   c.gridDim = dim3(tiles * (unsigned)a->split, (unsigned)groups);
   c.blockDim = dim3((unsigned)t->threads);
@@ -49,38 +123,55 @@ cudaError_t conv_tile_launch(const struct conv_tile *t, const struct conv_args *
 
 static int64_t round_up(int64_t v, int64_t to) { return (v + to - 1) / to * to; }
 
-int64_t conv_pack_steps(const struct conv_weights *w, int element_size, bool dense)
+int64_t conv_pack_steps(const struct conv_weights *w, int element_size, int unit)
 {
-  int64_t chunk = 16 / element_size, c = dense ? w->c : round_up(w->c, chunk);
-  return (w->r * w->s * c + 8 * chunk - 1) / (8 * chunk);
+  int64_t step = 128 / element_size;
+  return (w->r * w->s * round_up(w->c, unit) + step - 1) / step;
 }
 
-size_t conv_pack_bytes(const struct conv_weights *w, int element_size, bool dense)
+size_t conv_pack_bytes(const struct conv_weights *w, int element_size, int unit)
 {
-  return (size_t)(w->groups * conv_pack_steps(w, element_size, dense) * ((w->n + 7) / 8) * 1024);
+  return (size_t)(w->groups * conv_pack_steps(w, element_size, unit) * ((w->n + 7) / 8) * 1024);
 }
 
-/* Copies the taps of one channel: `row` is its row of the first step, steps are `step` bytes apart. */
-static void pack_row(const struct conv_weights *w, int element_size, bool dense, const char *from,
-                     int swizzle, char *row, int64_t step)
+void conv_args_taps(struct conv_args *a, const struct conv_weights *w, int element_size, int unit)
 {
-  int64_t chunk = 16 / element_size, c_n = dense ? w->c : round_up(w->c, chunk);
+  int64_t c = round_up(w->c, unit), chunk = unit == 1 ? 1 : 16 / element_size;
+  a->steps = (int32_t)conv_pack_steps(w, element_size, unit);
+  a->chunks = (int32_t)(w->r * w->s * c / chunk);
+  a->by_c = conv_div_make((uint32_t)(c / chunk));
+  a->by_s = conv_div_make((uint32_t)w->s);
+}
+
+/* Puts the taps of one result channel in their places: `row` is its row of the first step, steps are `step` bytes
+ * apart. */
+template <class T>
+static void pack_row(const struct conv_weights *w, int64_t c_n, const T *from, int swizzle, char *row,
+                     int64_t step)
+{
+  const int64_t in_chunk = 16 / (int64_t)sizeof(T), in_step = 8 * in_chunk;
   for (int64_t r = 0; r < w->r; r++)
-    for (int64_t s = 0; s < w->s; s++)
-      for (int64_t c = 0; c < w->c; c++) {
-        int64_t k = (r * w->s + s) * c_n + c, at = k / chunk;
-        char *to = row + at / 8 * step + ((at % 8) ^ swizzle) * 16 + k % chunk * element_size;
-        memcpy(to, from + (c * w->stride_c + r * w->stride_r + s * w->stride_s) * element_size,
-               (size_t)element_size);
+    for (int64_t s = 0; s < w->s; s++) {
+      const T *tap = from + r * w->stride_r + s * w->stride_s;
+      for (int64_t c = 0, k = (r * w->s + s) * c_n; c < w->c; c++, k++) {
+        int64_t place = k / in_chunk % 8 ^ swizzle;
+        ((T *)(row + k / in_step * step))[place * in_chunk + k % in_chunk] = tap[c * w->stride_c];
       }
+    }
 }
 
-void conv_pack(const struct conv_weights *w, int element_size, bool dense, const void *plain, void *packed)
+void conv_pack(const struct conv_weights *w, int element_size, int unit, const void *plain, void *packed)
 {
-  int64_t steps = conv_pack_steps(w, element_size, dense), step = (w->n + 7) / 8 * 1024;
-  memset(packed, 0, conv_pack_bytes(w, element_size, dense));
+  int64_t steps = conv_pack_steps(w, element_size, unit), step = (w->n + 7) / 8 * 1024,
+          c_n = round_up(w->c, unit);
+  memset(packed, 0, conv_pack_bytes(w, element_size, unit));
   for (int64_t g = 0; g < w->groups; g++)
-    for (int64_t n = 0; n < w->n; n++)
-      pack_row(w, element_size, dense, (const char *)plain + (g * w->n + n) * w->stride_n * element_size,
-               (int)(n % 8), (char *)packed + g * steps * step + n / 8 * 1024 + n % 8 * 128, step);
+    for (int64_t n = 0; n < w->n; n++) {
+      char *row = (char *)packed + g * steps * step + n / 8 * 1024 + n % 8 * 128;
+      int64_t from = (g * w->n + n) * w->stride_n;
+      if (element_size == 2)
+        pack_row(w, c_n, (const uint16_t *)plain + from, (int)(n % 8), row, step);
+      else
+        pack_row(w, c_n, (const uint32_t *)plain + from, (int)(n % 8), row, step);
+    }
 }

@@ -8,9 +8,8 @@
  *
  * Packed weights: [group][step][block of 8 result channels][8 x 128 bytes], the chunk number `c` of row `r` of
  * a block at place c ^ r, which is how a step lies in shared memory, without bank conflicts. What is beyond
- * the last tap or channel is zero. Two orders of taps:
- *   padded   each (r, s) begins a new chunk: channels are filled up to whole chunks
- *   dense    (r, s, c) without gaps, for the few channels of a first layer */
+ * the last tap or channel is zero. The channels of each (r, s) are filled up to a multiple of the *unit*: 1 for the
+ * few channels of a first layer, a chunk, or more. */
 #ifndef GIE_BACKENDS_CUDA_CONV_TILE_H
 #define GIE_BACKENDS_CUDA_CONV_TILE_H
 
@@ -46,7 +45,8 @@ enum conv_kind {
 enum conv_loader {
   CONV_VECTOR, /* channels next to each other, pixels at multiples of 16 bytes: copied 16 bytes at a time */
   CONV_GATHER, /* any strides, taps in padded order */
-  CONV_DENSE   /* any strides, taps in dense order; a table of taps in shared memory */
+  CONV_DENSE,  /* any strides, taps in dense order; a table of taps in shared memory */
+  CONV_TMA     /* as CONV_VECTOR, by the copy engine */
 };
 
 #define CONV_MAX_DENSE_TAPS 1024
@@ -59,7 +59,7 @@ struct conv_args {
   int64_t x_n, y_n, y_p, y_c; /* y: image, pixel, channel */
   int32_t x_h, x_w, x_c;
   int32_t h, w_extent, c; /* of x */
-  int32_t r;              /* rows of taps */
+  int32_t images, r;      /* of x; rows of taps */
   int32_t m, n;           /* pixels of all images, result channels */
   int32_t steps, chunks;  /* along the taps */
   int32_t blocks;         /* of 8 result channels in the packed weights */
@@ -79,6 +79,7 @@ struct conv_tile {
   int threads;
   int slices; /* groups of warps that share the steps */
   int stages;
+  int box;       /* chunks of a box of CONV_TMA */
   size_t shared; /* bytes, without the table of taps */
   const void *function;
 };
@@ -111,14 +112,26 @@ cudaError_t conv_tile_prepare(const struct conv_tile *t, size_t shared);
 cudaError_t conv_tile_launch(const struct conv_tile *t, const struct conv_args *a, int groups,
                              const struct gie_cuda_steps *steps, bool early, cudaStream_t stream);
 
+/* Whether the copy engine can read x, whatever its address. */
+bool conv_tile_can_map(const struct conv_tile *t, const struct conv_args *a, int groups);
+
+/* Elements that the channels of a tap are filled up to. */
+static inline int conv_unit(const struct conv_tile *t)
+{
+  int chunk = 16 / conv_element_size(t->kind);
+  return t->loader == CONV_DENSE ? 1 : t->loader == CONV_TMA ? t->box * chunk : chunk;
+}
+
 /* Weights as [group*n][c][r][s], or with the taps of a channel `strides` apart. */
 struct conv_weights {
   int64_t groups, n, c, r, s; /* n, c per group */
   int64_t stride_n, stride_c, stride_r, stride_s;
 };
-int64_t conv_pack_steps(const struct conv_weights *w, int element_size, bool dense);
-size_t conv_pack_bytes(const struct conv_weights *w, int element_size, bool dense);
-void conv_pack(const struct conv_weights *w, int element_size, bool dense, const void *plain, void *packed);
+int64_t conv_pack_steps(const struct conv_weights *w, int element_size, int unit);
+size_t conv_pack_bytes(const struct conv_weights *w, int element_size, int unit);
+void conv_pack(const struct conv_weights *w, int element_size, int unit, const void *plain, void *packed);
+/* Fills in what depends on the order of taps. */
+void conv_args_taps(struct conv_args *a, const struct conv_weights *w, int element_size, int unit);
 
 #ifdef __cplusplus
 }

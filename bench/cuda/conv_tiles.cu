@@ -79,7 +79,7 @@ static struct conv_weights weights_of(const struct problem *p)
 }
 
 static struct conv_args args_of(const struct problem *p, const struct tensor *x, const struct tensor *y,
-                                int size, bool dense)
+                                int size, int unit)
 {
   struct conv_args a;
   struct conv_weights w = weights_of(p);
@@ -87,17 +87,14 @@ static struct conv_args args_of(const struct problem *p, const struct tensor *x,
   int v = 16 / size;
   a.x_n = x->n, a.x_h = (int)x->h, a.x_w = (int)x->w, a.x_c = (int)x->c;
   a.y_n = y->n, a.y_p = y->w, a.y_c = y->c;
-  a.h = p->h, a.w_extent = p->w, a.c = (int)w.c, a.r = p->r;
+  a.h = p->h, a.w_extent = p->w, a.c = (int)w.c, a.r = p->r, a.images = p->n;
   a.m = p->n * p->out_h * p->out_w, a.n = (int)w.n;
-  a.steps = (int)conv_pack_steps(&w, size, dense);
-  a.chunks = dense ? p->r * p->s * (int)w.c : p->r * p->s * (int)((w.c + v - 1) / v);
+  conv_args_taps(&a, &w, size, unit);
   a.blocks = (int)((w.n + 7) / 8);
   a.stride_h = p->stride_h, a.stride_w = p->stride_w, a.pad_h = p->pad_h, a.pad_w = p->pad_w;
   a.dilation_h = p->dilation_h, a.dilation_w = p->dilation_w;
   a.by_pixels = conv_div_make((uint32_t)(p->out_h * p->out_w));
   a.by_q = conv_div_make((uint32_t)p->out_w);
-  a.by_c = conv_div_make(dense ? (uint32_t)w.c : (uint32_t)((w.c + v - 1) / v));
-  a.by_s = conv_div_make((uint32_t)p->s);
   a.vector_y = y->c == 1 && y->w % v == 0 && y->n % v == 0 && y->begin % v == 0 &&
                (p->groups == 1 || w.n % v == 0);
   return a;
@@ -299,12 +296,12 @@ static void check_run(const struct problem *p, const struct conv_tile *t, int sp
   }
 }
 
-static void check_loader(const struct problem *p, const struct conv_tile_list *list, enum conv_loader loader,
+static void check_loader(const struct problem *p, const struct conv_tile_list *list, enum conv_loader loader, int unit,
                          int all)
 {
   int size = conv_element_size(list->v[0].kind), v = 16 / size;
-  bool vector = loader == CONV_VECTOR, x_last = vector || below(2), y_last = below(4) != 0,
-       dense = loader == CONV_DENSE;
+  bool vector = loader == CONV_VECTOR || loader == CONV_TMA, x_last = vector || below(2),
+       y_last = below(4) != 0, dense = loader == CONV_DENSE;
   struct conv_weights cw = weights_of(p);
   if (vector && p->groups > 1 && cw.c % v)
     return;
@@ -318,7 +315,7 @@ static void check_loader(const struct problem *p, const struct conv_tile_list *l
   struct buffer x = buffer_new((size_t)(tx.size * size)), y = buffer_new((size_t)(ty.size * size)),
                 w = buffer_new((size_t)(cw.groups * cw.n * cw.stride_n * size)),
                 b = buffer_new((size_t)p->k * (size_t)size),
-                packed = buffer_new(conv_pack_bytes(&cw, size, dense));
+                packed = buffer_new(conv_pack_bytes(&cw, size, unit));
   struct epilogue e;
   make_epilogue(&e, p, size, below(4));
   for (int64_t i = 0; i < tx.size; i++)
@@ -332,7 +329,7 @@ static void check_loader(const struct problem *p, const struct conv_tile_list *l
     put(w.host, i, size, uniform());
   for (int i = 0; i < p->k; i++)
     put(b.host, i, size, uniform());
-  conv_pack(&cw, size, dense, w.host, packed.host);
+  conv_pack(&cw, size, unit, w.host, packed.host);
   up(&x), up(&b), up(&packed);
   int pixels = p->out_h * p->out_w;
   double *want = (double *)malloc(sizeof(double) * (size_t)(p->n * p->k * pixels)), top = 1e-3;
@@ -345,13 +342,14 @@ static void check_loader(const struct problem *p, const struct conv_tile_list *l
         want[i] = finish(&e, size, sum + (bias ? get(b.host, k, size) : 0), n, k, q);
         top = fabs(want[i]) > top ? fabs(want[i]) : top;
       }
-  struct conv_args a = args_of(p, &tx, &ty, size, dense);
+  struct conv_args a = args_of(p, &tx, &ty, size, unit);
   a.x = (char *)x.device + tx.begin * size;
   a.y = (char *)y.device + ty.begin * size;
   a.w = packed.device;
   a.bias = bias ? b.device : NULL;
   for (int i = 0; i < list->n; i++)
-    if (list->v[i].loader == loader)
+    if (list->v[i].loader == loader && (loader == CONV_GATHER || conv_unit(&list->v[i]) == unit) &&
+        (loader != CONV_TMA || conv_tile_can_map(&list->v[i], &a, p->groups)))
       for (int split = 1; split <= CONV_MAX_SPLIT; split *= 2)
         if (all || !below(4))
           check_run(p, &list->v[i], split, a, &ty, &y, want, top, &e);
@@ -364,8 +362,12 @@ static int check(int n, int all)
   for (int i = 0; i < n; i++)
     for (int k = 0; k < 4; k++) {
       struct problem p = random_problem();
-      for (int l = CONV_VECTOR; l <= CONV_DENSE; l++)
-        check_loader(&p, LISTS[k], (enum conv_loader)l, all);
+      int v = 16 / conv_element_size(LISTS[k]->v[0].kind);
+      check_loader(&p, LISTS[k], CONV_VECTOR, v, all);
+      check_loader(&p, LISTS[k], CONV_GATHER, below(3) ? v : 4 * v, all);
+      check_loader(&p, LISTS[k], CONV_DENSE, 1, all);
+      for (int box = 2; box <= 8; box *= 2)
+        check_loader(&p, LISTS[k], CONV_TMA, box * v, all);
     }
   for (int k = 0; k < 4; k++)
     printf("%-7s worst error / max %.3g\n", KINDS[k], worst[k]);
@@ -451,14 +453,14 @@ static void time_problem(const char *name, const struct problem *p, const struct
 {
   int kind = list->v[0].kind, size = conv_element_size((enum conv_kind)kind), v = 16 / size;
   bool dense = p->c % v != 0;
-  enum conv_loader loader = dense ? CONV_DENSE : CONV_VECTOR;
+  const int units[] = {1, v, 2 * v, 4 * v, 8 * v};
+  struct buffer packs[5];
   struct conv_weights cw = weights_of(p);
   struct tensor tx = make_tensor(p->n, p->c, p->h, p->w, true, 0, 0),
                 ty = make_tensor(p->n, p->k, p->out_h, p->out_w, true, 0, 0);
   struct buffer x = buffer_new((size_t)(tx.size * size)), y = buffer_new((size_t)(ty.size * size)),
                 w = buffer_new((size_t)(cw.n * cw.stride_n * size)),
                 b = buffer_new((size_t)p->k * (size_t)size),
-                packed = buffer_new(conv_pack_bytes(&cw, size, dense)),
                 right = buffer_new((size_t)ty.size * 4);
   for (int64_t i = 0; i < tx.size; i++)
     put(x.host, i, size, uniform());
@@ -466,10 +468,14 @@ static void time_problem(const char *name, const struct problem *p, const struct
     put(w.host, i, size, uniform() / 8);
   for (int i = 0; i < p->k; i++)
     put(b.host, i, size, uniform());
-  conv_pack(&cw, size, dense, w.host, packed.host);
-  up(&x), up(&b), up(&packed), up(&w);
-  struct conv_args a = args_of(p, &tx, &ty, size, dense);
-  a.x = x.device, a.y = y.device, a.w = packed.device, a.bias = b.device;
+  for (int i = 0; i < 5; i++) {
+    packs[i] = buffer_new(conv_pack_bytes(&cw, size, units[i]));
+    conv_pack(&cw, size, units[i], w.host, packs[i].host);
+    up(&packs[i]);
+  }
+  up(&x), up(&b), up(&w);
+  struct conv_args a = args_of(p, &tx, &ty, size, v);
+  a.x = x.device, a.y = y.device, a.bias = b.device;
   struct gie_cuda_steps steps = {};
   steps.kind = GIE_CUDA_STEPS_CLIP;
   steps.n = 1;
@@ -480,7 +486,14 @@ static void time_problem(const char *name, const struct problem *p, const struct
   int best_tile = 0, best_split = 1, early_tile = 0, early_split = 1;
   for (int i = 0; i < list->n; i++) {
     const struct conv_tile *t = &list->v[i];
-    if (t->loader != loader)
+    int u = 0;
+    while (units[u] != conv_unit(t))
+      u++;
+    a.w = packs[u].device;
+    conv_args_taps(&a, &cw, size, units[u]);
+    if ((t->loader == CONV_DENSE) != dense || t->loader == CONV_GATHER ||
+        (t->loader == CONV_TMA &&
+         (!conv_tile_can_map(t, &a, 1) || a.steps > 4 * conv_pack_steps(&cw, size, v) / 3 + 1)))
       continue;
     for (int split = 1; split <= CONV_MAX_SPLIT && split <= a.steps; split *= 2) {
       conv_args_tile(&a, t, split);
@@ -500,6 +513,11 @@ static void time_problem(const char *name, const struct problem *p, const struct
         best_split1 = us;
     }
   }
+  for (int i = 0; i < 5; i++)
+    if (units[i] == conv_unit(&list->v[best_tile])) {
+      a.w = packs[i].device;
+      conv_args_taps(&a, &cw, size, units[i]);
+    }
   conv_args_tile(&a, &list->v[best_tile], best_split);
   CHECK(cudaMemset(y.device, 0xff, y.bytes));
   CHECK(conv_tile_launch(&list->v[best_tile], &a, 1, &steps, false, stream));
@@ -529,7 +547,9 @@ static void time_problem(const char *name, const struct problem *p, const struct
       off / top < (kind == CONV_F16 || kind == CONV_TF32 ? 2e-3 : 1e-5) ? "" : " WRONG");
   wrong += !(off / top < (kind == CONV_F16 || kind == CONV_TF32 ? 2e-3 : 1e-5));
   cudaStreamDestroy(stream);
-  drop(&x), drop(&y), drop(&w), drop(&b), drop(&packed), drop(&right);
+  drop(&x), drop(&y), drop(&w), drop(&b), drop(&right);
+  for (int i = 0; i < 5; i++)
+    drop(&packs[i]);
 }
 
 /* ---- Chains ------------------------------------------------------------------------------------------- */
@@ -539,8 +559,9 @@ static void time_problem(const char *name, const struct problem *p, const struct
 #define ROUNDS 8
 
 /* y[0] = copy of x; then rounds of: a = conv(y), b = conv(a), c = conv(a) on a second stream, y = conv(b) + c. */
-static bool capture_chain(const struct conv_tile *t, struct conv_args a, int split, bool early, void *const *buf,
-                          size_t bytes, cudaStream_t s1, cudaStream_t s2, cudaGraph_t *graph)
+static bool capture_chain(const struct conv_tile *t, struct conv_args a, int split, bool early,
+                          void *const *buf, size_t bytes, cudaStream_t s1, cudaStream_t s2,
+                          cudaGraph_t *graph)
 {
   cudaEvent_t fork, join;
   CHECK(cudaEventCreateWithFlags(&fork, cudaEventDisableTiming));
@@ -564,7 +585,10 @@ static bool capture_chain(const struct conv_tile *t, struct conv_args a, int spl
       void *x, *y;
       cudaStream_t s;
       const struct gie_cuda_steps *steps;
-    } link[] = {{buf[1], buf[2], s1, &none}, {buf[2], buf[3], s1, &none}, {buf[2], buf[4], s2, &none}, {buf[3], buf[1], s1, &add}};
+    } link[] = {{buf[1], buf[2], s1, &none},
+                {buf[2], buf[3], s1, &none},
+                {buf[2], buf[4], s2, &none},
+                {buf[3], buf[1], s1, &add}};
     for (int j = 0; j < 4 && e == cudaSuccess; j++) {
       a.x = link[j].x, a.y = link[j].y;
       if (j == 2)
@@ -595,8 +619,9 @@ static int chain(void)
   fill_out(&p);
   struct tensor t = make_tensor(1, CHANNELS, SIDE, SIDE, true, 0, 0);
   struct conv_weights cw = weights_of(&p);
-  size_t bytes = (size_t)t.size * 2, packed_bytes = conv_pack_bytes(&cw, 2, false);
-  struct buffer w = buffer_new((size_t)(cw.n * cw.stride_n) * 2), packed = buffer_new(packed_bytes), b[5], first = buffer_new(bytes);
+  size_t bytes = (size_t)t.size * 2, packed_bytes = conv_pack_bytes(&cw, 2, 8);
+  struct buffer w = buffer_new((size_t)(cw.n * cw.stride_n) * 2), packed = buffer_new(packed_bytes), b[5],
+                first = buffer_new(bytes);
   void *at[5];
   int bad = 0;
   for (int i = 0; i < 5; i++) {
@@ -607,9 +632,9 @@ static int chain(void)
     put(b[0].host, i, 2, uniform());
   for (int64_t i = 0; i < cw.n * cw.stride_n; i++)
     put(w.host, i, 2, uniform() / 16);
-  conv_pack(&cw, 2, false, w.host, packed.host);
+  conv_pack(&cw, 2, 8, w.host, packed.host);
   up(&packed), up(&b[0]);
-  struct conv_args a = args_of(&p, &t, &t, 2, false);
+  struct conv_args a = args_of(&p, &t, &t, 2, 8);
   a.w = packed.device;
   cudaStream_t s1, s2;
   CHECK(cudaStreamCreateWithFlags(&s1, cudaStreamNonBlocking));
@@ -618,7 +643,7 @@ static int chain(void)
     const struct conv_tile *tile = &conv_tiles_f16.v[i];
     int split = i % 3 == 0 ? 1 : i % 3 == 1 ? 2 : 8;
     if (tile->loader == CONV_DENSE)
-      continue;
+      continue; /* 64 channels are whole units of all others */
     CHECK(conv_tile_prepare(tile, conv_shared(tile, &a)));
     for (int early = 0; early < 2; early++) {
       cudaGraph_t graph;
@@ -638,7 +663,8 @@ static int chain(void)
       for (int run = 0; run < (early ? 25 : 2); run++) {
         CHECK(cudaGraphLaunch(exec, s1));
         CHECK(cudaStreamSynchronize(s1));
-        CHECK(cudaMemcpy((early || run) ? b[1].host : first.host, b[1].device, bytes, cudaMemcpyDeviceToHost));
+        CHECK(
+            cudaMemcpy((early || run) ? b[1].host : first.host, b[1].device, bytes, cudaMemcpyDeviceToHost));
         differ += (early || run) && memcmp(b[1].host, first.host, bytes - 128) != 0;
       }
       if (differ)

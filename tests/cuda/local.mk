@@ -8,6 +8,7 @@ tests_cuda_test_steps_CPPFLAGS = $(GIE_CPPFLAGS) $(CUDA_CPPFLAGS)
 tests_cuda_test_steps_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
 tests_cuda_test_steps_LDFLAGS = $(GIE_LDFLAGS) $(CUDA_LDFLAGS)
 tests_cuda_test_steps_LDADD = libgie_internal.la libgie_rt_internal.la $(CHECK_LIBS) $(LIBM)
+
 if HAVE_CUDA
 tests_cuda_test_steps_SOURCES += tests/cuda/steps_vector.cu
 tests_cuda_test_steps_CPPFLAGS += -DSTEPS_VECTOR
@@ -22,4 +23,13 @@ tests_cuda_test_kernels_LDADD = libgie_internal.la libgie_rt_internal.la $(CHECK
 tests_cuda_test_device_SOURCES = tests/cuda/test_device.c
 tests_cuda_test_device_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
 tests_cuda_test_device_LDADD = libgie_internal.la libgie_rt_internal.la $(CHECK_LIBS) $(LIBM)
+endif
+
+if HAVE_CUDA
+check_PROGRAMS += tests/cuda/test_conv
+TESTS += tests/cuda/test_conv
+tests_cuda_test_conv_SOURCES = tests/cuda/test_conv.c \
+  tests/op_cases.c tests/op_cases.h tests/op_cases.def
+tests_cuda_test_conv_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
+tests_cuda_test_conv_LDADD = libgie_internal.la libgie_rt_internal.la $(CHECK_LIBS) $(LIBM)
 endif

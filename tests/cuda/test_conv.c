@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The convolutions and matrix products of the cuda backend on the op cases and on problems of random geometry, with
+ * operands computed and constant (packed): each variant, dense and as a view, against the reference kernel, and twice for
+ * the same bits. Skipped without a device. */
+#include "tests/gie_check.h"
+#include "tests/op_cases.h"
+
+#define MAX_IO 16
+#define MAX_VARIANTS 32
+#define SKIPPED 77
+
+static struct gie_context *ctx;
+static struct op_device cpu, cuda;
+
+static const struct gie_kernel *kernel_of(const char *name)
+{
+  const struct gie_kernel *k;
+  for (uint32_t i = 0; (k = gie_kernel_at(ctx, i)) != NULL; i++)
+    if (strcmp(k->name, name) == 0)
+      return k;
+  return NULL;
+}
+
+static const struct gie_device *device_of(const char *kind)
+{
+  const struct gie_device *d;
+  for (uint32_t i = 0; (d = gie_device_at(ctx, i)) != NULL; i++)
+    if (strcmp(d->kind, kind) == 0)
+      return d;
+  return NULL;
+}
+
+static void open_device(const char *kind, struct op_device *out)
+{
+  out->ops = device_of(kind);
+  ck_assert_msg(out->ops != NULL, "no device of kind %s; is GIE_MODULE_PATH set?", kind);
+  ck_gie_ok(ctx, out->ops->open(ctx, 0, &out->dev));
+  ck_gie_ok(ctx, out->ops->info(out->dev, &out->info));
+  out->threads = 2;
+}
+
+static void setup(void)
+{
+  struct gie_context_options options = {.struct_size = sizeof options, .log = check_no_log};
+  ck_assert_int_eq(gie_context_new(&options, &ctx), GIE_OK);
+  open_device("cpu", &cpu);
+  open_device("cuda", &cuda);
+}
+
+static void teardown(void)
+{
+  cpu.ops->close(cpu.dev);
+  cuda.ops->close(cuda.dev);
+  gie_context_free(ctx);
+}
+
+/* ---- One problem */
+
+struct question {
+  struct gie_graph *g;
+  const struct gie_node *n;
+  struct gie_desc desc[MAX_IO];
+  const void *data[MAX_IO];
+  struct gie_problem p;
+};
+
+static bool pose(struct question *q, struct gie_graph *g)
+{
+  static const struct gie_layout plain;
+  q->g = g;
+  q->n = op_case_node(g);
+  if (q->n->n_in + q->n->n_out > MAX_IO)
+    return false;
+  for (uint32_t i = 0; i < q->n->n_in + q->n->n_out; i++) {
+    gie_id id = i < q->n->n_in ? q->n->in[i] : q->n->out[i - q->n->n_in];
+    q->desc[i] = (struct gie_desc){.dtype = GIE_DTYPE_NONE};
+    q->data[i] = id == GIE_NONE ? NULL : gie_value_bytes(g, id, NULL);
+    if (id != GIE_NONE)
+      ck_gie_ok(ctx, gie_desc_make(ctx, &gie_value_get(g, id)->type, &plain, &q->desc[i], NULL));
+  }
+  q->p = (struct gie_problem){.struct_size = sizeof q->p,
+                              .ctx = ctx,
+                              .graph = g,
+                              .node = q->n,
+                              .n_in = q->n->n_in,
+                              .n_out = q->n->n_out,
+                              .in = q->desc,
+                              .out = q->desc + q->n->n_in,
+                              .in_data = q->data,
+                              .device_kind = "cuda",
+                              .device = &cuda.info,
+                              .threads = 1};
+  return true;
+}
+
+/* Makes constants of the operands behind the first one, with what op_run() would fill them with. */
+static void make_constant(struct gie_graph *g)
+{
+  const struct gie_node *n = op_case_node(g);
+  for (uint32_t i = 1; i < n->n_operands; i++) {
+    struct op_result v;
+    struct gie_blob *blob;
+    gie_id id;
+    if (n->in[i] == GIE_NONE || gie_value_bytes(g, n->in[i], NULL))
+      continue;
+    ck_gie_ok(ctx, op_operand(g, n, i, &v));
+    size_t size = gie_dtype_size(v.type.dtype), bytes = (size_t)v.count * size;
+    ck_gie_ok(ctx, gie_blob_new(ctx, bytes, &blob));
+    for (int64_t e = 0; e < v.count; e++) {
+      if (size == sizeof(float))
+        ((float *)gie_blob_data(blob))[e] = (float)v.v[e];
+      else
+        ((uint16_t *)gie_blob_data(blob))[e] = gie_f32_to_f16((float)v.v[e]);
+    }
+    const struct gie_const data = {blob, 0, bytes};
+    ck_gie_ok(ctx, gie_graph_add_const(g, NULL, &v.type, &data, &id));
+    gie_blob_unref(blob);
+    ck_gie_ok(ctx, gie_node_set_input(g, n->id, i, id));
+    op_results_free(ctx, &v, 1);
+  }
+}
+
+/* ---- A case */
+
+static struct {
+  int cases, variants, runs, packed, wrong;
+} taken;
+
+static double tolerance(const struct gie_node *n, const struct gie_graph *g)
+{
+  return gie_value_get(g, n->out[0])->type.dtype == GIE_F16 ? 0x1p-10 : 4e-6;
+}
+
+static bool same_bits(const struct op_result *a, const struct op_result *b)
+{
+  return a->count == b->count && memcmp(a->v, b->v, (size_t)a->count * sizeof *a->v) == 0;
+}
+
+static void run_form(const struct op_case *c, const struct question *q, const struct gie_kernel *k,
+                     const struct gie_variant *v, const struct op_form *form, const struct op_result *want)
+{
+  struct op_result out, again;
+  char what[256] = "";
+  bool any = v->n_in == 0 && v->any_in.layout.any;
+  gie_status st = op_run(&cuda, q->g, q->n, k, v, form, &out);
+  if (any && st == GIE_E_UNSUPPORTED && form != &OP_FORMS[0])
+    return;
+  bool right = st == GIE_OK && op_compare(&out, want, tolerance(q->n, q->g), what, sizeof what);
+  if (right && op_run(&cuda, q->g, q->n, k, v, form, &again) == GIE_OK) {
+    if (!same_bits(&out, &again)) {
+      right = false;
+      snprintf(what, sizeof what, "other bits in a second run");
+    }
+    op_results_free(ctx, &again, 1);
+  }
+  if (!right && taken.wrong++ < 20)
+    printf("%s, %s, %s, %s: %s\n", c->name, k->name, v->label, form->name,
+           st == GIE_OK ? what : gie_error_text(ctx));
+  if (st == GIE_OK)
+    op_results_free(ctx, &out, 1);
+  taken.runs++;
+}
+
+/* Whether a variant computes in the problem's own element type: others are asked about with other problems. */
+static bool is_own_type(const struct question *q, const struct gie_variant *v)
+{
+  return v->n_in == 0 || v->in[0].dtype == GIE_DTYPE_NONE || v->in[0].dtype == q->desc[0].dtype;
+}
+
+static void check_kernel(const struct op_case *c, struct question *q, const struct gie_kernel *k,
+                         const struct op_result *want)
+{
+  static struct gie_variant v[MAX_VARIANTS];
+  char why[256] = "";
+  if (!k->supports(k, &q->p, why, sizeof why)) {
+    ck_assert_msg(*why != 0, "%s refuses without a reason", k->name);
+    return;
+  }
+  memset(v, 0, sizeof v);
+  uint32_t n = k->variants(k, &q->p, v, MAX_VARIANTS);
+  ck_assert_msg(n > 0 && n <= MAX_VARIANTS, "%s: %u variants", c->name, (unsigned)n);
+  for (uint32_t i = 0; i < n; i++) {
+    struct gie_cost cost = {.struct_size = sizeof cost};
+    ck_assert_msg(v[i].label[0] != 0 && v[i].capture_safe && v[i].n_steps == q->n->n_steps, "%s: variant %u",
+                  c->name, (unsigned)i);
+    for (uint32_t j = 0; j < i; j++)
+      ck_assert_msg(v[i].config != v[j].config, "%s: two variants with config %llu", c->name,
+                    (unsigned long long)v[i].config);
+    if (k->estimate)
+      k->estimate(k, &q->p, &v[i], &cost);
+    ck_assert_msg(!k->estimate || (cost.seconds > 0 && cost.seconds < 1), "%s: estimate of %s", c->name,
+                  v[i].label);
+    if (!is_own_type(q, &v[i]))
+      continue;
+    taken.packed += k->pack_desc != NULL;
+    taken.variants++;
+    for (unsigned f = 0; f < (v[i].any_in.layout.any ? N_OP_FORMS : 2); f++)
+      run_form(c, q, k, &v[i], &OP_FORMS[f], want);
+  }
+  taken.cases++;
+}
+
+static bool is_ours(const char *op)
+{
+  static const char *const ops[] = {"conv", "conv_transpose", "gemm", "matmul"};
+  for (size_t i = 0; i < sizeof ops / sizeof *ops; i++)
+    if (strcmp(op, ops[i]) == 0)
+      return true;
+  return false;
+}
+
+static void check_case(const struct op_case *c, const char *dtype)
+{
+  static const char *const kernels[] = {"cuda.conv", "cuda.product", "cuda.conv_plain", "cuda.product_plain"};
+  for (int constant = 0; constant < 2; constant++) {
+    struct gie_graph *g;
+    struct question q;
+    struct op_result want;
+    char name[64];
+    if (op_case_graph(ctx, c, dtype, &g) != GIE_OK)
+      return; /* a random window that does not fit */
+    if (is_ours(op_case_node(g)->op->name)) {
+      if (constant)
+        make_constant(g);
+      snprintf(name, sizeof name, "cpu.%s", op_case_node(g)->op->name);
+      if (pose(&q, g)) {
+        ck_gie_ok(ctx, op_run(&cpu, g, q.n, kernel_of(name), NULL, &OP_FORMS[0], &want));
+        for (size_t i = 0; i < sizeof kernels / sizeof *kernels; i++) {
+          const struct gie_kernel *k = kernel_of(kernels[i]);
+          ck_assert_msg(k != NULL, "%s is not there", kernels[i]);
+          for (size_t o = 0; k->ops[o]; o++)
+            if (strcmp(k->ops[o], q.n->op->name) == 0)
+              check_kernel(c, &q, k, &want);
+        }
+        op_results_free(ctx, &want, 1);
+      }
+    }
+    gie_graph_free(g);
+  }
+}
+
+static void report(void)
+{
+  printf("%d problems, %d variants, %d runs, %d packed, %d wrong\n", taken.cases, taken.variants, taken.runs,
+         taken.packed, taken.wrong);
+  ck_assert_int_eq(taken.wrong, 0);
+}
+
+START_TEST(cases)
+{
+  static const char *const dtypes[] = {"f32", "f16"};
+  char dtype[8];
+  setup();
+  for (unsigned i = 0; i < N_OP_CASES; i++)
+    for (unsigned d = 0; op_case_dtype(&OP_CASES[i], d, dtype); d++)
+      for (int t = 0; t < 2; t++)
+        if (strcmp(dtype, dtypes[t]) == 0)
+          check_case(&OP_CASES[i], dtype);
+  report();
+  ck_assert_int_ge(taken.cases, 120);
+  ck_assert_int_ge(taken.packed, 200);
+  teardown();
+}
+END_TEST
+
+/* ---- Problems of random geometry */
+
+static uint32_t random_state;
+
+static int below(int n)
+{
+  random_state = random_state * 1664525u + 1013904223u;
+  return (int)((random_state >> 8) % (uint32_t)n);
+}
+
+static void random_conv(bool transposed, char *text, size_t size)
+{
+  static const int channels[] = {1, 3, 8, 16, 20, 32, 40};
+  int group = 1 + below(2) * (1 + below(3)), c = group * channels[below(7)], k = group * channels[below(7)],
+      kh = 1 + below(4), kw = 1 + below(5), n = 1 + below(2);
+  char attrs[256];
+  snprintf(attrs, sizeof attrs, "group=%d, stride=[%d,%d], dilation=[%d,%d], pad=[%d,%d,%d,%d]", group,
+           1 + below(3), 1 + below(4), 1 + below(3), 1 + below(2), below(3), below(4), below(3), below(4));
+  if (below(4) == 0)
+    snprintf(attrs, sizeof attrs, "group=%d, stride=[%d,%d], auto_pad=\"same_%s\"", group, 1 + below(3),
+             1 + below(3), below(2) ? "upper" : "lower");
+  snprintf(text, size,
+           "input %%x : T[%d,%d,%d,%d] input %%w : T[%d,%d,%d,%d] input %%b : T[%d] input %%s : T[%d,1,1] "
+           "%%y = %s(%%x, %%w, %%b) {%s} | %s output %%y",
+           n, c, 1 + below(12), 1 + below(20), transposed ? c : k, transposed ? k / group : c / group, kh, kw,
+           k, k, transposed ? "conv_transpose" : "conv", attrs,
+           below(2) ? "relu" : "mul(%s) | clip {min=-3.0, max=100.0}");
+}
+
+static void random_product(char *text, size_t size)
+{
+  int m = 1 + below(70), n = 1 + below(140), k = 1 + below(90);
+  bool flip = below(2);
+  if (below(2))
+    snprintf(text, size,
+             "input %%a : T[%d,%d] input %%b : T[%d,%d] input %%c : T[%d] %%y = gemm(%%a, %%b, %%c) "
+             "{trans_b=%d} | leaky_relu {alpha=0.25} output %%y",
+             m, k, flip ? n : k, flip ? k : n, n, flip);
+  else
+    snprintf(text, size,
+             "input %%a : T[%d,%d,%d] input %%b : T[%d,%d] input %%r : T[%d,%d] "
+             "%%y = matmul(%%a, %%b) | add(%%r) output %%y",
+             1 + below(3), m, k, k, n, m, n);
+}
+
+START_TEST(random_problems)
+{
+  setup();
+  for (int i = 0; i < 120; i++) {
+    char text[512], name[32];
+    struct op_case c = {name, "f32 f16", text};
+    random_state = 17u + (uint32_t)i;
+    if (i % 4 == 3)
+      random_product(text, sizeof text);
+    else
+      random_conv(i % 4 == 2, text, sizeof text);
+    snprintf(name, sizeof name, "random %d", i);
+    check_case(&c, i % 2 ? "f32" : "f16");
+  }
+  report();
+  ck_assert_int_ge(taken.cases, 100);
+  teardown();
+}
+END_TEST
+
+static int n_devices(void)
+{
+  struct gie_context_options options = {.struct_size = sizeof options, .log = check_no_log};
+  int n = 0;
+  if (gie_context_new(&options, &ctx) == GIE_OK) {
+    const struct gie_device *d = device_of("cuda");
+    n = d ? d->count(ctx) : 0;
+  }
+  gie_context_free(ctx);
+  return n;
+}
+
+static int run_tests(void);
+#define main run_tests_main
+GIE_TESTS_MAIN("cuda convolution", cases, random_problems)
+#undef main
+static int run_tests(void) { return run_tests_main(); }
+
+int main(void)
+{
+  if (n_devices() == 0) {
+    printf("skipped: no CUDA device\n");
+    return SKIPPED;
+  }
+  return run_tests();
+}
