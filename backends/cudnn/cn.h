@@ -11,13 +11,15 @@
  *   library.c  handle of an executor: answers of the heuristics and plans that were made
  *   kernel.c   supports, variants, estimate, packing, workspace
  *   run.c      instances
- *   conv.c     convolutions */
+ *   conv.c, pool.c
+ *   legacy.c   ops that are functions of cuDNN, no graphs */
 #ifndef GIE_BACKENDS_CUDNN_CN_H
 #define GIE_BACKENDS_CUDNN_CN_H
 
 #include "backends/cudnn/graph.h"
 
 #include <gie/module.h>
+#include <gie/window.h>
 #include <pthread.h>
 
 /* ---- Forms (form.c) ---------------------------------------------------------------------------- */
@@ -50,6 +52,8 @@ bool cn_case_init(struct cn_case *c, const struct gie_problem *p, const struct c
 struct gie_layout cn_layout(uint32_t form, int rank);
 /* A tensor of the problem as c->form has it; of a rank below the result's, it is stretched by leading axes of 1. */
 bool cn_tensor_of(const struct cn_case *c, const struct gie_desc *d, struct cn_tensor *out);
+/* At most three spatial axes; one becomes two. */
+void cn_window_of(const struct gie_window *w, struct cn_window *out);
 /* Strides of axes of 1, which mean nothing, as the layout would have them. */
 void cn_tidy(struct cn_tensor *t, uint32_t form);
 /* Everything that plans depend on, as text; false: it does not fit. */
@@ -173,6 +177,8 @@ extern const struct gie_library cn_library_ops;
 /* Takes over the target's handle; `about` is what stored plans hold for, "" stores none. NULL: out of memory. */
 struct cn_library *cn_library_new(struct gie_context *ctx, const struct cn_target *target, const char *about);
 void cn_library_free(struct cn_library *lib);
+/* Makes the handle launch on that stream. The lock is held. */
+cudnnStatus_t cn_library_stream(struct cn_library *lib, void *stream);
 /* NULL: out of memory, or the case is beyond cuDNN. Valid as long as the library. */
 const struct cn_list *cn_library_list(struct cn_library *lib, const struct cn_case *c);
 /* A plan for a problem as it is and a variant's config, to be given back. */
@@ -196,5 +202,9 @@ gie_status cn_create(const struct gie_kernel *k, const struct gie_problem *p, co
                      void **instance);
 void cn_destroy(void *instance);
 gie_status cn_run(void *instance, const struct gie_launch *l);
+
+/* Those of legacy.c; their version is set with the others'. */
+#define CN_LEGACY_KERNELS 3
+extern struct gie_kernel cn_legacy_kernels[CN_LEGACY_KERNELS];
 
 #endif

@@ -36,25 +36,11 @@ static bool conv_check(const struct gie_problem *p, char *why, size_t size)
   return true;
 }
 
-/* The forward window. A transposed convolution's output_pad is end pad that is left away. */
-static void window_of(const struct gie_problem *p, const struct gie_window *w, struct cn_window *out)
+/* A transposed convolution's output_pad is end pad that is left away. */
+static void forward_pads(struct gie_window *w)
 {
-  int at = w->n == 1;
-  out->n = w->n + at;
-  for (int i = 0; i < at; i++) {
-    out->kernel[i] = out->stride[i] = out->dilation[i] = 1;
-    out->pad_begin[i] = out->pad_end[i] = 0;
-  }
-  for (int i = 0; i < w->n; i++) {
-    out->kernel[at + i] = w->kernel[i];
-    out->stride[at + i] = w->stride[i];
-    out->dilation[at + i] = w->dilation[i];
-    out->pad_begin[at + i] = w->pad_begin[i];
-    out->pad_end[at + i] = w->pad_end[i];
-    if (is_transpose(p))
-      out->pad_end[at + i] = (w->in[i] - 1) * w->stride[i] + gie_window_span(w, i) - w->pad_begin[i] -
-                             w->out[i];
-  }
+  for (int i = 0; i < w->n; i++)
+    w->pad_end[i] = (w->in[i] - 1) * w->stride[i] + gie_window_span(w, i) - w->pad_begin[i] - w->out[i];
 }
 
 static bool conv_describe(struct cn_case *c)
@@ -64,7 +50,9 @@ static bool conv_describe(struct cn_case *c)
   const char *why;
   if (!read_window(p, &w, &why))
     return false;
-  window_of(p, &w, &c->window);
+  if (is_transpose(p))
+    forward_pads(&w);
+  cn_window_of(&w, &c->window);
   for (int i = 0; i < c->window.n; i++)
     if (c->window.pad_end[i] < 0)
       return false;

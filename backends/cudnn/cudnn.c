@@ -37,6 +37,8 @@ static void set_versions(void)
   snprintf(version, sizeof version, "cuDNN %zu.%zu.%zu", v / 10000, v / 100 % 100, v % 100);
   for (size_t i = 0; i < sizeof kernels / sizeof *kernels; i++)
     kernels[i].version = version;
+  for (size_t i = 0; i < CN_LEGACY_KERNELS; i++)
+    cn_legacy_kernels[i].version = version;
 }
 
 static gie_status init(const struct gie_host *host, void **state)
@@ -46,6 +48,8 @@ static gie_status init(const struct gie_host *host, void **state)
   pthread_once(&once, set_versions);
   for (size_t i = 0; i < sizeof kernels / sizeof *kernels; i++)
     GIE_TRY(host->register_kernel(host, &kernels[i]));
+  for (size_t i = 0; i < CN_LEGACY_KERNELS; i++)
+    GIE_TRY(host->register_kernel(host, &cn_legacy_kernels[i]));
   return GIE_OK;
 }
 

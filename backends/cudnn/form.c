@@ -92,6 +92,21 @@ bool cn_tensor_of(const struct cn_case *c, const struct gie_desc *d, struct cn_t
   return true;
 }
 
+void cn_window_of(const struct gie_window *w, struct cn_window *out)
+{
+  int at = w->n == 1; /* one spatial axis is the second of two */
+  out->n = w->n + at;
+  out->kernel[0] = out->stride[0] = out->dilation[0] = 1;
+  out->pad_begin[0] = out->pad_end[0] = 0;
+  for (int i = 0; i < w->n; i++) {
+    out->kernel[at + i] = w->kernel[i];
+    out->stride[at + i] = w->stride[i];
+    out->dilation[at + i] = w->dilation[i];
+    out->pad_begin[at + i] = w->pad_begin[i];
+    out->pad_end[at + i] = w->pad_end[i];
+  }
+}
+
 static bool operands_of_steps(struct cn_case *c)
 {
   const struct gie_problem *p = c->p;

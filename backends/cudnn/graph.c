@@ -170,6 +170,28 @@ void cn_conv(struct cn_graph *g, const struct cn_window *w, bool transpose, cn_d
   add_op(g, op);
 }
 
+void cn_resample(struct cn_graph *g, const struct cn_window *w, cudnnResampleMode_t mode, cn_desc x,
+                 cn_desc y)
+{
+  cudnnDataType_t compute = CUDNN_DATA_FLOAT;
+  cudnnPaddingMode_t pad = mode == CUDNN_RESAMPLE_MAXPOOL ? CUDNN_NEG_INF_PAD : CUDNN_ZERO_PAD;
+  cn_desc d = cn_new(g, CUDNN_BACKEND_RESAMPLE_DESCRIPTOR);
+  cn_set(g, d, CUDNN_ATTR_RESAMPLE_MODE, CUDNN_TYPE_RESAMPLE_MODE, 1, &mode);
+  cn_set(g, d, CUDNN_ATTR_RESAMPLE_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, 1, &compute);
+  cn_set(g, d, CUDNN_ATTR_RESAMPLE_PADDING_MODE, CUDNN_TYPE_PADDING_MODE, 1, &pad);
+  set_int(g, d, CUDNN_ATTR_RESAMPLE_SPATIAL_DIMS, w->n);
+  cn_set(g, d, CUDNN_ATTR_RESAMPLE_WINDOW_DIMS, CUDNN_TYPE_INT64, w->n, w->kernel);
+  cn_set(g, d, CUDNN_ATTR_RESAMPLE_STRIDES, CUDNN_TYPE_INT64, w->n, w->stride);
+  cn_set(g, d, CUDNN_ATTR_RESAMPLE_PRE_PADDINGS, CUDNN_TYPE_INT64, w->n, w->pad_begin);
+  cn_set(g, d, CUDNN_ATTR_RESAMPLE_POST_PADDINGS, CUDNN_TYPE_INT64, w->n, w->pad_end);
+  cn_finalize(g, d);
+  cn_desc op = cn_new(g, CUDNN_BACKEND_OPERATION_RESAMPLE_FWD_DESCRIPTOR);
+  set_desc(g, op, CUDNN_ATTR_OPERATION_RESAMPLE_FWD_DESC, d);
+  set_desc(g, op, CUDNN_ATTR_OPERATION_RESAMPLE_FWD_XDESC, x);
+  set_desc(g, op, CUDNN_ATTR_OPERATION_RESAMPLE_FWD_YDESC, y);
+  add_op(g, op);
+}
+
 static cn_desc pointwise_desc(struct cn_graph *g, const struct cn_pointwise *p)
 {
   cudnnDataType_t compute = CUDNN_DATA_FLOAT;

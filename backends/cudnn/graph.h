@@ -69,6 +69,10 @@ cn_desc cn_scalar(struct cn_graph *g, int rank, float value);
 void cn_conv(struct cn_graph *g, const struct cn_window *w, bool transpose, cn_desc x, cn_desc weights,
              cn_desc y);
 
+/* y = the greatest or the mean of each window of x. */
+void cn_resample(struct cn_graph *g, const struct cn_window *w, cudnnResampleMode_t mode, cn_desc x,
+                 cn_desc y);
+
 /* Parameters of a pointwise operation; the others are as cuDNN has them. */
 struct cn_pointwise {
   cudnnPointwiseMode_t mode;

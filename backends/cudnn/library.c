@@ -91,6 +91,16 @@ void cn_library_free(struct cn_library *lib)
   gie_free(lib->ctx, lib);
 }
 
+cudnnStatus_t cn_library_stream(struct cn_library *lib, void *stream)
+{
+  if (lib->has_stream && lib->stream == stream)
+    return CUDNN_STATUS_SUCCESS;
+  cudnnStatus_t st = cudnnSetStream(lib->target.handle, stream);
+  lib->has_stream = st == CUDNN_STATUS_SUCCESS;
+  lib->stream = stream;
+  return st;
+}
+
 static void library_close(void *handle) { cn_library_free(handle); }
 
 const struct gie_library cn_library_ops = {.struct_size = sizeof cn_library_ops,

@@ -90,12 +90,7 @@ static cudnnStatus_t make_pack(struct instance *self)
 
 static cudnnStatus_t execute(struct instance *self, struct cn_library *lib, const struct gie_launch *l)
 {
-  cudnnStatus_t st = CUDNN_STATUS_SUCCESS;
-  if (lib->stream != l->stream || !lib->has_stream) {
-    st = cudnnSetStream(lib->target.handle, l->stream);
-    lib->has_stream = st == CUDNN_STATUS_SUCCESS;
-    lib->stream = l->stream;
-  }
+  cudnnStatus_t st = cn_library_stream(lib, l->stream);
   if (st == CUDNN_STATUS_SUCCESS && take_addresses(self, l))
     st = make_pack(self);
   return st == CUDNN_STATUS_SUCCESS ? cudnnBackendExecute(lib->target.handle, self->plan->plan, self->pack)
