@@ -4,7 +4,7 @@
 
 #include <pthread.h>
 
-/* Not const: the version is asked of the library that is there at run time. */
+/* Not const: the version is that of the library which is loaded with the first device. */
 #define CB_KERNEL(text, op, math)            \
   {.struct_size = sizeof(struct gie_kernel), \
    .name = "cublas." text,                   \
@@ -25,17 +25,24 @@ static struct gie_kernel kernels[] = {
 #include "backends/cublas/kernels.def"
 };
 
-static void set_versions(void)
+static char version[32];
+
+static void set_version(void)
 {
+  cb_version(version, sizeof version);
   for (size_t i = 0; i < sizeof kernels / sizeof *kernels; i++)
-    kernels[i].version = cb_version();
+    kernels[i].version = version;
+}
+
+void cb_set_version(void)
+{
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, set_version);
 }
 
 static gie_status init(const struct gie_host *host, void **state)
 {
-  static pthread_once_t once = PTHREAD_ONCE_INIT;
   (void)state;
-  pthread_once(&once, set_versions);
   for (size_t i = 0; i < sizeof kernels / sizeof *kernels; i++)
     GIE_TRY(host->register_kernel(host, &kernels[i]));
   return host->register_kernel(host, &cb_gemv);

@@ -4,6 +4,7 @@
  *   product.c    a conv 1x1, gemm or matmul as one (batched) product y = act(alpha·x·w + beta·add + bias)
  *   forms.c      in which layouts and with which weights a product is offered; packing
  *   lt.c         a product as cublasLt's descriptors; the algorithms that it names, kept by the library handle
+ *   lt_api.c     its functions, loaded when a device needs them
  *   kernel.c     supports, variants, estimate, workspace by asking; instances
  *   gemv.c       the kernels for few rows: supports … create; k_gemv.cu has the device code
  *
@@ -97,7 +98,8 @@ gie_status cb_pack(const struct gie_problem *p, int64_t stride, const struct gie
 /* ---- cublasLt (lt.c) ------------------------------------------------------------------------------- */
 
 extern const struct gie_library cb_library;
-const char *cb_version(void);
+void cb_version(char *buf, size_t size); /* once it is open */
+void cb_set_version(void);               /* of the kernels: cublas.c */
 
 /* A product as cublasLt sees it; all plain numbers, so that products can be compared byte by byte. */
 struct cb_lt_shape {

@@ -43,13 +43,14 @@ static int64_t rounded(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
 
 /* ---- Questions --------------------------------------------------------------------------------------------- */
 
-/* How the weights have to lie: as given, with longer columns, or the other way round. */
+/* How the weights have to lie: as given, with longer columns, or the other way round. A load reads 16 bytes, which
+ * must be taps or zeros. */
 enum weights { W_GIVEN, W_LONGER, W_TURNED };
 
 static enum weights weights_for(const struct cb_product *c, int64_t v)
 {
   bool by_column = c->w.row == 1 || c->taps == 1;
-  return !by_column ? W_TURNED : c->w.col % v ? W_LONGER : W_GIVEN;
+  return !by_column ? W_TURNED : c->taps % v || c->w.col % v ? W_LONGER : W_GIVEN;
 }
 
 /* Whether the kernels can address the product, which is read without packing. */
@@ -60,8 +61,8 @@ static bool check_product(const struct gie_problem *p, const struct cb_product *
   if (c->batch != 1 || c->rows > limit)
     return cb_refuse(why, size, "%lld rows; it is for at most %lld", (long long)c->rows * c->batch,
                      (long long)limit);
-  if (c->cols > INT32_MAX / CB_GEMV_ROWS)
-    return cb_refuse(why, size, "too many columns");
+  if (c->cols > INT32_MAX / CB_GEMV_ROWS || c->taps > INT32_MAX / 2)
+    return cb_refuse(why, size, "too many columns or taps");
   if (c->x.col != 1 && c->taps > 1)
     return cb_refuse(why, size, "a row of x with gaps");
   if (strcmp(p->node->op->name, "matmul") == 0 && p->in[1].rank < 2)
@@ -261,6 +262,15 @@ static size_t gemv_workspace(const struct gie_kernel *k, const struct gie_proble
   return (size_t)cut.splits * (size_t)c.rows * (size_t)c.cols * sizeof(float);
 }
 
+/* Of the device that is current: an instance is made for that. */
+static bool lets_overlap(void)
+{
+  int device, major;
+  return cudaGetDevice(&device) == cudaSuccess &&
+         cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) == cudaSuccess &&
+         major >= 9;
+}
+
 static void fill_args(const struct gie_problem *p, const struct cb_product *c, struct instance *self)
 {
   int64_t v = per_load(p->in[1].dtype);
@@ -277,6 +287,8 @@ static void fill_args(const struct gie_problem *p, const struct cb_product *c, s
       .add_col = c->add.col,
       .alpha = c->alpha,
       .beta = c->beta,
+      .constant = cb_weights_are_constant(p),
+      .overlap = lets_overlap(),
   };
   self->add_in = c->add_in;
   self->bias = c->bias;

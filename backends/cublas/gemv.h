@@ -23,6 +23,8 @@ struct cb_gemv_args {
   int32_t rows, cols, taps, pixels;
   int64_t x_row, w_row, y_row, y_col, add_row, add_col;
   float alpha, beta;
+  bool constant; /* w: may be read before the kernel before it has ended */
+  bool overlap;  /* the device lets kernels of one stream overlap (compute capability 9.0) */
 };
 
 /* How the work is cut: a block has `wn` groups of `wk` warps; a group computes `columns` columns, its warps share the

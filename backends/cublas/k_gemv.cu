@@ -8,7 +8,10 @@
  *            are 2 x 4 places along k, the same for w and x, so that no element moves between lanes
  *   finish   adds up what several blocks computed of the same sums
  *
- * Sums are made in a fixed order: the same launch gives the same bits. */
+ * Sums are made in a fixed order: the same launch gives the same bits.
+ *
+ * Before it waits for the kernel before it, a block already loads its first weights, which are constants; and it lets
+ * the kernel behind it start as soon as all its blocks run. A launch then costs little more than its bytes. */
 #include "backends/cublas/gemv.h"
 
 #include <cuda_fp16.h>
@@ -123,22 +126,20 @@ __global__ void finish(const __grid_constant__ cb_gemv_args a, const __grid_cons
 
 /* ---- By FFMA ------------------------------------------------------------------------------------------------ */
 
-template <class T, int ROWS, int COLUMNS> struct tile {
-  static constexpr int V = vec<T>::V;
-  float sum[COLUMNS][ROWS];
-  __device__ __forceinline__ void add(const uint4 (&w)[COLUMNS], const uint4 &x, int r)
-  {
-    float fx[V], fw[V];
-    vec<T>::unpack(x, fx);
-#pragma unroll
-    for (int j = 0; j < COLUMNS; j++) {
-      vec<T>::unpack(w[j], fw);
-#pragma unroll
-      for (int i = 0; i < V; i++)
-        sum[j][r] = fmaf(fw[i], fx[i], sum[j][r]);
-    }
-  }
-};
+/* The first loads of weights are on their way, or w is computed: now whatever the kernel before wrote is there. */
+__device__ __forceinline__ void wait_for_operands()
+{
+#if __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+
+__device__ __forceinline__ void let_next_start()
+{
+#if __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.launch_dependents;");
+#endif
+}
 
 template <class T, int ROWS, int COLUMNS, bool aligned>
 __global__ void __launch_bounds__(32 * CB_GEMV_WARPS)
@@ -149,30 +150,51 @@ __global__ void __launch_bounds__(32 * CB_GEMV_WARPS)
   __shared__ float sums[CB_GEMV_WARPS * COLUMNS * ROWS];
   int lane = threadIdx.x % 32, warp = threadIdx.x / 32, group = warp / wk;
   int first = (static_cast<int>(blockIdx.x) * wn + group) * COLUMNS;
-  int step = static_cast<int>(gridDim.y) * wk, strips = (a.taps + STRIP - 1) / STRIP;
-  const T *w[COLUMNS], *x = static_cast<const T *>(a.x);
-  tile<T, ROWS, COLUMNS> t = {};
+  int step = static_cast<int>(gridDim.y) * wk, s = static_cast<int>(blockIdx.y) * wk + warp % wk;
+  const T *w[COLUMNS], *x[ROWS];
+  float sum[COLUMNS][ROWS] = {};
+  uint4 wv[DEPTH][COLUMNS];
 #pragma unroll
   for (int j = 0; j < COLUMNS; j++)
     w[j] = static_cast<const T *>(a.w) + (first + j < a.cols ? first + j : a.cols - 1) * a.w_row;
-  for (int s = static_cast<int>(blockIdx.y) * wk + warp % wk; s < strips; s += DEPTH * step) {
-    uint4 wv[DEPTH][COLUMNS];
-    int k[DEPTH];
+#pragma unroll
+  for (int r = 0; r < ROWS; r++)
+    x[r] = static_cast<const T *>(a.x) + (r < a.rows ? r : 0) * a.x_row;
+  let_next_start();
+  if (!a.constant)
+    wait_for_operands();
+#pragma unroll
+  for (int d = 0; d < DEPTH; d++) {
+    int k = (s + d * step) * STRIP + lane * V;
+#pragma unroll
+    for (int j = 0; j < COLUMNS; j++)
+      wv[d][j] = k < a.taps ? load_once(w[j] + k) : make_uint4(0, 0, 0, 0);
+  }
+  if (a.constant)
+    wait_for_operands();
+  for (; s * STRIP < a.taps; s += DEPTH * step) {
 #pragma unroll
     for (int d = 0; d < DEPTH; d++) {
-      k[d] = (s + d * step) * STRIP + lane * V;
-      bool there = s + d * step < strips && k[d] < a.taps;
-#pragma unroll
-      for (int j = 0; j < COLUMNS; j++)
-        wv[d][j] = there ? load_once(w[j] + k[d]) : make_uint4(0, 0, 0, 0);
-      k[d] = there ? k[d] : -1;
-    }
-#pragma unroll
-    for (int d = 0; d < DEPTH; d++)
+      int k = (s + d * step) * STRIP + lane * V, next = k + DEPTH * step * STRIP;
+      uint4 xv[ROWS];
 #pragma unroll
       for (int r = 0; r < ROWS; r++)
-        if (k[d] >= 0 && r < a.rows)
-          t.add(wv[d], load_x<T, aligned>(x + r * a.x_row, k[d], a.taps), r);
+        xv[r] = k < a.taps ? load_x<T, aligned>(x[r], k, a.taps) : make_uint4(0, 0, 0, 0);
+#pragma unroll
+      for (int j = 0; j < COLUMNS; j++) {
+        float fw[V];
+        vec<T>::unpack(wv[d][j], fw);
+#pragma unroll
+        for (int r = 0; r < ROWS; r++) {
+          float fx[V];
+          vec<T>::unpack(xv[r], fx);
+#pragma unroll
+          for (int i = 0; i < V; i++)
+            sum[j][r] = fmaf(fw[i], fx[i], sum[j][r]);
+        }
+        wv[d][j] = next < a.taps ? load_once(w[j] + next) : make_uint4(0, 0, 0, 0);
+      }
+    }
   }
 #pragma unroll
   for (int j = 0; j < COLUMNS; j++)
@@ -180,9 +202,9 @@ __global__ void __launch_bounds__(32 * CB_GEMV_WARPS)
     for (int r = 0; r < ROWS; r++) {
 #pragma unroll
       for (int m = 16; m > 0; m /= 2)
-        t.sum[j][r] += __shfl_xor_sync(0xffffffffu, t.sum[j][r], m);
+        sum[j][r] += __shfl_xor_sync(0xffffffffu, sum[j][r], m);
       if (lane == 0)
-        sums[(warp * COLUMNS + j) * ROWS + r] = t.sum[j][r];
+        sums[(warp * COLUMNS + j) * ROWS + r] = sum[j][r];
     }
   put_block<T>(a, steps, sums, COLUMNS, ROWS, wn, wk, gridDim.y > 1);
 }
@@ -217,13 +239,15 @@ __global__ void __launch_bounds__(32 * CB_GEMV_WARPS)
     by_mma(const __grid_constant__ cb_gemv_args a, const __grid_constant__ gie_cuda_steps steps, int wn,
            int wk)
 {
-  constexpr int STRIP = 32, DEPTH = 4, ROWS = 8 * TILES;
+  constexpr int STRIP = 32, DEPTH = aligned ? 4 : 2, ROWS = 8 * TILES;
   __shared__ float sums[CB_GEMV_WARPS * MMA_COLUMNS * ROWS];
   int lane = threadIdx.x % 32, warp = threadIdx.x / 32, group = warp / wk, g = lane / 4, t = lane % 4;
   int first = (static_cast<int>(blockIdx.x) * wn + group) * MMA_COLUMNS;
-  int step = static_cast<int>(gridDim.y) * wk, strips = (a.taps + STRIP - 1) / STRIP;
+  /* neighbouring strips go to one warp two by two, so that a column is read by lines of 128 bytes */
+  int step = 2 * static_cast<int>(gridDim.y) * wk, s = 2 * (static_cast<int>(blockIdx.y) * wk + warp % wk);
   const __half *w[2], *x[TILES];
   float sum[TILES][4] = {};
+  uint4 wv[DEPTH][2];
 #pragma unroll
   for (int j = 0; j < 2; j++) {
     int c = first + g + 8 * j;
@@ -232,30 +256,40 @@ __global__ void __launch_bounds__(32 * CB_GEMV_WARPS)
 #pragma unroll
   for (int i = 0; i < TILES; i++)
     x[i] = static_cast<const __half *>(a.x) + (g + 8 * i < a.rows ? g + 8 * i : 0) * a.x_row;
-  /* neighbouring strips go to one warp two by two, so that a column is read by lines of 128 bytes */
-  for (int s = 2 * (static_cast<int>(blockIdx.y) * wk + warp % wk); s < strips; s += DEPTH * step) {
-    uint4 wv[DEPTH][2];
-    int k[DEPTH];
+  let_next_start();
+  if (!a.constant)
+    wait_for_operands();
+#pragma unroll
+  for (int d = 0; d < DEPTH; d++) {
+    int k = (s + d / 2 * step + d % 2) * STRIP + t * 8;
+#pragma unroll
+    for (int j = 0; j < 2; j++)
+      wv[d][j] = k < a.taps ? load_once(w[j] + k) : make_uint4(0, 0, 0, 0);
+  }
+  if (a.constant)
+    wait_for_operands();
+  for (; s * STRIP < a.taps; s += DEPTH / 2 * step) {
+    uint4 xv[DEPTH][TILES];
 #pragma unroll
     for (int d = 0; d < DEPTH; d++) {
-      int strip = s + d / 2 * 2 * step + d % 2;
-      k[d] = strip * STRIP + t * 8;
-      bool there = strip < strips && k[d] < a.taps;
+      int k = (s + d / 2 * step + d % 2) * STRIP + t * 8;
 #pragma unroll
-      for (int j = 0; j < 2; j++)
-        wv[d][j] = there ? load_once(w[j] + k[d]) : make_uint4(0, 0, 0, 0);
-      k[d] = there ? k[d] : -1;
+      for (int i = 0; i < TILES; i++)
+        xv[d][i] = k < a.taps && g + 8 * i < a.rows ? load_x<__half, aligned>(x[i], k, a.taps)
+                                                    : make_uint4(0, 0, 0, 0);
     }
 #pragma unroll
-    for (int d = 0; d < DEPTH; d++)
+    for (int d = 0; d < DEPTH; d++) {
+      int next = (s + DEPTH / 2 * step + d / 2 * step + d % 2) * STRIP + t * 8;
 #pragma unroll
       for (int i = 0; i < TILES; i++) {
-        uint4 xv = make_uint4(0, 0, 0, 0);
-        if (k[d] >= 0 && g + 8 * i < a.rows)
-          xv = load_x<__half, aligned>(x[i], k[d], a.taps);
-        mma(sum[i], wv[d][0].x, wv[d][1].x, wv[d][0].y, wv[d][1].y, xv.x, xv.y);
-        mma(sum[i], wv[d][0].z, wv[d][1].z, wv[d][0].w, wv[d][1].w, xv.z, xv.w);
+        mma(sum[i], wv[d][0].x, wv[d][1].x, wv[d][0].y, wv[d][1].y, xv[d][i].x, xv[d][i].y);
+        mma(sum[i], wv[d][0].z, wv[d][1].z, wv[d][0].w, wv[d][1].w, xv[d][i].z, xv[d][i].w);
       }
+#pragma unroll
+      for (int j = 0; j < 2; j++)
+        wv[d][j] = next < a.taps ? load_once(w[j] + next) : make_uint4(0, 0, 0, 0);
+    }
   }
   float *mine = sums + warp * MMA_COLUMNS * ROWS;
 #pragma unroll
@@ -318,7 +352,19 @@ cudaError_t cb_gemv_launch(const struct cb_gemv_args *a, const struct cb_gemv_cu
   dim3 grid((a->cols + per_block - 1) / per_block, cut->splits);
   if (!kernel || cut->wn * cut->wk > CB_GEMV_WARPS)
     return cudaErrorInvalidValue;
-  kernel<<<grid, 32 * cut->wn * cut->wk, 0, stream>>>(*a, *steps, cut->wn, cut->wk);
+  cudaLaunchAttribute early = {};
+  early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  early.val.programmaticStreamSerializationAllowed = 1;
+  cudaLaunchConfig_t launch = {};
+  launch.gridDim = grid;
+  launch.blockDim = dim3(32 * cut->wn * cut->wk);
+  launch.stream = stream;
+  launch.attrs = &early;
+  launch.numAttrs = a->overlap ? 1 : 0;
+  cudaError_t e = cudaLaunchKernelEx(&launch, kernel, *a, *steps, static_cast<int>(cut->wn),
+                                     static_cast<int>(cut->wk));
+  if (e != cudaSuccess)
+    return e;
   if (cut->splits > 1) {
     int n = a->rows * a->cols;
     if (half)

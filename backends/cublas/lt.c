@@ -4,9 +4,8 @@
  * Asking takes cublasLt tens of microseconds and a build asks about the same product for every variant and for every
  * callback, so the lists are kept by the library handle. They belong to what cublasLt calls a matmul with operands
  * aligned to 16 bytes; a view has other pitches, for which the algorithm is checked again. */
-#include "backends/cublas/cublas.h"
+#include "backends/cublas/lt_api.h"
 
-#include <cublasLt.h>
 #include <pthread.h>
 #include <stdio.h>
 
@@ -118,30 +117,33 @@ static cublasStatus_t make_matrix(cublasLtMatrixLayoutOpaque_t *out, enum cb_mat
                                   int64_t cols, int64_t ld, int64_t batch, int64_t stride)
 {
   int32_t count = (int32_t)batch;
-  cublasStatus_t st = cublasLtMatrixLayoutInit(out, MATH[m].data, (uint64_t)rows, (uint64_t)cols, ld);
+  cublasStatus_t st = cb_lt.cublasLtMatrixLayoutInit_internal(out, sizeof *out, MATH[m].data, (uint64_t)rows,
+                                                              (uint64_t)cols, ld);
   if (st == CUBLAS_STATUS_SUCCESS && batch > 1)
-    st = cublasLtMatrixLayoutSetAttribute(out, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &count, sizeof count);
+    st = cb_lt.cublasLtMatrixLayoutSetAttribute(out, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &count,
+                                                sizeof count);
   if (st == CUBLAS_STATUS_SUCCESS && batch > 1)
-    st = cublasLtMatrixLayoutSetAttribute(out, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &stride,
-                                          sizeof stride);
+    st = cb_lt.cublasLtMatrixLayoutSetAttribute(out, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &stride,
+                                                sizeof stride);
   return st;
 }
 
 static cublasStatus_t set_op(cublasLtMatmulDescOpaque_t *op, cublasLtMatmulDescAttributes_t a, int32_t value)
 {
-  return cublasLtMatmulDescSetAttribute(op, a, &value, sizeof value);
+  return cb_lt.cublasLtMatmulDescSetAttribute(op, a, &value, sizeof value);
 }
 
 static cublasStatus_t set_bias(cublasLtMatmulDescOpaque_t *op, const void *bias)
 {
-  return cublasLtMatmulDescSetAttribute(op, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias, sizeof bias);
+  return cb_lt.cublasLtMatmulDescSetAttribute(op, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias, sizeof bias);
 }
 
 static bool has_bias(const struct cb_lt_shape *s) { return (s->epilogue & CUBLASLT_EPILOGUE_BIAS) != 0; }
 
 static cublasStatus_t make_op(const struct cb_lt_shape *s, cublasLtMatmulDescOpaque_t *op)
 {
-  cublasStatus_t st = cublasLtMatmulDescInit(op, MATH[s->math].compute, CUDA_R_32F);
+  cublasStatus_t st = cb_lt.cublasLtMatmulDescInit_internal(op, sizeof *op, MATH[s->math].compute,
+                                                            CUDA_R_32F);
   if (st == CUBLAS_STATUS_SUCCESS)
     st = set_op(op, CUBLASLT_MATMUL_DESC_TRANSA, s->trans_a ? CUBLAS_OP_T : CUBLAS_OP_N);
   if (st == CUBLAS_STATUS_SUCCESS)
@@ -178,18 +180,18 @@ static cublasStatus_t make_preference(enum cb_math m, cublasLtMatmulPreferenceOp
       CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES};
   const size_t workspace = MAX_WORKSPACE;
   const uint32_t align = ALIGN;
-  cublasStatus_t st = cublasLtMatmulPreferenceInit(out);
+  cublasStatus_t st = cb_lt.cublasLtMatmulPreferenceInit_internal(out, sizeof *out);
   if (st == CUBLAS_STATUS_SUCCESS)
-    st = cublasLtMatmulPreferenceSetAttribute(out, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace,
-                                              sizeof workspace);
+    st = cb_lt.cublasLtMatmulPreferenceSetAttribute(out, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace,
+                                                    sizeof workspace);
   if (st == CUBLAS_STATUS_SUCCESS)
-    st = cublasLtMatmulPreferenceSetAttribute(out, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
-                                              &MATH[m].reduction, sizeof MATH[m].reduction);
+    st = cb_lt.cublasLtMatmulPreferenceSetAttribute(out, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
+                                                    &MATH[m].reduction, sizeof MATH[m].reduction);
   if (st == CUBLAS_STATUS_SUCCESS)
-    st = cublasLtMatmulPreferenceSetAttribute(out, CUBLASLT_MATMUL_PREF_IMPL_MASK, &MATH[m].impl,
-                                              sizeof MATH[m].impl);
+    st = cb_lt.cublasLtMatmulPreferenceSetAttribute(out, CUBLASLT_MATMUL_PREF_IMPL_MASK, &MATH[m].impl,
+                                                    sizeof MATH[m].impl);
   for (int i = 0; st == CUBLAS_STATUS_SUCCESS && i < 4; i++)
-    st = cublasLtMatmulPreferenceSetAttribute(out, ALIGNMENTS[i], &align, sizeof align);
+    st = cb_lt.cublasLtMatmulPreferenceSetAttribute(out, ALIGNMENTS[i], &align, sizeof align);
   return st;
 }
 
@@ -213,16 +215,19 @@ struct library {
 
 static gie_status library_open(struct gie_context *ctx, void *dev, void **handle)
 {
-  struct library *lib = gie_alloc(ctx, 1, sizeof *lib);
   (void)dev; /* the caller has made it current */
+  GIE_TRY(cb_lt_load(ctx));
+  cb_set_version();
+  struct library *lib = gie_alloc(ctx, 1, sizeof *lib);
   if (!lib)
     return GIE_E_MEMORY;
   lib->ctx = ctx;
-  cublasStatus_t st = cublasLtCreate(&lib->lt);
+  cublasStatus_t st = cb_lt.cublasLtCreate(&lib->lt);
   if (st != CUBLAS_STATUS_SUCCESS) {
     gie_free(ctx, lib);
     return gie_fail(ctx, st == CUBLAS_STATUS_ALLOC_FAILED ? GIE_E_MEMORY : GIE_E_DEVICE,
-                    "cublasLt cannot start: %s; check that it fits the driver", cublasLtGetStatusString(st));
+                    "cublasLt cannot start: %s; check that it fits the driver",
+                    cb_lt.cublasLtGetStatusString(st));
   }
   pthread_mutex_init(&lib->lock, NULL);
   *handle = lib;
@@ -237,7 +242,7 @@ static void library_close(void *handle)
       next = l->next;
       gie_free(lib->ctx, l);
     }
-  cublasLtDestroy(lib->lt);
+  cb_lt.cublasLtDestroy(lib->lt);
   pthread_mutex_destroy(&lib->lock);
   gie_free(lib->ctx, lib);
 }
@@ -247,12 +252,10 @@ const struct gie_library cb_library = {.struct_size = sizeof cb_library,
                                        .open = library_open,
                                        .close = library_close};
 
-const char *cb_version(void)
+void cb_version(char *buf, size_t size)
 {
-  static char text[32];
-  unsigned v = (unsigned)cublasLtGetVersion();
-  snprintf(text, sizeof text, "cublasLt %u.%u.%u", v / 10000, v / 100 % 100, v % 100);
-  return text;
+  unsigned v = (unsigned)cb_lt.cublasLtGetVersion();
+  snprintf(buf, size, "cublasLt %u.%u.%u", v / 10000, v / 100 % 100, v % 100);
 }
 
 /* ---- Asking -------------------------------------------------------------------------------------------------- */
@@ -285,7 +288,8 @@ static void describe(const cublasLtMatmulHeuristicResult_t *r, struct cb_algo *o
   };
   int32_t v[sizeof PARTS / sizeof *PARTS] = {0};
   for (size_t i = 0; i < sizeof PARTS / sizeof *PARTS; i++)
-    (void)cublasLtMatmulAlgoConfigGetAttribute(&r->algo, PARTS[i].attribute, &v[i], PARTS[i].size, NULL);
+    (void)cb_lt.cublasLtMatmulAlgoConfigGetAttribute(&r->algo, PARTS[i].attribute, &v[i], PARTS[i].size,
+                                                     NULL);
   uint64_t h = hash_bytes(HASH_START, v, sizeof v);
   *out = (struct cb_algo){.hash = (h ^ h >> 47) & (((uint64_t)1 << 47) - 1),
                           .workspace = r->workspaceSize,
@@ -313,8 +317,8 @@ static void ask(struct library *lib, struct list *l)
   int n = 0;
   if (make_descs(&l->shape, &d) != CUBLAS_STATUS_SUCCESS ||
       make_preference((enum cb_math)l->shape.math, &preference) != CUBLAS_STATUS_SUCCESS ||
-      cublasLtMatmulAlgoGetHeuristic(lib->lt, &d.op, &d.a, &d.b, &d.c, &d.d, &preference, CB_MAX_ALGOS,
-                                     results, &n) != CUBLAS_STATUS_SUCCESS)
+      cb_lt.cublasLtMatmulAlgoGetHeuristic(lib->lt, &d.op, &d.a, &d.b, &d.c, &d.d, &preference, CB_MAX_ALGOS,
+                                           results, &n) != CUBLAS_STATUS_SUCCESS)
     return;
   for (int i = 0; i < n; i++) {
     struct cb_algo a;
@@ -366,7 +370,7 @@ gie_status cb_lt_find(struct gie_context *ctx, void *library, const struct cb_lt
   if (a && !same) {
     memcpy(&algo, a->opaque, sizeof algo);
     if (make_descs(here, &d) == CUBLAS_STATUS_SUCCESS &&
-        cublasLtMatmulAlgoCheck(lib->lt, &d.op, &d.a, &d.b, &d.c, &d.d, &algo, &result) ==
+        cb_lt.cublasLtMatmulAlgoCheck(lib->lt, &d.op, &d.a, &d.b, &d.c, &d.d, &algo, &result) ==
             CUBLAS_STATUS_SUCCESS &&
         result.workspaceSize <= MAX_WORKSPACE) {
       *out = *a;
@@ -376,8 +380,7 @@ gie_status cb_lt_find(struct gie_context *ctx, void *library, const struct cb_lt
     a = find(library, here, hash);
   }
   if (!a)
-    return gie_fail(ctx, GIE_E_UNSUPPORTED, "%s does not take these pitches with that algorithm",
-                    cb_version());
+    return gie_fail(ctx, GIE_E_UNSUPPORTED, "cublasLt does not take these pitches with that algorithm");
   *out = *a;
   return GIE_OK;
 }
@@ -398,7 +401,7 @@ static gie_status failed(struct gie_context *ctx, const char *what, cublasStatus
                   st == CUBLAS_STATUS_ALLOC_FAILED    ? GIE_E_MEMORY
                   : st == CUBLAS_STATUS_NOT_SUPPORTED ? GIE_E_UNSUPPORTED
                                                       : GIE_E_DEVICE,
-                  "cublasLt cannot %s: %s", what, cublasLtGetStatusString(st));
+                  "cublasLt cannot %s: %s", what, cb_lt.cublasLtGetStatusString(st));
 }
 
 gie_status cb_lt_call_new(struct gie_context *ctx, const struct cb_lt_shape *s, const struct cb_algo *a,
@@ -434,7 +437,7 @@ gie_status cb_lt_call_run(const struct cb_lt_call *c, const struct gie_launch *l
     return gie_fail(l->ctx, GIE_E_INTERNAL, "launched without the handle of cublasLt");
   cublasStatus_t st = c->has_bias ? set_bias(&d.op, bias) : CUBLAS_STATUS_SUCCESS;
   if (st == CUBLAS_STATUS_SUCCESS)
-    st = cublasLtMatmul(lib->lt, &d.op, &c->alpha, a, &d.a, b, &d.b, &c->beta, add ? add : y, &d.c, y, &d.d,
-                        &c->algo, l->workspace, c->workspace, gie_cuda_stream(l));
+    st = cb_lt.cublasLtMatmul(lib->lt, &d.op, &c->alpha, a, &d.a, b, &d.b, &c->beta, add ? add : y, &d.c, y,
+                              &d.d, &c->algo, l->workspace, c->workspace, gie_cuda_stream(l));
   return st == CUBLAS_STATUS_SUCCESS ? GIE_OK : failed(l->ctx, "run the product", st);
 }

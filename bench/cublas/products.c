@@ -183,7 +183,7 @@ static gie_status prepare(struct problem *p, const struct gie_kernel *k, const s
 {
   struct gie_problem q = gpu_problem(&gpu, &p->c);
   *r = (struct gpu_run){.k = k, .n_in = p->c.n->n_in, .ctx = gpu.ctx};
-  gpu.used = 0;
+  gpu_reset(&gpu);
   GIE_TRY(place(p, r, v));
   q.in = r->desc;
   q.out = &r->desc[r->n_in];

@@ -72,10 +72,23 @@ void gpu_close(struct gpu *g)
 void *gpu_alloc(struct gpu *g, size_t bytes)
 {
   size_t at = (g->used + 255) / 256 * 256;
+  if (g->apart) {
+    void *p = NULL;
+    if (g->n_apart == 64 || cudaMalloc(&p, bytes) != cudaSuccess)
+      return NULL;
+    return g->apart_at[g->n_apart++] = p;
+  }
   if (at + bytes > g->size)
     return NULL;
   g->used = at + bytes;
   return g->pool + at;
+}
+
+void gpu_reset(struct gpu *g)
+{
+  g->used = 0;
+  while (g->n_apart > 0)
+    cudaFree(g->apart_at[--g->n_apart]);
 }
 
 /* ---- Elements ---------------------------------------------------------------------------------------------- */

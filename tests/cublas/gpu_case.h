@@ -19,13 +19,17 @@ struct gpu {
   cudaStream_t stream;
   char *pool;
   size_t size, used;
+  bool apart; /* every allocation is one of the runtime, so that a checker sees where it ends */
+  void *apart_at[64];
+  uint32_t n_apart;
   void *library;
 };
 /* 0, or the exit code with the reason printed: 77 where there is no device. */
 int gpu_open(struct gpu *g, size_t pool);
 void gpu_close(struct gpu *g);
-/* Aligned to 256 bytes; NULL when the pool is used up. */
+/* Aligned to 256 bytes; NULL when the pool is used up. gpu_reset() gives all back. */
 void *gpu_alloc(struct gpu *g, size_t bytes);
+void gpu_reset(struct gpu *g);
 /* Returns when the bytes are there for what is launched on the stream. */
 gie_status gpu_upload(struct gpu *g, void *to, const void *from, size_t bytes);
 

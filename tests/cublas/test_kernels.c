@@ -7,6 +7,7 @@
 #include <math.h>
 
 static struct gpu gpu;
+static bool own_only; /* the kernels without cublasLt */
 static struct gie_variant variants[GPU_MAX_VARIANTS];
 
 static struct {
@@ -136,12 +137,11 @@ static bool run_variant(const char *text, const struct gpu_case *c, const struct
 {
   struct gpu_run r;
   char label[96];
-  size_t used = gpu.used;
+  gpu_reset(&gpu);
   snprintf(label, sizeof label, "\"%s\"%s%s", v->label, pitched ? " pitched" : "", over ? " over" : "");
   gie_status st = gpu_run_make(&gpu, c, k, v, pitched, &r);
   if (st != GIE_OK) {
     gpu_run_free(&r);
-    gpu.used = used;
     if (pitched && st == GIE_E_UNSUPPORTED)
       return taken.no_pitch++, true;
     return complain(text, gie_error_text(gpu.ctx));
@@ -159,7 +159,6 @@ static bool run_variant(const char *text, const struct gpu_case *c, const struct
   }
   gie_free(gpu.ctx, host);
   gpu_run_free(&r);
-  gpu.used = used;
   return right;
 }
 
@@ -266,7 +265,7 @@ static const struct gie_kernel *kernel_for(const char *op, uint32_t *i)
     bool lists = false;
     for (const char *const *o = k->ops; *o; o++)
       lists = lists || strcmp(*o, op) == 0;
-    if (lists && strncmp(k->name, "cublas.", 7) == 0)
+    if (lists && strncmp(k->name, "cublas.", 7) == 0 && !(own_only && k->library))
       return k;
   }
   return NULL;
@@ -358,11 +357,13 @@ static void check_few_rows(bool small)
 
 int main(int argc, char **argv)
 {
-  bool small = argc > 1 && strcmp(argv[1], "small") == 0; /* for slow tools */
+  bool small = argc > 1 &&
+               strcmp(argv[1], "own") == 0; /* a part of the own kernels, for checkers of memory */
   int code = gpu_open(&gpu, (size_t)256 << 20);
   if (code)
     return code;
-  for (unsigned i = 0; i < sizeof CASES / sizeof *CASES; i += small ? 3 : 1)
+  gpu.apart = own_only = small;
+  for (unsigned i = 0; i < sizeof CASES / sizeof *CASES; i++)
     check_text(CASES[i]);
   check_few_rows(small);
   printf(
