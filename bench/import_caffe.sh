@@ -9,8 +9,10 @@ here=$(cd "$(dirname "$0")" && pwd)
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 trap 'exit 1' HUP INT TERM
-GIE=${GIE:-$PWD/gie}
-export GIE
+# The command alone, with the importer and the host: libraries of devices, which every run loads, are not what is measured.
+GIE=${GIE:-$PWD/tools/gie}
+GIE_MODULE_PATH=$PWD/plugins/caffe/.libs:$PWD/backends/cpu/.libs
+export GIE GIE_MODULE_PATH
 echo "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(nproc) processors, Linux $(uname -r), $(date -u +%Y-%m-%d)"
 "$here/large_caffemodel.py" "$tmp/net.prototxt" "$tmp/net.caffemodel" "--layers=${1:-4}"
 bench/import_large "$tmp/net.prototxt" "$tmp/net.caffemodel"
