@@ -2,6 +2,7 @@
 /* Time and memory of importing a large file, against reading it.
  *
  *     import_large FILE [BESIDE]
+ *     import_large FILE.prototxt FILE.caffemodel
  *
  * Each measurement is a process of its own: one that reads FILE (and BESIDE, its external data) through one
  * buffer, as cat does, one that reads all of it into memory, and the command `gie inspect FILE` (environment
@@ -83,7 +84,11 @@ static int import(void)
   int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
   if (null < 0 || dup2(null, STDOUT_FILENO) < 0)
     return 1;
-  execlp(gie ? gie : "gie", "gie", "inspect", files[0], (char *)NULL);
+  const char *beside = files[1], *end = beside ? strrchr(beside, '.') : NULL;
+  char weights[4096] = "--quiet";
+  if (end && strcmp(end, ".caffemodel") == 0)
+    snprintf(weights, sizeof weights, "--weights=%s", beside);
+  execlp(gie ? gie : "gie", "gie", "inspect", files[0], weights, (char *)NULL);
   fprintf(stderr, "import_large: %s: %s\n", gie ? gie : "gie", strerror(errno));
   return 1;
 }

@@ -112,4 +112,5 @@ def main(argv):
     write(paths[0], layers, external)
 
 
-main(sys.argv[1:])
+if __name__ == "__main__":
+    main(sys.argv[1:])

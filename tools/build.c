@@ -11,6 +11,7 @@ static const char examples[] =
     "  gie build model.onnx -o model.plan\n"
     "  gie build model.onnx --batch=1,8 -o model.plan            # two profiles\n"
     "  gie build model.onnx --shapes=data:1x3x224x224 -o model.plan\n"
+    "  gie build --deploy=net.prototxt --model=net.caffemodel --output=prob --batch=8     # saves net.plan\n"
     "  gie build model.onnx --build-budget=10 -o model.plan      # at most ten seconds of timing\n"
     "  gie build model.onnx --timingCacheFile=ours.txt --cache-read-only -o model.plan\n";
 
@@ -22,6 +23,30 @@ static bool has_empty(const struct tool_list *list)
     if (!*list->v[i])
       return true;
   return false;
+}
+
+/* "net.plan" here for the network "somewhere/net.prototxt". */
+static const char *default_plan(struct tool *t)
+{
+  const char *slash = strrchr(t->deploy, '/'), *name = slash ? slash + 1 : t->deploy,
+             *dot = strrchr(name, '.');
+  return tool_format(t, "%.*s.plan", (int)(dot && dot > name ? dot - name : (ptrdiff_t)strlen(name)), name);
+}
+
+/* As in the old days: --deploy=x.prototxt --model=x.caffemodel --output=prob. */
+int build_place(struct tool *t, struct build_flags *f)
+{
+  const char *names = NULL;
+  if (!t->deploy) {
+    if (f->outputs.n)
+      f->out = f->outputs.v[f->outputs.n - 1];
+    return TOOL_GO_ON;
+  }
+  for (uint32_t i = 0; i < f->outputs.n; i++)
+    names = names ? tool_format(t, "%s,%s", names, f->outputs.v[i]) : f->outputs.v[i];
+  if (!f->out)
+    f->out = default_plan(t);
+  return names ? tool_load_option(t, tool_format(t, "output=%s", names)) : TOOL_GO_ON;
 }
 
 int build_check(struct tool *t, const struct build_flags *f)
@@ -248,7 +273,8 @@ int tool_build(struct tool *t, int argc, char **argv)
     return exit_code;
   if (args.n + (onnx != NULL) != 1)
     return tool_fail(t, GIE_E_USAGE, "give one network; usage: gie build %s", cmd.usage);
-  if ((exit_code = build_check(t, &f)) != TOOL_GO_ON || (exit_code = tool_open(t)) != TOOL_GO_ON)
+  if ((exit_code = build_place(t, &f)) != TOOL_GO_ON || (exit_code = build_check(t, &f)) != TOOL_GO_ON ||
+      (exit_code = tool_open(t)) != TOOL_GO_ON)
     return exit_code;
   const char *file = args.n ? args.v[0] : onnx;
   /* Networks for Caffe say a batch; with --batch it is to be left open. */

@@ -9,14 +9,16 @@
 struct build_flags {
   const char *out, *backend, *passes, *cache, *device;
   struct tool_list shapes, batches;
-  double budget; /* NaN: none given */
+  struct tool_list outputs; /* --output: the plan, or with --deploy outputs of the network */
+  double budget;            /* NaN: none given */
   bool cache_read_only, exhaustive, estimate, json;
 };
 
 /* The rows of these flags, for a verb's table of options. */
 #define BUILD_OPTIONS(f)                                                                                     \
-  {"output", 'o', TOOL_TEXT, &(f)->out, "PLAN", "where to save the plan"},                                   \
-      {"saveEngine", 0, TOOL_TEXT, &(f)->out, "PLAN", "the same"},                                           \
+  {"saveEngine", 'o', TOOL_TEXT, &(f)->out, "PLAN", "where to save the plan"},                               \
+      {"output",      0,           TOOL_LIST,                                                                \
+       &(f)->outputs, "PLAN|NAME", "the same; with --deploy an output of the network (may be repeated)"},    \
       {"shapes",        0,                                                                                   \
        TOOL_LIST,       &(f)->shapes,                                                                        \
        "NAME:DIMS,...", "dims of inputs; given several times: one profile each"},                            \
@@ -39,6 +41,8 @@ struct build_flags {
     "json", 0, TOOL_FLAG, &(f)->json, NULL, "what was done, for machines"                                    \
   }
 
+/* Sorts out what --output means and where the plan goes. TOOL_GO_ON or an exit code. */
+int build_place(struct tool *t, struct build_flags *f);
 /* Checks what the flags say; TOOL_GO_ON or an exit code. */
 int build_check(struct tool *t, const struct build_flags *f);
 /* What the flags are before they are read. */

@@ -87,10 +87,34 @@ static gie_status parse_resize(struct tool *t, const char *text, struct image_ru
   return GIE_OK;
 }
 
+/* Caffe's mean images have that name. */
+static bool is_mean_file(const char *text)
+{
+  static const char suffix[] = ".binaryproto";
+  size_t n = strlen(text), k = sizeof suffix - 1;
+  return n > k && strcmp(text + n - k, suffix) == 0;
+}
+
+/* Kept until the command ends. */
+static gie_status read_mean(struct tool *t, const char *path, struct image_mean *out)
+{
+  struct image_mean m;
+  GIE_TRY(image_mean_read(t->ctx, path, &m));
+  size_t bytes = (size_t)m.channels * m.height * m.width * sizeof *m.data;
+  float *kept = gie_arena_alloc(&t->arena, bytes, 1);
+  if (kept)
+    memcpy(kept, m.data, bytes);
+  gie_free(t->ctx, m.data);
+  *out = (struct image_mean){m.channels, m.height, m.width, kept};
+  return kept ? GIE_OK : gie_fail(t->ctx, GIE_E_MEMORY, "out of memory");
+}
+
 static gie_status parse_image_rule(struct tool *t, const struct feed_options *o, struct image_rule *rule)
 {
   *rule = (struct image_rule){.scale = {1, 1, 1}};
-  if (o->mean)
+  if (o->mean && is_mean_file(o->mean))
+    GIE_TRY(read_mean(t, o->mean, &rule->mean_image));
+  else if (o->mean)
     GIE_TRY(parse_channels(t, "mean", o->mean, rule->mean));
   if (o->scale)
     GIE_TRY(parse_channels(t, "scale", o->scale, rule->scale));

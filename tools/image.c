@@ -120,6 +120,26 @@ static float channel(const float *planes, size_t plane, uint32_t has, uint32_t w
   return 0.299f * planes[pixel] + 0.587f * planes[plane + pixel] + 0.114f * planes[2 * plane + pixel];
 }
 
+/* What is taken off a pixel. */
+static double mean_at(const struct image_rule *rule, uint32_t c, size_t x, size_t y, size_t w, size_t h)
+{
+  const struct image_mean *m = &rule->mean_image;
+  if (!m->data)
+    return rule->mean[c];
+  size_t row = (m->height - h) / 2 + y, column = (m->width - w) / 2 + x;
+  return (double)m->data[((m->channels == 1 ? 0 : c) * (size_t)m->height + row) * m->width + column];
+}
+
+static gie_status check_mean(struct gie_context *ctx, const struct image_mean *m, uint32_t channels,
+                             uint32_t w, uint32_t h)
+{
+  if (!m->data || (m->width >= w && m->height >= h && (m->channels == 1 || m->channels == channels)))
+    return GIE_OK;
+  return gie_fail(ctx, GIE_E_SHAPE, "the mean image has %ux%u pixels of %u channels, the input %ux%u of %u",
+                  (unsigned)m->width, (unsigned)m->height, (unsigned)m->channels, (unsigned)w, (unsigned)h,
+                  (unsigned)channels);
+}
+
 static void fill_tensor(const float *planes, uint32_t has, const struct image_rule *rule, struct axes ax,
                         struct gie_tensor *t)
 {
@@ -130,7 +150,8 @@ static void fill_tensor(const float *planes, uint32_t has, const struct image_ru
     uint32_t from = rule->bgr && n == 3 ? 2 - c : c;
     for (size_t i = 0; i < plane; i++) {
       double v = channel(planes, plane, has, n, from, i);
-      tensor_set(t, last ? i * n + c : c * plane + i, (v - rule->mean[c]) * rule->scale[c]);
+      tensor_set(t, last ? i * n + c : c * plane + i,
+                 (v - mean_at(rule, c, i % w, i / w, w, plane / w)) * rule->scale[c]);
     }
   }
 }
@@ -151,6 +172,7 @@ gie_status image_tensor(struct gie_context *ctx, const struct image *im, const s
   if ((size_t)w * h > IMAGE_MAX_PIXELS)
     return gie_fail(ctx, GIE_E_LIMIT, "an input of %ux%u pixels; at most %zu are possible", (unsigned)w,
                     (unsigned)h, IMAGE_MAX_PIXELS);
+  GIE_TRY(check_mean(ctx, &rule->mean_image, (uint32_t)dim[ax.channel], w, h));
   float *planes = gie_alloc_raw(ctx, (size_t)w * h * im->channels, sizeof *planes);
   if (!planes)
     return GIE_E_MEMORY;

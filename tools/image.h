@@ -35,9 +35,19 @@ gie_status image_decode_jpeg(struct gie_context *ctx, const unsigned char *data,
 /* Saves as .png, atomically. */
 gie_status image_write_png(struct gie_context *ctx, const char *path, const struct image *im);
 
+/* A mean image: planes of floats, in the order of the channels as fed. */
+struct image_mean {
+  uint32_t channels, height, width;
+  float *data; /* NULL: there is none */
+};
+/* Reads Caffe's .binaryproto (binaryproto.c); freed with gie_free(). Messages begin with the path. */
+gie_status image_mean_read(struct gie_context *ctx, const char *path, struct image_mean *out);
+
 /* How an image becomes numbers: (x - mean) * scale per channel, in the order of the channels as fed. */
 struct image_rule {
   double mean[3], scale[3];
+  struct image_mean
+      mean_image; /* instead of mean; the middle of it where it is larger than the input, as Caffe crops */
   bool bgr;
   bool resize;            /* to what the input wants, or to: */
   uint32_t width, height; /* 0: not given */

@@ -5,6 +5,7 @@ tools_libtools_la_SOURCES = \
   tools/bench_baseline.c \
   tools/bench_report.c \
   tools/bench_stats.c tools/bench_stats.h \
+  tools/binaryproto.c \
   tools/build.c tools/build.h \
   tools/cache.c \
   tools/check.c \

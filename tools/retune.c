@@ -56,6 +56,8 @@ int tool_retune(struct tool *t, int argc, char **argv)
   int exit_code = tool_parse(t, &cmd, argc, argv, &args);
   if (exit_code != TOOL_GO_ON)
     return exit_code;
+  if ((exit_code = build_place(t, &f)) != TOOL_GO_ON)
+    return exit_code;
   f.out = f.out ? f.out : args.v[0];
   if ((exit_code = build_check(t, &f)) != TOOL_GO_ON || (exit_code = tool_open(t)) != TOOL_GO_ON)
     return exit_code;

@@ -66,7 +66,7 @@ struct tool {
   struct tool_list modules, config;
   const char *deploy, *weights, *random_weights; /* NULL: not given */
   struct tool_list load_options;                 /* of them, for gie_graph_load() */
-  int stopped_by; /* the signal that ended the work; main() ends the process with it */
+  int stopped_by;       /* the signal that ended the work; main() ends the process with it */
   const char *fallback; /* where what was asked to run on a device that is absent runs; NULL: nowhere */
 };
 

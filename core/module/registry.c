@@ -101,17 +101,20 @@ static gie_status check_kernel(struct gie_context *ctx, const void *what)
   return GIE_OK;
 }
 
+/* Size of a struct whose last member in release 1.0 was that one. */
+#define SIZE_1_0(type, last) (offsetof(struct type, last) + sizeof(((struct type *)0)->last))
+
 static const struct {
   const char *name;
   size_t size; /* of the struct in release 1.0: none may be shorter */
   const struct member *members;
   gie_status (*check)(struct gie_context *ctx, const void *what);
 } kinds[MOD_KINDS] = {
-    [MOD_DEVICE] = {"device", offsetof(struct gie_device, activate), device_members, NULL},
-    [MOD_OP] = {"op", sizeof(struct gie_op), op_members, check_op},
-    [MOD_KERNEL] = {"kernel", sizeof(struct gie_kernel), kernel_members, check_kernel},
-    [MOD_PASS] = {"pass", sizeof(struct gie_pass), pass_members, NULL},
-    [MOD_FORMAT] = {"format", sizeof(struct gie_format), format_members, NULL},
+    [MOD_DEVICE] = {"device", SIZE_1_0(gie_device, energy), device_members, NULL},
+    [MOD_OP] = {"op", SIZE_1_0(gie_op, help), op_members, check_op},
+    [MOD_KERNEL] = {"kernel", SIZE_1_0(gie_kernel, version), kernel_members, check_kernel},
+    [MOD_PASS] = {"pass", SIZE_1_0(gie_pass, run), pass_members, NULL},
+    [MOD_FORMAT] = {"format", SIZE_1_0(gie_format, export_), format_members, NULL},
 };
 
 const char *mod_kind_name(enum mod_kind kind) { return kinds[kind].name; }

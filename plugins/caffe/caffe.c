@@ -21,6 +21,9 @@ static gie_status read_options(struct caffe_import *im)
   if (batch && strcmp(batch, "open") != 0)
     return gie_fail(im->ctx, GIE_E_USAGE, "batch \"%s\"; it is what the file says, or open", batch);
   im->open_batch = batch != NULL;
+  im->outputs = option(im->src, "output");
+  if (im->outputs && !*im->outputs)
+    return gie_fail(im->ctx, GIE_E_USAGE, "an output without a name");
   if (weights && seed)
     return gie_fail(im->ctx, GIE_E_USAGE, "weights from a file and random ones; give one of the two");
   if (seed) {

@@ -5,7 +5,7 @@
  *     param.c    fields by name, with defaults       layers.c   table of layers
  *     model.c    .caffemodel: layers and blobs       lower_*.c  Caffe layers → canonical IR
  *     net.c      layers in order, blobs, phases      custom.c   layers of other modules
- *     caffe.c    module
+ *     caffe.c    module                              upgrade.c  format V0 → V1
  */
 #ifndef GIE_PLUGINS_CAFFE_H
 #define GIE_PLUGINS_CAFFE_H
@@ -19,6 +19,7 @@
   (1u << 28) /* weights of a layer without a file; the fuzzers have no time for so many */
 #endif
 #define CAFFE_MAX_EDGES 4096u /* bottoms or tops of a layer */
+#define CAFFE_MAX_V0 4096u    /* layers of a network in format V0 */
 
 /* A named blob of the network on its way: layers that work in place give it a new value. */
 struct caffe_blob {
@@ -45,6 +46,7 @@ struct caffe_import {
   struct gie_graph *g;
   struct text_field *root;
   struct caffe_model model;
+  const char *outputs; /* names separated by commas; NULL: all blobs that nobody reads */
   bool random, open_batch;
   uint64_t seed;
   struct gie_map blob_map; /* name → index in blobs */
@@ -123,6 +125,11 @@ gie_status caffe_weights(struct caffe_layer *n, uint32_t i, const int64_t *dims,
 /* The same as a constant of the graph, with the dims that the graph wants (as many elements). */
 gie_status caffe_weight_const(struct caffe_layer *n, uint32_t i, const int64_t *dims, int rank,
                               enum caffe_fill fill, const int64_t *as, int as_rank, gie_id *out);
+
+/* ---- upgrade.c */
+
+/* Makes layers of format V1 of those of format V0. */
+gie_status caffe_upgrade(struct caffe_import *im);
 
 /* ---- net.c */
 

@@ -299,10 +299,6 @@ static gie_status pick_layers(struct caffe_import *im, struct caffe_layer **out,
       continue;
     if (f->kind != TEXT_MESSAGE)
       return gie_fail(im->ctx, GIE_E_DATA, "%u:%u: a layer has to be a message", f->line, f->column);
-    if (caffe_find(f, "layer"))
-      return gie_fail(im->ctx, GIE_E_UNSUPPORTED,
-                      "%u:%u: a layer of format V0; convert the file with Caffe's upgrade_net_proto_text",
-                      f->line, f->column);
     if (is_wanted(im, f)) {
       GIE_TRY(read_layer(im, f, n + 1, &v[n]));
       n++;
@@ -314,8 +310,29 @@ static gie_status pick_layers(struct caffe_import *im, struct caffe_layer **out,
   return GIE_OK;
 }
 
+/* The blobs that the caller named. */
+static gie_status add_named_outputs(struct caffe_import *im)
+{
+  for (const char *s = im->outputs; *s;) {
+    size_t n = strcspn(s, ",");
+    char *name = gie_arena_alloc(&im->arena, n + 1, 1);
+    if (!name)
+      return GIE_E_MEMORY;
+    memcpy(name, s, n);
+    name[n] = 0;
+    uint32_t b = gie_map_get(&im->blob_map, name);
+    if (b == UINT32_MAX || im->blobs[b].value == GIE_NONE)
+      return gie_fail(im->ctx, GIE_E_USAGE, "there is no blob \"%s\" that could be an output", name);
+    GIE_TRY(gie_graph_add_output(im->g, im->blobs[b].value));
+    s += n + (s[n] == ',');
+  }
+  return GIE_OK;
+}
+
 static gie_status add_outputs(struct caffe_import *im)
 {
+  if (im->outputs)
+    return add_named_outputs(im);
   for (size_t i = 0; i < im->n_blobs; i++)
     if (im->blobs[i].value != GIE_NONE && !im->blobs[i].used)
       GIE_TRY(gie_graph_add_output(im->g, im->blobs[i].value));
@@ -333,6 +350,7 @@ gie_status caffe_net(struct caffe_import *im)
   GIE_TRY(gie_graph_new(im->ctx, name, &im->g));
   GIE_TRY(gie_graph_set_meta(im->g, &format));
   GIE_TRY(legacy_inputs(im));
+  GIE_TRY(caffe_upgrade(im));
   GIE_TRY(pick_layers(im, &layers, &n));
   for (uint32_t i = 0; i < n; i++)
     GIE_TRY(import_layer(&layers[i]));

@@ -2,7 +2,7 @@
 if HAVE_PROTOC_C
 CAFFE_TESTS = tests/caffe/test_accuracy tests/caffe/test_import tests/caffe/test_records tests/caffe/test_text
 check_PROGRAMS += $(CAFFE_TESTS)
-TESTS += $(CAFFE_TESTS) tests/caffe/squeezenet.sh
+TESTS += $(CAFFE_TESTS) tests/caffe/old_days.sh tests/caffe/squeezenet.sh
 EXTRA_DIST += tests/caffe/squeezenet.sh tests/caffe/record_opencv.py tests/caffe/record_random.py
 
 tests_caffe_test_accuracy_SOURCES = tests/caffe/test_accuracy.c

@@ -158,6 +158,10 @@ static const struct {
     {"type: 'Log' log_param { base: 2 }", "[1,2,5,5]"},
     {"type: 'ELU'", "[1,2,5,5]"},
     {"type: 'Dropout' dropout_param { dropout_ratio: 0.5 }", "[1,2,5,5]"},
+    {"type: 'Interp' interp_param { height: 9 width: 3 }", "[1,2,9,3]"},
+    {"type: 'Interp' interp_param { zoom_factor: 3 }", "[1,2,13,13]"},
+    {"type: 'Interp' interp_param { shrink_factor: 2 zoom_factor: 2 }", "[1,2,5,5]"},
+    {"type: 'Interp' bottom: 'x'", "[1,2,5,5]"},
     {"type: 'Flatten'", "[1,50]"},
     {"type: 'Flatten' flatten_param { axis: 1 end_axis: 2 }", "[1,10,5]"},
     {"type: 'Permute' permute_param { order: 0 order: 2 }", "[1,5,2,5]"},
@@ -338,7 +342,7 @@ END_TEST
 START_TEST(test_unknown_layers)
 {
   static const char net[] = INPUT
-      "layer { name: 'a' type: 'PriorBox' bottom: 'x' top: 'a' prior_box_param { min_size: 10 min_size: 20 } }\n"
+      "layer { name: 'a' type: 'Enigma' bottom: 'x' top: 'a' enigma_param { min_size: 10 min_size: 20 } }\n"
       "layer { name: 'b' type: 'Mystery' bottom: 'a' top: 'b' }\n"
       "layer { name: 'c' type: 'Pooling' bottom: 'b' top: 'c' pooling_param { kernel_size: 2 } }\n";
   struct files f;
@@ -350,10 +354,115 @@ START_TEST(test_unknown_layers)
     opaque += (gie_node_get(g, id)->op->flags & GIE_OP_OPAQUE) != 0;
   ck_assert_uint_eq(opaque, 3);
   const struct gie_node *a = gie_node_get(g, gie_graph_first(g));
-  ck_assert_str_eq(a->op->name, "caffe::PriorBox");
+  ck_assert_str_eq(a->op->name, "caffe::Enigma");
   ck_assert_str_eq(gie_attrs_find(&a->attrs, "min_size")->u.s, "10,20");
   ck_assert_ptr_nonnull(gie_attrs_find(&a->notes, "reason"));
   gie_graph_free(g);
+  files_end(&f);
+}
+END_TEST
+
+/* The same network in formats V0 and V2. */
+START_TEST(test_v0)
+{
+  static const char v0[] = INPUT
+      "layers { layer { name: 'pad' type: 'padding' pad: 2 } bottom: 'x' top: 'padded' }\n"
+      "layers { layer { name: 'c' type: 'conv' num_output: 4 kernelsize: 3 stride: 2 biasterm: false group: 2\n"
+      "  weight_filler { type: 'xavier' } blobs_lr: 1 } bottom: 'padded' top: 'c' }\n"
+      "layers { layer { name: 'r' type: 'relu' } bottom: 'c' top: 'c' }\n"
+      "layers { layer { name: 'p' type: 'pool' pool: AVE kernelsize: 2 stride: 2 } bottom: 'c' top: 'p' }\n"
+      "layers { layer { name: 'n' type: 'lrn' local_size: 3 alpha: 0.1 beta: 0.5 } bottom: 'p' top: 'n' }\n"
+      "layers { layer { name: 'd' type: 'dropout' dropout_ratio: 0.5 } bottom: 'n' top: 'n' }\n"
+      "layers { layer { name: 'f' type: 'innerproduct' num_output: 3 } bottom: 'n' top: 'f' }\n"
+      "layers { layer { name: 's' type: 'softmax' } bottom: 'f' top: 's' }\n";
+  static const char v2[] = INPUT
+      "layer { name: 'c' type: 'Convolution' bottom: 'x' top: 'c'\n"
+      "  convolution_param { num_output: 4 kernel_size: 3 stride: 2 pad: 2 bias_term: false group: 2 } }\n"
+      "layer { name: 'r' type: 'ReLU' bottom: 'c' top: 'c' }\n"
+      "layer { name: 'p' type: 'Pooling' bottom: 'c' top: 'p' pooling_param { pool: AVE kernel_size: 2 stride: 2 } }\n"
+      "layer { name: 'n' type: 'LRN' bottom: 'p' top: 'n' lrn_param { local_size: 3 alpha: 0.1 beta: 0.5 } }\n"
+      "layer { name: 'd' type: 'Dropout' bottom: 'n' top: 'n' }\n"
+      "layer { name: 'f' type: 'InnerProduct' bottom: 'n' top: 'f' inner_product_param { num_output: 3 } }\n"
+      "layer { name: 's' type: 'Softmax' bottom: 'f' top: 's' }\n";
+  struct files f;
+  struct gie_graph *a, *b;
+  char *text_a, *text_b;
+  size_t n_a, n_b;
+  files_begin(&f);
+  ck_gie_ok(f.ctx, load(&f, v0, "random_weights=1", &a));
+  ck_gie_ok(f.ctx, load(&f, v2, "random_weights=1", &b));
+  ck_gie_ok(f.ctx, gie_graph_print(a, &text_a, &n_a));
+  ck_gie_ok(f.ctx, gie_graph_print(b, &text_b, &n_b));
+  ck_assert_str_eq(text_a, text_b);
+  gie_free(f.ctx, text_a);
+  gie_free(f.ctx, text_b);
+  gie_graph_free(a);
+  gie_graph_free(b);
+  files_end(&f);
+}
+END_TEST
+
+/* Only the blobs that are named are outputs, whoever reads them. */
+START_TEST(test_named_outputs)
+{
+  static const char net[] = INPUT "layer { name: 'a' type: 'ReLU' bottom: 'x' top: 'a' }\n"
+                                  "layer { name: 'b' type: 'TanH' bottom: 'a' top: 'b' }\n"
+                                  "layer { name: 'c' type: 'AbsVal' bottom: 'a' top: 'c' }\n";
+  struct files f;
+  struct gie_graph *g;
+  files_begin(&f);
+  ck_gie_ok(f.ctx, load(&f, net, "output=b,a", &g));
+  ck_assert_uint_eq(gie_graph_n_outputs(g), 2);
+  ck_assert_str_eq(gie_value_get(g, gie_graph_output(g, 0))->name, "b");
+  ck_assert_str_eq(gie_value_get(g, gie_graph_output(g, 1))->name, "a");
+  gie_graph_free(g);
+  ck_gie(f.ctx, load(&f, net, "output=b,q", &g), GIE_E_USAGE);
+  ck_assert_ptr_nonnull(strstr(gie_error_text(f.ctx), "there is no blob \"q\""));
+  ck_gie(f.ctx, load(&f, net, "output=", &g), GIE_E_USAGE);
+  files_end(&f);
+}
+END_TEST
+
+/* A layer that no table knows is the op of a module. */
+START_TEST(test_module_layers)
+{
+  static const char net[] = INPUT
+      "layer { name: 'p' type: 'PriorBox' bottom: 'x' bottom: 'x' top: 'p'\n"
+      "  prior_box_param { min_size: 4 min_size: 6 flip: false clip: true mystery: 1 } }\n"
+      "layer { name: 'l' type: 'Flatten' bottom: 'x' top: 'l' }\n";
+  struct files f;
+  struct gie_graph *g;
+  files_begin(&f);
+  ck_gie_ok(f.ctx, load(&f, net, NULL, &g));
+  const struct gie_node *p = gie_node_get(g, gie_graph_first(g));
+  ck_assert_str_eq(p->op->name, "caffe::PriorBox");
+  ck_assert_uint_eq(p->op->flags & GIE_OP_OPAQUE, 0);
+  check_type(g, "p", "[1,2,200]");
+  ck_assert_uint_eq(gie_attrs_find(&p->attrs, "min_size")->n, 2);
+  ck_assert_int_eq(gie_node_int(p, "flip"), 0);
+  ck_assert_int_eq(gie_node_int(p, "clip"), 1);
+  gie_graph_free(g);
+  /* Attributes are wrong in the way that the op says. */
+  ck_gie(
+      f.ctx,
+      load(
+          &f,
+          INPUT
+          "layer { name: 'p' type: 'PriorBox' bottom: 'x' bottom: 'x' top: 'p' prior_box_param { min_size: 0 } }",
+          NULL, &g),
+      GIE_E_ATTR);
+  ck_assert_ptr_nonnull(strstr(gie_error_text(f.ctx), "min_size has to be positive"));
+  ck_gie(f.ctx,
+         load(&f, INPUT "layer { name: 'p' type: 'PriorBox' bottom: 'x' bottom: 'x' top: 'p' }", NULL, &g),
+         GIE_E_ATTR);
+  ck_gie(
+      f.ctx,
+      load(
+          &f,
+          INPUT
+          "layer { name: 'p' type: 'PriorBox' bottom: 'x' bottom: 'x' top: 'p' prior_box_param { min_size: q } }",
+          NULL, &g),
+      GIE_E_DATA);
   files_end(&f);
 }
 END_TEST
@@ -388,8 +497,17 @@ static const struct {
     {INPUT "layer { name: 'a' type: 'ReLU' bottom: x top: 'y' }", GIE_E_DATA,
      "\"bottom\" has to be a name in quotes"},
     {INPUT "layer: 3", GIE_E_DATA, "2:1: a layer has to be a message"},
-    {INPUT "layers { layer { name: 'a' type: 'relu' } bottom: 'x' top: 'y' }", GIE_E_UNSUPPORTED,
-     "format V0"},
+    {INPUT "layers { layer { name: 'a' type: 'glue' } bottom: 'x' top: 'y' }", GIE_E_DATA,
+     "no layer of type \"glue\" in format V0"},
+    {INPUT
+     "layers { layer { type: 'relu' } bottom: 'x' top: 'y' } layers { type: RELU bottom: 'y' top: 'z' }",
+     GIE_E_DATA, "format V0 and V1"},
+    {INPUT "layers { layer: 1 bottom: 'x' top: 'y' }", GIE_E_DATA, "\"layer\" has to be a message"},
+    {INPUT "layers { layer { type: 'padding' pad: 1 } bottom: 'x' top: 'y' }\n"
+           "layers { layer { type: 'relu' } bottom: 'y' top: 'z' }",
+     GIE_E_DATA, "has to stand before a convolution"},
+    {INPUT "layer { name: 'i' type: 'Interp' bottom: 'x' top: 'y' interp_param { shrink_factor: 0 } }",
+     GIE_E_DATA, "a size of 0 by 0 is not possible"},
     {INPUT "layer { name: 'r' type: 'ReLU' bottom: 'x' top: 'y' include { phase: TRAIN } }", GIE_E_GRAPH,
      "no layer is left in the test phase"},
     {"input: 'x' input_dim: 1\n" IP, GIE_E_DATA, "one shape or four dims"},
@@ -492,5 +610,5 @@ START_TEST(test_bytes)
 END_TEST
 
 GIE_TESTS_MAIN("caffe import", test_shapes, test_slice_crop_split, test_in_place, test_models,
-               test_batch_norm, test_random_weights, test_open_batch, test_unknown_layers, test_bad_networks,
-               test_bad_models, test_bytes)
+               test_batch_norm, test_random_weights, test_open_batch, test_v0, test_named_outputs,
+               test_module_layers, test_unknown_layers, test_bad_networks, test_bad_models, test_bytes)
