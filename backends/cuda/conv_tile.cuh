@@ -229,7 +229,8 @@ template <class K> struct conv_reader<K, CONV_VECTOR> {
   int c, dy, dx, end_x, end_y; /* end: of the taps of a row, of all */
   bool works;                  /* false in a tile of fewer rows than the threads copy at once */
 
-  __device__ __forceinline__ conv_reader(const conv_args &a, int tid, int m, int group, int step, const void *)
+  __device__ __forceinline__ conv_reader(const conv_args &a, int tid, int m, int group, int step,
+                                         const void *)
   {
     int first = tid / 8, column = tid % 8, chunk = step * 8 + column;
     works = ROWS > 1 || first < K::M;
@@ -322,7 +323,8 @@ template <class K> struct conv_reader<K, CONV_DENSE> {
   conv_chunks<K> chunks;
   const int2 *table;
 
-  __device__ __forceinline__ conv_reader(const conv_args &a, int tid, int m, int group, int, const void *table_)
+  __device__ __forceinline__ conv_reader(const conv_args &a, int tid, int m, int group, int,
+                                         const void *table_)
       : chunks(a, tid, m, group), table(static_cast<const int2 *>(table_))
   {
     int2 *to = const_cast<int2 *>(table);
@@ -363,7 +365,8 @@ template <class K> struct conv_reader_b {
   __device__ __forceinline__ conv_reader_b(const conv_args &a, int tid_, int n, int group, int step)
       : stride(static_cast<int64_t>(a.blocks) * 1024), tid(tid_), chunks((a.blocks - n / 8) * 64)
   {
-    from = static_cast<const char *>(a.w) + (static_cast<int64_t>(group) * a.steps + step) * stride + n * 128 + tid * 16;
+    from = static_cast<const char *>(a.w) + (static_cast<int64_t>(group) * a.steps + step) * stride +
+           n * 128 + tid * 16;
   }
   __device__ __forceinline__ void read(uint32_t stage)
   {

@@ -539,8 +539,9 @@ static void time_problem(const char *name, const struct problem *p, const struct
 #define ROUNDS 8
 
 /* y[0] = copy of x; then rounds of: a = conv(y), b = conv(a), c = conv(a) on a second stream, y = conv(b) + c. */
-static bool capture_chain(const struct conv_tile *t, struct conv_args a, int split, bool early, void *const *buf,
-                          size_t bytes, cudaStream_t s1, cudaStream_t s2, cudaGraph_t *graph)
+static bool capture_chain(const struct conv_tile *t, struct conv_args a, int split, bool early,
+                          void *const *buf, size_t bytes, cudaStream_t s1, cudaStream_t s2,
+                          cudaGraph_t *graph)
 {
   cudaEvent_t fork, join;
   CHECK(cudaEventCreateWithFlags(&fork, cudaEventDisableTiming));
@@ -564,7 +565,10 @@ static bool capture_chain(const struct conv_tile *t, struct conv_args a, int spl
       void *x, *y;
       cudaStream_t s;
       const struct gie_cuda_steps *steps;
-    } link[] = {{buf[1], buf[2], s1, &none}, {buf[2], buf[3], s1, &none}, {buf[2], buf[4], s2, &none}, {buf[3], buf[1], s1, &add}};
+    } link[] = {{buf[1], buf[2], s1, &none},
+                {buf[2], buf[3], s1, &none},
+                {buf[2], buf[4], s2, &none},
+                {buf[3], buf[1], s1, &add}};
     for (int j = 0; j < 4 && e == cudaSuccess; j++) {
       a.x = link[j].x, a.y = link[j].y;
       if (j == 2)
@@ -596,7 +600,8 @@ static int chain(void)
   struct tensor t = make_tensor(1, CHANNELS, SIDE, SIDE, true, 0, 0);
   struct conv_weights cw = weights_of(&p);
   size_t bytes = (size_t)t.size * 2, packed_bytes = conv_pack_bytes(&cw, 2, false);
-  struct buffer w = buffer_new((size_t)(cw.n * cw.stride_n) * 2), packed = buffer_new(packed_bytes), b[5], first = buffer_new(bytes);
+  struct buffer w = buffer_new((size_t)(cw.n * cw.stride_n) * 2), packed = buffer_new(packed_bytes), b[5],
+                first = buffer_new(bytes);
   void *at[5];
   int bad = 0;
   for (int i = 0; i < 5; i++) {
@@ -638,7 +643,8 @@ static int chain(void)
       for (int run = 0; run < (early ? 25 : 2); run++) {
         CHECK(cudaGraphLaunch(exec, s1));
         CHECK(cudaStreamSynchronize(s1));
-        CHECK(cudaMemcpy((early || run) ? b[1].host : first.host, b[1].device, bytes, cudaMemcpyDeviceToHost));
+        CHECK(
+            cudaMemcpy((early || run) ? b[1].host : first.host, b[1].device, bytes, cudaMemcpyDeviceToHost));
         differ += (early || run) && memcmp(b[1].host, first.host, bytes - 128) != 0;
       }
       if (differ)

@@ -11,13 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TRY(call)                                                                           \
-  do {                                                                                      \
-    cudaError_t e_ = (call);                                                                \
-    if (e_ != cudaSuccess) {                                                                \
-      printf("%s:%d %s: %s\n", __FILE__, __LINE__, #call, cudaGetErrorString(e_));          \
-      exit(1);                                                                              \
-    }                                                                                       \
+#define TRY(call)                                                                  \
+  do {                                                                             \
+    cudaError_t e_ = (call);                                                       \
+    if (e_ != cudaSuccess) {                                                       \
+      printf("%s:%d %s: %s\n", __FILE__, __LINE__, #call, cudaGetErrorString(e_)); \
+      exit(1);                                                                     \
+    }                                                                              \
   } while (0)
 
 static int units;
@@ -34,7 +34,8 @@ __device__ uint32_t hash(uint32_t x)
 template <class T> __global__ void fill(T *p, size_t n, uint32_t seed, float scale, int relu)
 {
   for (size_t i = blockIdx.x * (size_t)blockDim.x + threadIdx.x; i < n; i += (size_t)gridDim.x * blockDim.x) {
-    float u = (hash((uint32_t)i * 2 + seed) + 1.0f) * 0x1p-32f, v = hash((uint32_t)i * 2 + 1 + seed) * 0x1p-32f;
+    float u = (hash((uint32_t)i * 2 + seed) + 1.0f) * 0x1p-32f,
+          v = hash((uint32_t)i * 2 + 1 + seed) * 0x1p-32f;
     float r = sqrtf(-2 * logf(fminf(u, 1.0f))) * cospif(2 * v) * scale;
     p[i] = (T)(relu && r < 0 ? 0 : r);
   }
@@ -57,17 +58,20 @@ __global__ void reference(wg_shape s, int r, const T *x, strides xs, const T *w,
       for (int j = 0; j < r; j++) {
         int64_t iy = oy - s.pad_h + i, ix = ox - s.pad_w + j;
         if (iy >= 0 && iy < s.h && ix >= 0 && ix < s.w)
-          sum += (double)(float)x[n * xs.n + c * xs.c + iy * xs.h + ix * xs.w] * (double)(float)w[((k * s.c + c) * r + i) * r + j];
+          sum += (double)(float)x[n * xs.n + c * xs.c + iy * xs.h + ix * xs.w] *
+                 (double)(float)w[((k * s.c + c) * r + i) * r + j];
       }
   y[at] = sum + (bias ? (double)(float)bias[k] : 0);
 }
 
 /* sums[0] max |a-b|, [1] Σ (a-b)², [2] Σ b², [3] max |b|, [4] elements that are not finite */
-template <class T> __global__ void compare(wg_shape s, const T *y, strides ys, const double *want, double *sums)
+template <class T>
+__global__ void compare(wg_shape s, const T *y, strides ys, const double *want, double *sums)
 {
   int64_t count = s.n * s.k * s.oh * s.ow;
   double worst = 0, error = 0, size = 0, peak = 0;
-  for (int64_t at = blockIdx.x * (int64_t)blockDim.x + threadIdx.x; at < count; at += (int64_t)gridDim.x * blockDim.x) {
+  for (int64_t at = blockIdx.x * (int64_t)blockDim.x + threadIdx.x; at < count;
+       at += (int64_t)gridDim.x * blockDim.x) {
     int64_t ox = at % s.ow, oy = at / s.ow % s.oh, k = at / s.ow / s.oh % s.k, n = at / s.ow / s.oh / s.k;
     double a = (double)(float)y[n * ys.n + k * ys.c + oy * ys.h + ox * ys.w], b = want[at], d = fabs(a - b);
     if (!isfinite(a))
@@ -102,14 +106,26 @@ struct tensors {
 
 static size_t elements(const int64_t *d) { return (size_t)(d[0] * d[1] * d[2] * d[3]); }
 
-template <class T> static void make(tensors *t, const wg_shape &s, int r, bool last, bool pitched, bool with_reference)
+template <class T>
+static void make(tensors *t, const wg_shape &s, int r, bool last, bool pitched, bool with_reference)
 {
   memset(t, 0, sizeof *t);
   wg_problem *p = &t->p;
   int extra = pitched ? 24 : 0; /* channels of the larger tensor around this one: 8 before, 16 behind */
   int64_t xc = s.c + extra, yc = s.k + extra;
-  *p = {s, r, last, sizeof(T) == 2 ? GIE_F16 : GIE_F32, xc * s.h * s.w, last ? 1 : s.h * s.w, last ? s.w * xc : s.w,
-        last ? xc : 1, yc * s.oh * s.ow, last ? 1 : s.oh * s.ow, last ? s.ow * yc : s.ow, last ? yc : 1, units};
+  *p = {s,
+        r,
+        last,
+        sizeof(T) == 2 ? GIE_F16 : GIE_F32,
+        xc * s.h * s.w,
+        last ? 1 : s.h * s.w,
+        last ? s.w * xc : s.w,
+        last ? xc : 1,
+        yc * s.oh * s.ow,
+        last ? 1 : s.oh * s.ow,
+        last ? s.ow * yc : s.ow,
+        last ? yc : 1,
+        units};
   int64_t xd[4] = {s.n, xc, s.h, s.w}, yd[4] = {s.n, yc, s.oh, s.ow}, wd[4] = {s.k, s.c, r, r};
   t->x_bytes = elements(xd) * sizeof(T), t->y_bytes = elements(yd) * sizeof(T);
   TRY(cudaMalloc(&t->x_base, t->x_bytes));
@@ -176,7 +192,8 @@ static bool guards(const tensors *t)
     for (int64_t k = 0; k < s->k; k++)
       for (int64_t i = 0; i < s->oh; i++)
         for (int64_t j = 0; j < s->ow; j++)
-          memset(mine + t->y_pad + (size_t)(n * p->y_n + k * p->y_c + i * p->y_h + j * p->y_w) * size, 1, size);
+          memset(mine + t->y_pad + (size_t)(n * p->y_n + k * p->y_c + i * p->y_h + j * p->y_w) * size, 1,
+                 size);
   bool ok = true;
   for (size_t i = 0; i < total; i++)
     ok = ok && (mine[i] || h[i] == 0xa5);
@@ -248,7 +265,8 @@ static double time_runner(runner *r, double least = 0)
     t[i] = ms * 1e3 / runs;
   }
   std::sort(t, t + 7);
-  cudaGraphExecDestroy(x), cudaGraphDestroy(g), cudaStreamDestroy(s), cudaEventDestroy(e0), cudaEventDestroy(e1);
+  cudaGraphExecDestroy(x), cudaGraphDestroy(g), cudaStreamDestroy(s), cudaEventDestroy(e0),
+      cudaEventDestroy(e1);
   return t[3];
 }
 
@@ -258,11 +276,15 @@ static bool fits(const tensors *t, const wg_config *c)
   return wg_staged_workspace(&t->p, c, &bytes) && bytes <= workspace_bytes;
 }
 
-static const char *unit_name(int u) { return u == WG_UNIT_FFMA ? "ffma" : u == WG_UNIT_TF32X3 ? "3xtf32" : "f16"; }
+static const char *unit_name(int u)
+{
+  return u == WG_UNIT_FFMA ? "ffma" : u == WG_UNIT_TF32X3 ? "3xtf32" : "f16";
+}
 static void label(const wg_config *c, char *out)
 {
   const wg_tile_shape *ts = &WG_TILES[c->tile];
-  snprintf(out, 80, "%s %s %dx%d s%d c%d", WG_FORMS[c->form].name, unit_name(ts->unit), ts->weights, ts->tiles, c->splits, c->chunk);
+  snprintf(out, 80, "%s %s %dx%d s%d c%d", WG_FORMS[c->form].name, unit_name(ts->unit), ts->weights,
+           ts->tiles, c->splits, c->chunk);
 }
 
 /* ---- cuDNN */
@@ -287,28 +309,34 @@ struct dnn_runner : runner {
     cudnnSetTensor4dDescriptor(x, f, d, (int)s->n, (int)s->c, (int)s->h, (int)s->w);
     cudnnSetTensor4dDescriptor(y, f, d, (int)s->n, (int)s->k, (int)s->oh, (int)s->ow);
     cudnnSetFilter4dDescriptor(w, d, f, (int)s->k, (int)s->c, p->r, p->r);
-    cudnnSetConvolution2dDescriptor(conv, (int)s->pad_h, (int)s->pad_w, 1, 1, 1, 1, CUDNN_CROSS_CORRELATION, CUDNN_DATA_FLOAT);
+    cudnnSetConvolution2dDescriptor(conv, (int)s->pad_h, (int)s->pad_w, 1, 1, 1, 1, CUDNN_CROSS_CORRELATION,
+                                    CUDNN_DATA_FLOAT);
     cudnnSetConvolutionMathType(conv, p->dtype == GIE_F16 ? CUDNN_TENSOR_OP_MATH : CUDNN_FMA_MATH);
   }
   ~dnn_runner()
   {
-    cudnnDestroyTensorDescriptor(x), cudnnDestroyTensorDescriptor(y), cudnnDestroyFilterDescriptor(w), cudnnDestroyConvolutionDescriptor(conv);
+    cudnnDestroyTensorDescriptor(x), cudnnDestroyTensorDescriptor(y), cudnnDestroyFilterDescriptor(w),
+        cudnnDestroyConvolutionDescriptor(conv);
   }
   bool ready(int a)
   {
     algo = (cudnnConvolutionFwdAlgo_t)a;
-    return cudnnGetConvolutionForwardWorkspaceSize(dnn, x, w, conv, y, algo, &bytes) == CUDNN_STATUS_SUCCESS && bytes <= workspace_bytes;
+    return cudnnGetConvolutionForwardWorkspaceSize(dnn, x, w, conv, y, algo, &bytes) ==
+               CUDNN_STATUS_SUCCESS &&
+           bytes <= workspace_bytes;
   }
   cudaError_t run(cudaStream_t s) override
   {
     float one = 1, zero = 0;
     cudnnSetStream(dnn, s);
-    cudnnStatus_t st = cudnnConvolutionForward(dnn, &one, x, t->x, w, filter, conv, algo, workspace, bytes, &zero, y, t->y);
+    cudnnStatus_t st = cudnnConvolutionForward(dnn, &one, x, t->x, w, filter, conv, algo, workspace, bytes,
+                                               &zero, y, t->y);
     return st == CUDNN_STATUS_SUCCESS ? cudaGetLastError() : cudaErrorUnknown;
   }
 };
 
-static const char *const ALGOS[] = {"implicit", "precomp", "gemm", "direct", "fft", "fft_tiling", "winograd", "wino_nonfused"};
+static const char *const ALGOS[] = {"implicit", "precomp",    "gemm",     "direct",
+                                    "fft",      "fft_tiling", "winograd", "wino_nonfused"};
 
 template <class T> static void *ordered_filter(const tensors *t)
 {
@@ -344,7 +372,9 @@ static void offer(best *b, double us, const char *name)
 
 static FILE *details;
 
-template <class T> static void time_dnn(const wg_shape &s, bool last, bool accuracy, best *gemm, best *any, double *rms, double *max)
+template <class T>
+static void time_dnn(const wg_shape &s, bool last, bool accuracy, best *gemm, best *any, double *rms,
+                     double *max)
 {
   tensors t;
   make<T>(&t, s, 3, last, false, accuracy);
@@ -380,7 +410,9 @@ template <class T> static void time_dnn(const wg_shape &s, bool last, bool accur
   drop(&t);
 }
 
-template <class T> static void time_wg(const wg_shape &s, bool last, bool accuracy, best *b, best *by_unit, double rms0, double max0)
+template <class T>
+static void time_wg(const wg_shape &s, bool last, bool accuracy, best *b, best *by_unit, double rms0,
+                    double max0)
 {
   tensors t;
   make<T>(&t, s, 3, last, false, accuracy);
@@ -390,7 +422,8 @@ template <class T> static void time_wg(const wg_shape &s, bool last, bool accura
         continue;
       const wg_form *form = &WG_FORMS[f];
       int64_t count = s.n * ((s.oh + form->m - 1) / form->m) * ((s.ow + form->m - 1) / form->m);
-      int64_t blocks = (s.k + WG_TILES[tile].weights - 1) / WG_TILES[tile].weights * ((count + WG_TILES[tile].tiles - 1) / WG_TILES[tile].tiles) * form->n * form->n;
+      int64_t blocks = (s.k + WG_TILES[tile].weights - 1) / WG_TILES[tile].weights *
+                       ((count + WG_TILES[tile].tiles - 1) / WG_TILES[tile].tiles) * form->n * form->n;
       double bytes = (double)(form->n * form->n) * (double)(s.c + s.k) * 4;
       int chunks[5] = {0}, n_chunks = 1;
       for (int e = 9; e < 18; e++)
@@ -399,7 +432,8 @@ template <class T> static void time_wg(const wg_shape &s, bool last, bool accura
       for (int splits = 1; splits <= 8; splits *= 2)
         for (int ch = 0; ch < n_chunks; ch++) {
           wg_config c = {(wg_form_id)f, (uint8_t)tile, (uint8_t)splits, (uint8_t)chunks[ch]};
-          if (!fits(&t, &c) || (splits > 1 && (blocks * splits > units * 10 || s.c / splits < 2 * WG_TILES[tile].slice || ch)))
+          if (!fits(&t, &c) ||
+              (splits > 1 && (blocks * splits > units * 10 || s.c / splits < 2 * WG_TILES[tile].slice || ch)))
             continue;
           char name[96];
           label(&c, name);
@@ -416,8 +450,10 @@ template <class T> static void time_wg(const wg_shape &s, bool last, bool accura
           }
           double us = time_runner(&r, b->us);
           double flops = 2.0 * form->n * form->n * (double)s.c * (double)s.k * (double)count;
-          fprintf(details, "  wg %s %-36s %10.2f us  product %6.1f TFLOP/s  rms %.2e (%.2f) max %.2e (%.2f)\n", last ? "nhwc" : "nchw", name, us,
-                  flops / us * 1e-6, e_rms, e_rms / rms0, e_max, e_max / max0);
+          fprintf(details,
+                  "  wg %s %-36s %10.2f us  product %6.1f TFLOP/s  rms %.2e (%.2f) max %.2e (%.2f)\n",
+                  last ? "nhwc" : "nchw", name, us, flops / us * 1e-6, e_rms, e_rms / rms0, e_max,
+                  e_max / max0);
           strcat(name, last ? " nhwc" : " nchw");
           offer(b, us, name);
           offer(&by_unit[WG_TILES[tile].unit], us, name);
@@ -428,7 +464,9 @@ template <class T> static void time_wg(const wg_shape &s, bool last, bool accura
 
 static void time_layers(int n)
 {
-  printf("\nN=%d f32      GEMM-based           any strict           winograd                               | /gemm seed | /any | ffma 3xtf32\n", n);
+  printf(
+      "\nN=%d f32      GEMM-based           any strict           winograd                               | /gemm seed | /any | ffma 3xtf32\n",
+      n);
   for (const layer &l : LAYERS) {
     wg_shape s = {n, l.c, l.hw, l.hw, l.k, l.hw, l.hw, 1, 1};
     best gemm = {}, any = {}, wg = {}, unit[3] = {};
@@ -438,8 +476,9 @@ static void time_layers(int n)
     time_dnn<float>(s, true, false, &gemm, &any, &rms, &max);
     time_wg<float>(s, false, n == 1, &wg, unit, rms, max);
     time_wg<float>(s, true, n == 1, &wg, unit, rms, max);
-    printf("%-8s %8.1f %-14s %8.1f %-18s %8.1f %-34s | %5.2f %5.2f | %5.2f | %.1f %.1f\n", l.name, gemm.us, gemm.name, any.us, any.name, wg.us, wg.name,
-           gemm.us / wg.us, l.seed, any.us / wg.us, unit[0].us, unit[1].us);
+    printf("%-8s %8.1f %-14s %8.1f %-18s %8.1f %-34s | %5.2f %5.2f | %5.2f | %.1f %.1f\n", l.name, gemm.us,
+           gemm.name, any.us, any.name, wg.us, wg.name, gemm.us / wg.us, l.seed, any.us / wg.us, unit[0].us,
+           unit[1].us);
     fflush(stdout);
   }
 }
@@ -454,7 +493,8 @@ static void time_half(int n)
     fprintf(details, "%s N=%d f16\n", l.name, n);
     time_dnn<__half>(s, true, n == 1, &gemm, &any, &rms, &max);
     time_wg<__half>(s, true, n == 1, &wg, unit, rms, max);
-    printf("%-8s %8.1f %-18s %8.1f %-34s | %5.2f\n", l.name, any.us, any.name, wg.us, wg.name, any.us / wg.us);
+    printf("%-8s %8.1f %-18s %8.1f %-34s | %5.2f\n", l.name, any.us, any.name, wg.us, wg.name,
+           any.us / wg.us);
     fflush(stdout);
   }
 }
@@ -481,8 +521,9 @@ template <class T> static int check_case(const wg_shape &s, int r, bool last, bo
           TRY(cudaDeviceSynchronize());
           bool finite = judge<T>(&t, &rms, &max), whole = guards(&t);
           if (!finite || !whole || max > (sizeof(T) == 2 ? 2e-2 : 2e-5)) {
-            printf("WRONG %s %s%s r%d n%d c%d h%d w%d k%d: max %.3g%s%s\n", name, last ? "nhwc" : "nchw", pitched ? " pitched" : "", r, (int)s.n,
-                   (int)s.c, (int)s.h, (int)s.w, (int)s.k, max, finite ? "" : ", not finite", whole ? "" : ", outside");
+            printf("WRONG %s %s%s r%d n%d c%d h%d w%d k%d: max %.3g%s%s\n", name, last ? "nhwc" : "nchw",
+                   pitched ? " pitched" : "", r, (int)s.n, (int)s.c, (int)s.h, (int)s.w, (int)s.k, max,
+                   finite ? "" : ", not finite", whole ? "" : ", outside");
             bad++;
           }
         }
@@ -493,18 +534,23 @@ template <class T> static int check_case(const wg_shape &s, int r, bool last, bo
 static void check(bool few)
 {
   static const int cases[][9] = {/* n c h w k r pad_h pad_w bottom/right pad */
-                                 {1, 1, 1, 1, 1, 3, 1, 1, 1},   {1, 1, 3, 3, 1, 3, 0, 0, 0},   {2, 3, 7, 5, 4, 3, 1, 1, 1},
-                                 {1, 5, 8, 8, 9, 3, 0, 0, 0},   {1, 2, 6, 13, 3, 3, 2, 0, 1},  {3, 4, 12, 11, 5, 3, 1, 2, 0},
-                                 {1, 3, 2, 2, 3, 3, 4, 4, 4},   {1, 64, 5, 6, 17, 3, 1, 1, 1}, {2, 33, 16, 16, 130, 3, 1, 1, 1},
-                                 {1, 40, 9, 12, 72, 3, 1, 1, 1}, {1, 1, 1, 1, 1, 5, 2, 2, 2},   {2, 3, 7, 9, 4, 5, 2, 2, 2},
-                                 {1, 16, 14, 13, 6, 5, 2, 1, 3}, {1, 1, 1, 9, 2, 3, 1, 1, 1},   {1, 100, 12, 20, 200, 3, 1, 1, 1}};
+                                 {1, 1, 1, 1, 1, 3, 1, 1, 1},      {1, 1, 3, 3, 1, 3, 0, 0, 0},
+                                 {2, 3, 7, 5, 4, 3, 1, 1, 1},      {1, 5, 8, 8, 9, 3, 0, 0, 0},
+                                 {1, 2, 6, 13, 3, 3, 2, 0, 1},     {3, 4, 12, 11, 5, 3, 1, 2, 0},
+                                 {1, 3, 2, 2, 3, 3, 4, 4, 4},      {1, 64, 5, 6, 17, 3, 1, 1, 1},
+                                 {2, 33, 16, 16, 130, 3, 1, 1, 1}, {1, 40, 9, 12, 72, 3, 1, 1, 1},
+                                 {1, 1, 1, 1, 1, 5, 2, 2, 2},      {2, 3, 7, 9, 4, 5, 2, 2, 2},
+                                 {1, 16, 14, 13, 6, 5, 2, 1, 3},   {1, 1, 1, 9, 2, 3, 1, 1, 1},
+                                 {1, 100, 12, 20, 200, 3, 1, 1, 1}};
   int bad = 0, n = 0;
   for (auto &c : cases) {
     if (few && c[0] * c[1] != 6)
       continue;
     for (int last = 0; last < 2; last++)
       for (int pitched = 0; pitched < 2; pitched++, n++) {
-        wg_shape s = {c[0], c[1], c[2], c[3], c[4], c[2] + c[6] + c[8] - c[5] + 1, c[3] + c[7] + c[8] - c[5] + 1, c[6], c[7]};
+        wg_shape s = {
+            c[0], c[1], c[2], c[3], c[4], c[2] + c[6] + c[8] - c[5] + 1, c[3] + c[7] + c[8] - c[5] + 1,
+            c[6], c[7]};
         bad += check_case<float>(s, c[5], last, pitched);
         bad += check_case<__half>(s, c[5], last, pitched);
       }
@@ -520,7 +566,8 @@ int main(int argc, char **argv)
   cudaDeviceGetAttribute(&khz, cudaDevAttrClockRate, 0);
   units = prop.multiProcessorCount;
   clock_hz = khz * 1e3;
-  printf("%s, %d multiprocessors, %.0f MHz, cuDNN %zu\n", prop.name, units, clock_hz * 1e-6, cudnnGetVersion());
+  printf("%s, %d multiprocessors, %.0f MHz, cuDNN %zu\n", prop.name, units, clock_hz * 1e-6,
+         cudnnGetVersion());
   details = fopen("out/details.txt", "a");
   if (!details)
     details = stderr;
