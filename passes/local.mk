@@ -1,4 +1,5 @@
 libgie_internal_la_SOURCES += passes/passes.def passes/match.h passes/pads.h passes/perm.h passes/same.h passes/scale.h passes/util.h \
+  passes/assign_streams.c \
   passes/eliminate_common_subexpression.c \
   passes/eliminate_concat.c \
   passes/eliminate_deadend.c \

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A scale and a shift per channel go into the constant weights of a product; see scale.h. */
 #include "passes/scale.h"
+#include <float.h>
+#include <math.h>
 
 static int64_t count_from(const struct gie_shape *s, int axis)
 {
@@ -103,6 +105,27 @@ static bool all_are(const double *v, int64_t n, double what)
   return true;
 }
 
+/* Weights of one channel that lie together, times its scale; in f64, rounded once. False when one does not fit. */
+static bool scale_run(enum gie_dtype t, const void *from, void *to, size_t first, size_t n, double scale)
+{
+  bool fits = true;
+  if (t != GIE_F32) {
+    for (size_t i = first; i < first + n; i++)
+      fits &= pass_store(t, to, i, pass_load(t, from, i) * scale);
+    return fits;
+  }
+  const char *a = (const char *)from + 4 * first; /* anywhere in a model */
+  float *b = (float *)to + first;
+  for (size_t i = 0; i < n; i++) {
+    float w;
+    memcpy(&w, a + 4 * i, sizeof w);
+    double v = (double)w * scale;
+    b[i] = (float)v;
+    fits &= !(fabs(v) <= DBL_MAX) | (fabsf(b[i]) <= FLT_MAX);
+  }
+  return fits;
+}
+
 /* *out stays GIE_NONE when a weight does not fit. */
 static gie_status new_weights(const struct pass_scale *f, gie_id *out)
 {
@@ -117,9 +140,8 @@ static gie_status new_weights(const struct pass_scale *f, gie_id *out)
   }
   GIE_TRY(gie_blob_new(gie_graph_context(f->g), w->data.size, &blob));
   int64_t count = count_from(&w->type.shape, 0);
-  for (int64_t i = 0; i < count && fits; i++)
-    fits = pass_store(t, gie_blob_data(blob), (size_t)i,
-                      pass_load(t, from, (size_t)i) * f->scale[channel_of(f, i)]);
+  for (int64_t i = 0; i < count && fits; i += f->inner)
+    fits = scale_run(t, from, gie_blob_data(blob), (size_t)i, (size_t)f->inner, f->scale[channel_of(f, i)]);
   if (fits)
     return pass_const(f->g, &w->type, blob, out);
   gie_blob_unref(blob);

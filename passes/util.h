@@ -130,13 +130,14 @@ static inline double pass_load(enum gie_dtype t, const void *p, size_t i)
 static inline bool pass_store(enum gie_dtype t, void *p, size_t i, double v)
 {
   float f = (float)v;
-  uint16_t h = t == GIE_F16 ? gie_f32_to_f16(f) : gie_f32_to_bf16(f);
-  if (t == GIE_F64)
+  if (t == GIE_F64) {
     memcpy((char *)p + 8 * i, &v, sizeof v);
-  else if (t == GIE_F32)
+  } else if (t == GIE_F32) {
     memcpy((char *)p + 4 * i, &f, sizeof f);
-  else
+  } else {
+    uint16_t h = t == GIE_F16 ? gie_f32_to_f16(f) : gie_f32_to_bf16(f);
     memcpy((char *)p + 2 * i, &h, sizeof h);
+  }
   return !__builtin_isfinite(v) || __builtin_isfinite(pass_load(t, p, i));
 }
 

@@ -348,6 +348,8 @@ gie_status run_bind_node(struct run_binder *b, struct gie_arena *mem, const stru
   b->failed = GIE_E_UNSUPPORTED;
   b->refusals.len = 0;
   gie_status st = run_problem_fill(&b->problem, b->device, g, n, values);
+  uint32_t threads = b->threads ? b->threads : b->device->threads, streams = b->streams ? b->streams : 1;
+  b->problem.pub.threads = threads > streams ? threads / streams : 1;
   if (st != GIE_OK)
     return gie_error_prefix(b->device->ctx, st, "%s", ir_node_label(n, label, sizeof label));
   try_kernels(b, mem, n, values, out);

@@ -114,6 +114,25 @@ static gie_status list_steps(struct run_spec *s)
   return run_place_values(g, s->is_live, s->is_tail, s->values);
 }
 
+/* The streams that the nodes' notes `stream` (an int, from 0) name; more than there can be wrap round. One without a
+ * note runs on the first. A device that has no streams runs on one; a host has threads. */
+static gie_status read_streams(struct run_spec *s, const struct run_binder *b, uint32_t **stream_of,
+                               uint32_t *n)
+{
+  uint32_t *of = gie_arena_alloc(&s->mem, s->n_static, sizeof *of);
+  *n = 1;
+  if (!of)
+    return GIE_E_MEMORY;
+  bool several = run_has_streams(b->device) || b->device->host;
+  for (uint32_t i = 0; several && i < s->n_static; i++) {
+    const struct gie_attr *a = gie_attrs_find(&gie_node_get(s->graph, s->steps[i].node)->notes, "stream");
+    of[i] = a && a->kind == GIE_ATTR_INT && a->u.i > 0 ? (uint32_t)(a->u.i % RUN_MAX_STREAMS) : 0;
+    *n = of[i] >= *n ? of[i] + 1 : *n;
+  }
+  *stream_of = of;
+  return GIE_OK;
+}
+
 /* One line for all nodes that run otherwise than their notes say. */
 static void warn_missed(struct run_binder *b)
 {
@@ -127,7 +146,10 @@ static void warn_missed(struct run_binder *b)
 static gie_status bind_steps(struct run_spec *s, struct run_binder *b, struct run_binder *tail)
 {
   struct unsupported u = {0};
+  uint32_t *stream_of, n_streams;
   gie_status st = GIE_OK;
+  GIE_TRY(read_streams(s, b, &stream_of, &n_streams));
+  b->streams = b->device->host ? n_streams : 1;
   b->n_missed = 0;
   gie_buf_init(&u.text, b->device->ctx);
   for (uint32_t i = 0; st == GIE_OK && i < s->n_static; i++) {
@@ -147,6 +169,7 @@ static gie_status bind_steps(struct run_spec *s, struct run_binder *b, struct ru
     if (!has_kernel(tail ? tail : b, n->op->name))
       unsupported_add(&u, n, "no kernel for this op on the host", GIE_E_UNSUPPORTED);
   }
+  b->streams = 1; /* nodes that are bound one by one have the threads to themselves */
   warn_missed(b);
   if (st == GIE_OK)
     return unsupported_end(&u, b->device->ops->kind);
@@ -155,24 +178,6 @@ static gie_status bind_steps(struct run_spec *s, struct run_binder *b, struct ru
 }
 
 /* ---- Schedule ---------------------------------------------------------------------------------- */
-
-/* The streams that the nodes' notes `stream` (an int, from 0) name; more than there can be wrap round. One without a
- * note runs on the first. Only a device that has streams runs on several. */
-static gie_status read_streams(struct run_spec *s, const struct run_binder *b, uint32_t **stream_of,
-                               uint32_t *n)
-{
-  uint32_t *of = gie_arena_alloc(&s->mem, s->n_static, sizeof *of);
-  *n = 1;
-  if (!of)
-    return GIE_E_MEMORY;
-  for (uint32_t i = 0; run_has_streams(b->device) && i < s->n_static; i++) {
-    const struct gie_attr *a = gie_attrs_find(&gie_node_get(s->graph, s->steps[i].node)->notes, "stream");
-    of[i] = a && a->kind == GIE_ATTR_INT && a->u.i > 0 ? (uint32_t)(a->u.i % RUN_MAX_STREAMS) : 0;
-    *n = of[i] >= *n ? of[i] + 1 : *n;
-  }
-  *stream_of = of;
-  return GIE_OK;
-}
 
 /* Steps in the order of the graph; each depends on who computes its operands. */
 static gie_status schedule(struct run_spec *s, const struct run_binder *b)

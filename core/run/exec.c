@@ -12,6 +12,7 @@ static gie_status make_binders(struct gie_exec *x, const char *backends)
   GIE_TRY(run_flow_open(x));
   GIE_TRY(run_binder_init(&x->binder, &e->device, &e->weights, backends));
   x->binder.said_missed = &e->said_missed;
+  x->binder.threads = x->threads;
   if (e->device.host) {
     run_once_share(&x->once, &x->binder, x->threads);
     return GIE_OK;
@@ -114,6 +115,7 @@ void gie_exec_free(struct gie_exec *x)
     run_device_activate(x->device);
     run_flow_sync(x); /* of a run that failed there may be work left */
   }
+  run_threads_free(x);
   run_tail_reset(x);
   for (struct run_spec *s = x->specs, *next; s; s = next) {
     next = s->next;

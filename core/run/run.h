@@ -216,6 +216,9 @@ struct run_binder {
   struct run_weights *weights;
   struct run_rules rules;
   struct run_problem problem;
+  uint32_t threads; /* that problems speak of; 0: the device's */
+  uint32_t
+      streams; /* of the present specialization that run beside each other on a host and share them; 0: 1 */
   struct gie_variant *variants; /* RUN_MAX_VARIANTS */
   struct gie_buf refusals;      /* "kernel: why; …" of the node at hand */
   gie_status failed;            /* the worst reason: E_UNSUPPORTED or E_MEMORY */
@@ -448,6 +451,7 @@ struct gie_exec {
   struct run_tail *tail; /* by value of the present specialization */
   uint32_t n_tail_values;
   uint64_t tail_bytes, tail_peak; /* memory that the tail holds now, held at most in the last run */
+  struct run_threads *helpers;    /* of several streams on a host; NULL: none yet */
   uint64_t generation, runs;      /* generation changes when an address does */
   bool profile, ran;
   double began; /* the last run, by run_now() */
@@ -475,6 +479,11 @@ gie_status run_static(struct gie_exec *x, struct run_spec *s);
 gie_status run_launch(struct gie_exec *x, const struct run_spec *s, struct run_step *step, void *stream);
 /* Shows what the step computed to who watches. */
 gie_status run_show_step(struct gie_exec *x, const struct run_spec *s, const struct run_step *step);
+
+/* Several streams on a host, a thread each (threads.c). Whether this run goes so: not while every step is looked at. */
+bool run_wants_threads(const struct gie_exec *x, const struct run_spec *s);
+gie_status run_in_threads(struct gie_exec *x, struct run_spec *s);
+void run_threads_free(struct gie_exec *x);
 
 /* A value that is not of the tail as a plain host tensor: where it is, or copied to *block. `mine`: where it
  * stays until the next run, even if inputs change. */

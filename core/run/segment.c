@@ -159,6 +159,13 @@ gie_status run_static_value(struct gie_exec *x, const struct run_spec *s, gie_id
 
 /* ---- Launching --------------------------------------------------------------------------------- */
 
+/* Streams of a host that run beside each other share the threads. */
+static uint32_t share_of_threads(const struct gie_exec *x, const struct run_spec *s)
+{
+  uint32_t n = run_wants_threads(x, s) ? x->threads / s->schedule.n_streams : x->threads;
+  return n ? n : 1;
+}
+
 gie_status run_launch(struct gie_exec *x, const struct run_spec *s, struct run_step *step, void *stream)
 {
   char label[128];
@@ -168,7 +175,7 @@ gie_status run_launch(struct gie_exec *x, const struct run_spec *s, struct run_s
                          .workspace = step->scratch,
                          .stream = stream,
                          .library = step->bound.library,
-                         .threads = x->threads,
+                         .threads = share_of_threads(x, s),
                          .ctx = x->ctx};
   gie_status st = step->bound.kernel->run(step->bound.instance, &l);
   if (st == GIE_OK && x->flow.sync_each && x->device->ops->sync)
@@ -203,6 +210,8 @@ gie_status run_show_step(struct gie_exec *x, const struct run_spec *s, const str
 
 gie_status run_static(struct gie_exec *x, struct run_spec *s)
 {
+  if (run_wants_threads(x, s))
+    return run_in_threads(x, s);
   for (uint32_t i = 0; i < s->n_static; i++) {
     struct run_step *step = &s->steps[i];
     double start = x->profile ? run_now() : x->began;

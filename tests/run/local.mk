@@ -31,3 +31,8 @@ tests_run_test_storage_LDADD = libgie_rt_internal.la $(CHECK_LIBS)
 tests_run_test_watch_SOURCES = tests/run/test_watch.c tests/run/mock.c tests/run/mock_far.c tests/run/mock.h
 tests_run_test_watch_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
 tests_run_test_watch_LDADD = libgie_rt_internal.la $(CHECK_LIBS)
+
+check_PROGRAMS += tests/run/test_streams
+TESTS += tests/run/test_streams
+tests_run_test_streams_SOURCES = tests/run/test_streams.c
+tests_run_test_streams_LDADD = libgie_rt_internal.la $(CHECK_LIBS)
