@@ -15,7 +15,7 @@ static const char examples[] =
     "  gie build model.onnx --build-budget=10 -o model.plan      # at most ten seconds of timing\n"
     "  gie build model.onnx --timingCacheFile=ours.txt --cache-read-only -o model.plan\n";
 
-struct build_flags build_flags_new(void) { return (struct build_flags){.budget = NAN}; }
+struct build_flags build_flags_new(void) { return (struct build_flags){.budget = NAN, .goal.error = 1e-2}; }
 
 static bool has_empty(const struct tool_list *list)
 {
@@ -63,6 +63,12 @@ int build_check(struct tool *t, const struct build_flags *f)
   if (has_empty(&f->shapes))
     return tool_fail(t, GIE_E_USAGE,
                      "--shapes= names no input; give NAME:1x3x224x224, several separated by commas");
+  if (f->fp16 && *f->fp16 && strcmp(f->fp16, "auto") != 0)
+    return tool_fail(t, GIE_E_USAGE, "--fp16=%s: give --fp16, or --fp16=auto with --data", f->fp16);
+  if (f->goal.dir && !(f->fp16 && *f->fp16))
+    return tool_fail(t, GIE_E_USAGE, "--data is for --fp16=auto");
+  if (!(f->goal.error >= 0))
+    return tool_fail(t, GIE_E_USAGE, "--error is not negative");
   if (f->shapes.n && f->batches.n)
     return tool_fail(t, GIE_E_USAGE, "give --shapes or --batch, not both");
   return TOOL_GO_ON;
@@ -143,8 +149,49 @@ static void show(void *user, const struct gie_build_progress *p)
                                     : tool_safe(w->t, p->node));
 }
 
+/* What was allowed, what is used of it, and whether somebody looked. */
+static void say_precision(struct tool *t, const struct build_flags *f, const struct gie_plan *plan,
+                          const struct precision_result *r)
+{
+  for (uint32_t i = 0; i < gie_plan_n_profiles(plan); i++) {
+    struct gie_plan_profile p = {.struct_size = sizeof p};
+    if (gie_plan_profile(plan, i, &p) == GIE_OK && p.precision && *p.precision)
+      tool_note(t, "precision of profile %u: %s%s", (unsigned)i, precision_text(t, &p),
+                f->goal.dir ? "" : "; unverified");
+  }
+  if (f->goal.dir)
+    tool_note(t, "error on %u input%s: %.3g%s, of at most %g", (unsigned)r->inputs, r->inputs == 1 ? "" : "s",
+              r->error,
+              r->kept ? tool_format(t, " (%.3g before %u of %u layers went back to f32)", r->first,
+                                    (unsigned)r->kept, (unsigned)r->nodes)
+                      : "",
+              f->goal.error);
+}
+
+static void json_precision(struct json *j, const struct build_flags *f, const struct gie_plan *plan,
+                           const struct precision_result *r)
+{
+  json_open(j, "precision", '[', false);
+  for (uint32_t i = 0; i < gie_plan_n_profiles(plan); i++) {
+    struct gie_plan_profile p = {.struct_size = sizeof p};
+    if (gie_plan_profile(plan, i, &p) != GIE_OK)
+      continue;
+    struct precision_use u = precision_used(p.graph);
+    json_open(j, NULL, '{', true);
+    json_text(j, "allowed", p.precision);
+    json_int(j, "f16_nodes", u.f16);
+    json_int(j, "f32_nodes", u.f32);
+    json_int(j, "tf32_products", u.tf32);
+    json_int(j, "kept_f32", u.kept);
+    json_bool(j, "verified", f->goal.dir != NULL);
+    json_real(j, "error", f->goal.dir ? r->error : NAN);
+    json_close(j, '}');
+  }
+  json_close(j, ']');
+}
+
 static void say(struct tool *t, const struct build_flags *f, const struct gie_plan *plan,
-                const struct gie_build_report *r)
+                const struct gie_build_report *r, const struct precision_result *precision)
 {
   struct json j;
   double gap = r->lower_bound > 0 ? 100 * (r->cost / r->lower_bound - 1) : 0;
@@ -162,6 +209,7 @@ static void say(struct tool *t, const struct build_flags *f, const struct gie_pl
     json_real(&j, "lower_bound_ms", 1e3 * r->lower_bound);
     json_bool(&j, "out_of_budget", r->out_of_budget);
     json_real(&j, "seconds", r->seconds);
+    json_precision(&j, f, plan, precision);
     json_end(&j);
     return;
   }
@@ -173,6 +221,7 @@ static void say(struct tool *t, const struct build_flags *f, const struct gie_pl
   tool_note(t, "expected %.3f ms%s, at most %.1f %% above the least possible; built in %.1f s%s",
             1e3 * r->cost, f->estimate || r->out_of_budget ? " by estimates" : "", gap, r->seconds,
             r->out_of_budget ? "; the budget ended before all was timed" : "");
+  say_precision(t, f, plan, precision);
 }
 
 /* Whether the plan can be saved there: better known before the timing than after. */
@@ -229,7 +278,12 @@ gie_status build_and_save(struct tool *t, const struct build_flags *f, const str
                                 .progress = show,
                                 .progress_user = &w,
                                 .stop = tool_is_stopped,
-                                .stop_user = t};
+                                .stop_user = t,
+                                .reduced_precision = f->fp16 || f->best,
+                                .math = f->tf32 || f->best ? GIE_MATH_TF32 : GIE_MATH_STRICT};
+  struct precision_result precision = {0};
+  if (st == GIE_OK && f->memory)
+    st = tool_parse_bytes(t, "mem-limit", f->memory, &o.memory_limit);
   if (st == GIE_OK)
     st = try_place(t, f->out);
   if (st == GIE_OK)
@@ -238,6 +292,8 @@ gie_status build_and_save(struct tool *t, const struct build_flags *f, const str
   tool_catch_signals(t);
   if (st == GIE_OK)
     st = gie_build(g, &o, &report, &plan);
+  if (st == GIE_OK && f->goal.dir && (st = precision_search(t, &o, &f->goal, &plan, &precision)) != GIE_OK)
+    gie_plan_free(plan);
   tool_release_signals(t);
   tool_progress_end(&w.bar);
   if (st == GIE_OK && t->stopped_by) { /* it came when all was done */
@@ -250,7 +306,7 @@ gie_status build_and_save(struct tool *t, const struct build_flags *f, const str
     return gie_error_prefix(t->ctx, st, "%s", file);
   st = gie_plan_save(plan, f->out);
   if (st == GIE_OK)
-    say(t, f, plan, &report);
+    say(t, f, plan, &report, &precision);
   gie_plan_free(plan);
   return st;
 }

@@ -2,6 +2,8 @@
 /* gie inspect PLAN: what was chosen for which device and shapes. Kernels may be missing here. */
 #include "core/plan/plan.h"
 #include "tools/inspect.h"
+#include "tools/precision.h"
+
 
 struct kernel_count {
   const char *kernel;
@@ -139,6 +141,12 @@ static void print_nodes(struct tool *t, const struct gie_graph *g)
   tool_table_end(&tab, 2);
 }
 
+static void print_precision(struct tool *t, const struct gie_plan_profile *p)
+{
+  if (p->precision && *p->precision)
+    printf("  precision  %s\n", precision_text(t, p));
+}
+
 static void print_profile(struct tool *t, const struct gie_plan *plan, uint32_t i, const struct view *v,
                           bool nodes)
 {
@@ -150,6 +158,7 @@ static void print_profile(struct tool *t, const struct gie_plan *plan, uint32_t 
          plan_profile_is_here(plan, i) ? "" : "; there is none here");
   printf("  time       %.3f ms, %s\n", 1e3 * p->seconds,
          p->measured ? "sum of what was measured" : "estimated");
+  print_precision(t, p);
   printf("  memory     %s of constants, %s of results alive at once\n", tool_bytes(t, v->m.const_bytes),
          tool_bytes(t, v->m.peak_bytes));
   printf("  nodes      %u", (unsigned)v->m.n_nodes);
@@ -229,6 +238,11 @@ static void json_profile(struct json *j, const struct gie_plan *plan, uint32_t i
   json_bool(j, "measured", p->measured);
   json_real(j, "seconds", p->seconds);
   json_values(j, p->graph, "inputs", gie_graph_n_inputs(p->graph), gie_graph_input);
+  struct precision_use u = precision_used(p->graph);
+  json_text(j, "precision", p->precision);
+  json_int(j, "f16_nodes", u.f16);
+  json_int(j, "f32_nodes", u.f32);
+  json_int(j, "tf32_products", u.tf32);
   json_int(j, "constant_bytes", (int64_t)v->m.const_bytes);
   json_int(j, "peak_bytes", (int64_t)v->m.peak_bytes);
   json_int(j, "node_count", v->m.n_nodes);

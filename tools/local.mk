@@ -32,6 +32,7 @@ tools_libtools_la_SOURCES = \
   tools/option.c \
   tools/plugin.c tools/plugin.h tools/plugin_test.c \
   tools/png.c \
+  tools/precision.c tools/precision.h \
   tools/print.c \
   tools/profile.c tools/profile.h \
   tools/proto.c \

@@ -142,12 +142,15 @@ int tool_check_fallback(struct tool *t)
 static gie_status new_exec(struct tool *t, const struct tool_net *n, const struct gie_exec_options *options,
                            struct tool_exec *e)
 {
-  struct gie_exec_options on_cpu = *options;
-  gie_status st = n->plan ? gie_exec_new_plan(n->plan, options, &e->x) : gie_exec_new(e->g, options, &e->x);
+  struct gie_exec_options limited = *options, on_cpu;
+  if (t->memory)
+    GIE_TRY(tool_parse_bytes(t, "mem-limit", t->memory, &limited.memory_limit));
+  gie_status st = n->plan ? gie_exec_new_plan(n->plan, &limited, &e->x) : gie_exec_new(e->g, &limited, &e->x);
   if ((st != GIE_E_DEVICE && st != GIE_E_MODULE) || !t->fallback)
     return st;
   tool_note(t, "%s: %s; it runs on the cpu, %s", tool_safe(t, n->path), gie_error_text(t->ctx),
             n->plan ? "from the plan's graph without the plan's choices" : "as --fallback says");
+  on_cpu = limited;
   on_cpu.device = NULL;
   return gie_exec_new(e->g, &on_cpu, &e->x);
 }

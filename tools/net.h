@@ -25,9 +25,11 @@ struct tool_exec {
 /* The rows of the flags that say where to run, for a verb's table of options. */
 #define DEVICE_OPTIONS(t, device)                                                                  \
   {"device", 0, TOOL_TEXT, (device), "KIND[:N]", "device to run on; default: the plan's, or cpu"}, \
+      {"fallback",     0,     TOOL_TEXT,                                                           \
+       &(t)->fallback, "cpu", "run there, from the graph alone, what the device is not here for"}, \
   {                                                                                                \
-    "fallback", 0, TOOL_TEXT, &(t)->fallback, "cpu",                                               \
-        "run there, from the graph alone, what the device is not here for"                         \
+    "mem-limit", 0, TOOL_TEXT, &(t)->memory, "SIZE",                                               \
+        "bytes of the device for constants, activations and workspace: 512M, 2G"                   \
   }
 /* TOOL_GO_ON, or the exit code for a --fallback that is none. */
 int tool_check_fallback(struct tool *t);

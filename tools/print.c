@@ -55,6 +55,24 @@ const char *tool_format(struct tool *t, const char *fmt, ...)
   return out;
 }
 
+gie_status tool_parse_bytes(struct tool *t, const char *flag, const char *text, uint64_t *out)
+{
+  static const char units[] = "KMGT";
+  const char *end = text + strlen(text), *next = text, *unit;
+  double v = 0, factor = 1;
+  bool ok = gie_parse_double(text, end, &v, &next) && v > 0;
+  if (ok && *next && (unit = strchr(units, *next >= 'a' ? *next - 'a' + 'A' : *next)) != NULL) {
+    for (const char *u = units; u <= unit; u++)
+      factor *= 1024;
+    next++;
+    next += strcmp(next, "iB") == 0 ? 2 : strcmp(next, "B") == 0;
+  }
+  if (!ok || *next || !(v * factor >= 1) || !(v * factor < 1e18))
+    return gie_fail(t->ctx, GIE_E_USAGE, "--%s=%s: give bytes, or with K, M, G, T: 512M", flag, text);
+  *out = (uint64_t)(v * factor);
+  return GIE_OK;
+}
+
 const char *tool_bytes(struct tool *t, uint64_t bytes)
 {
   static const char *const units[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};

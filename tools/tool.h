@@ -67,6 +67,7 @@ struct tool {
   const char *deploy, *weights, *random_weights; /* NULL: not given */
   struct tool_list load_options;                 /* of them, for gie_graph_load() */
   int stopped_by;       /* the signal that ended the work; main() ends the process with it */
+  const char *memory;   /* --mem-limit of what runs; NULL: none */
   const char *fallback; /* where what was asked to run on a device that is absent runs; NULL: nowhere */
 };
 
@@ -138,6 +139,8 @@ const char *tool_safe(struct tool *t, const char *s);
 GIE_PRINTF(2, 3) const char *tool_format(struct tool *t, const char *fmt, ...);
 /* "732 bytes", "1.25 MiB". */
 const char *tool_bytes(struct tool *t, uint64_t bytes);
+/* The other way, for the value of a flag: "1000", "512M", "1.5GiB". E_USAGE names the flag. */
+gie_status tool_parse_bytes(struct tool *t, const char *flag, const char *text, uint64_t *out);
 /* "f32[n,3,224,224]" of a value. */
 const char *tool_type(struct tool *t, const struct gie_graph *g, const struct gie_type *type);
 /* "conv | add | relu": the op with its epilogue. */

@@ -94,6 +94,8 @@ gie_status plan_put_head(const struct gie_plan_profile *p, struct gie_context *c
   add_int(&l, "threads", p->threads);
   add_int(&l, "measured", p->measured);
   add_float(&l, "seconds", p->seconds);
+  if (p->precision && *p->precision)
+    add_text(&l, "precision", p->precision);
   return put(ctx, "profile", &l, b);
 }
 
@@ -175,6 +177,9 @@ static gie_status read_head(struct gie_plan *plan, const struct gie_graph *g, st
   GIE_TRY(get_int(plan->ctx, g, "measured", 1, &measured));
   if (!seconds || !(seconds->u.f >= 0) || isinf(seconds->u.f))
     return wrong(plan->ctx, "seconds");
+  p->precision = "";
+  if (gie_attrs_find(gie_graph_meta(g), "precision"))
+    GIE_TRY(get_text(plan, g, "precision", &p->precision));
   p->threads = (uint32_t)threads;
   p->measured = measured;
   p->seconds = seconds->u.f;

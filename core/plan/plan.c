@@ -165,7 +165,8 @@ static gie_status add(struct gie_plan *plan, const struct gie_plan_profile *p)
   copy.device = gie_arena_strdup(&plan->mem, p->device ? p->device : "cpu");
   copy.device_name = gie_arena_strdup(&plan->mem, p->device_name ? p->device_name : "");
   copy.device_version = gie_arena_strdup(&plan->mem, p->device_version ? p->device_version : "");
-  if (!copy.device || !copy.device_name || !copy.device_version)
+  copy.precision = gie_arena_strdup(&plan->mem, p->precision ? p->precision : "");
+  if (!copy.device || !copy.device_name || !copy.device_version || !copy.precision)
     return GIE_E_MEMORY;
   GIE_TRY(check_side(plan, p->graph, "input", gie_graph_n_inputs, gie_graph_input));
   GIE_TRY(check_shapes(plan, p->graph));

@@ -237,6 +237,9 @@ static gie_status instantiate(struct run_binder *b, struct gie_arena *mem, const
   if (bytes > limit)
     return gie_fail(ctx, GIE_E_MEMORY, "needs %zu bytes of workspace, the device has %llu", bytes,
                     (unsigned long long)limit);
+  if (b->max_workspace && bytes >= b->max_workspace)
+    return gie_fail(ctx, GIE_E_MEMORY, "needs %zu bytes of workspace, of which fewer than %zu are left",
+                    bytes, b->max_workspace);
   struct run_binding bound = {.kernel = k,
                               .library = p->library,
                               .workspace = bytes,

@@ -82,6 +82,7 @@ gie_status run_exec_new(struct gie_graph *graph, struct run_source *source, stru
   x->engine = engine;
   x->threads = GIE_OPTION(o, threads) ? GIE_OPTION(o, threads) : engine->device.threads;
   x->profile = GIE_OPTION(o, profile);
+  x->memory_limit = GIE_OPTION(o, memory_limit);
   x->generation = 1;
   gie_status st = setup(x, backends);
   if (st == GIE_OK)
@@ -418,12 +419,50 @@ static gie_status run_on_host(struct gie_exec *x, struct run_spec *s)
   return GIE_OK;
 }
 
+/* Takes the specialization at hand apart, whose kernels want too much workspace, and binds others. */
+static gie_status bind_smaller(struct gie_exec *x, size_t largest)
+{
+  struct run_spec **at = &x->specs;
+  while (*at != x->current)
+    at = &(*at)->next;
+  struct run_spec *gone = *at;
+  *at = gone->next;
+  run_tail_reset(x);
+  x->current = NULL;
+  run_spec_free(gone);
+  x->binder.max_workspace = largest;
+  return choose_spec(x);
+}
+
+/* Addresses for the run. Where there is not enough memory, kernels with less workspace are tried, as long as there is
+ * one that has any. */
+static gie_status link_steps(struct gie_exec *x)
+{
+  for (;;) {
+    size_t largest = 0;
+    gie_status st = run_link(x, x->current);
+    for (uint32_t i = 0; st == GIE_E_MEMORY && i < x->current->n_static; i++)
+      if (x->current->steps[i].bound.workspace > largest)
+        largest = x->current->steps[i].bound.workspace;
+    if (st != GIE_E_MEMORY || largest == 0)
+      return st;
+    char why[512];
+    snprintf(why, sizeof why, "%s", gie_error_text(x->ctx));
+    st = bind_smaller(x, largest);
+    if (st != GIE_OK) {
+      x->binder.max_workspace = 0;
+      return st == GIE_E_MEMORY ? gie_fail(x->ctx, st, "%s; no kernels do with less workspace", why) : st;
+    }
+    gie_log(x->ctx, GIE_LOG_WARN, "run", "%s; kernels with less workspace run", why);
+  }
+}
+
 gie_status gie_exec_run(struct gie_exec *x)
 {
   x->ran = false;
   GIE_TRY(run_device_activate(x->device));
   GIE_TRY(choose_spec(x));
-  GIE_TRY(run_link(x, x->current));
+  GIE_TRY(link_steps(x));
   GIE_TRY(x->device->host ? run_on_host(x, x->current) : run_on_device(x, x->current));
   x->ran = true;
   return GIE_OK;

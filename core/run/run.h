@@ -222,6 +222,7 @@ struct run_binder {
   struct gie_variant *variants; /* RUN_MAX_VARIANTS */
   struct gie_buf refusals;      /* "kernel: why; …" of the node at hand */
   gie_status failed;            /* the worst reason: E_UNSUPPORTED or E_MEMORY */
+  size_t max_workspace;         /* kernels that want more are refused; 0: what the device has */
   atomic_bool *said_missed;     /* not NULL: the line about them is logged once for all who share this */
   uint32_t n_missed; /* nodes that did not get the kernel and configuration that their notes name */
 };
@@ -454,7 +455,8 @@ struct gie_exec {
   struct run_threads *helpers;    /* of several streams on a host; NULL: none yet */
   uint64_t generation, runs;      /* generation changes when an address does */
   bool profile, ran;
-  double began; /* the last run, by run_now() */
+  uint64_t memory_limit; /* 0: none */
+  double began;          /* the last run, by run_now() */
   struct gie_run_times times;
   struct run_watch watch;
 };

@@ -34,10 +34,27 @@ void *run_address(const struct gie_exec *x, const struct run_spec *s, gie_id val
   return base ? base + v->offset : nothing;
 }
 
+/* Whether constants, arena and outputs stay within the limit. */
+static gie_status check_limit(struct gie_exec *x, const struct run_spec *s)
+{
+  uint64_t constants = x->memory_limit ? run_weights_bytes(&x->engine->weights) : 0;
+  uint64_t need = constants + s->plan.arena + s->plan.outputs;
+  if (!x->memory_limit || need <= x->memory_limit)
+    return GIE_OK;
+  return gie_fail(
+      x->ctx, GIE_E_MEMORY,
+      "%llu bytes are needed (%llu of constants, %zu of activations, %zu more for workspace, %zu of "
+      "outputs), the limit is %llu; raise it or take a smaller batch",
+      (unsigned long long)need, (unsigned long long)constants, s->plan.activations, s->plan.workspace,
+      s->plan.outputs, (unsigned long long)x->memory_limit);
+}
+
 gie_status run_link(struct gie_exec *x, struct run_spec *s)
 {
   bool moved = false;
-  gie_status st = run_block_reserve(x->device, &x->arena, s->plan.arena, &moved);
+  gie_status st = check_limit(x, s);
+  if (st == GIE_OK)
+    st = run_block_reserve(x->device, &x->arena, s->plan.arena, &moved);
   if (st == GIE_OK)
     st = run_block_reserve(x->device, &x->out_arena, s->plan.outputs, &moved);
   if (moved)

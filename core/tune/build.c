@@ -251,6 +251,21 @@ static bool all_measured(struct selection *s)
   return true;
 }
 
+/* Chooses and measures the conversions of the choice, until there is nothing new to measure. */
+static gie_status settle(struct selection *s)
+{
+  bool changed = true;
+  gie_status st = GIE_OK;
+  for (int round = 0; changed && round < ROUNDS; round++) {
+    st = select_solve(s);
+    changed = false;
+    if (st == GIE_OK && round + 1 < ROUNDS)
+      st = select_settle(s, &changed);
+    changed &= st == GIE_OK;
+  }
+  return st;
+}
+
 static gie_status choose(struct tuner *t, const struct gie_graph *g, uint32_t profile, struct outcome *out)
 {
   struct selection s;
@@ -262,16 +277,18 @@ static gie_status choose(struct tuner *t, const struct gie_graph *g, uint32_t pr
     st = select_expand(&s);
   if (st == GIE_OK)
     st = select_measure(&s);
-  bool changed = st == GIE_OK;
-  for (int round = 0; changed && round < ROUNDS; round++) {
-    st = select_solve(&s);
-    changed = false;
-    if (st == GIE_OK && round + 1 < ROUNDS)
-      st = select_settle(&s, &changed);
-    changed &= st == GIE_OK;
-  }
   if (st == GIE_OK)
+    st = settle(&s);
+  for (bool again = st == GIE_OK; again && st == GIE_OK;) {
     st = select_lower(&s, &out->graph);
+    if (st == GIE_OK)
+      st = select_fit(&s, out->graph, &again);
+    if (st == GIE_OK && again) {
+      gie_graph_free(out->graph);
+      out->graph = NULL;
+      st = settle(&s);
+    }
+  }
   gie_buf_init(&table, t->ctx);
   if (st == GIE_OK) {
     put_table(&table, &s, profile, out->structure);
@@ -357,6 +374,12 @@ static gie_status specialize(struct tuner *t, const struct gie_graph *g, const c
   return st;
 }
 
+static const char *precision_of(const struct gie_build_options *o)
+{
+  static const char *const WORDS[2][3] = {{"", "tf32", "fast"}, {"fp16", "fp16,tf32", "fp16,fast"}};
+  return WORDS[o->reduced_precision][o->math];
+}
+
 static gie_status add_profile(struct tuner *t, const char *shapes, struct gie_plan *plan,
                               struct gie_buf *tables)
 {
@@ -378,7 +401,8 @@ static gie_status add_profile(struct tuner *t, const char *shapes, struct gie_pl
                                  .threads = t->device.threads,
                                  .measured = best.measured,
                                  .seconds = best.cost,
-                                 .graph = best.graph};
+                                 .graph = best.graph,
+                                 .precision = precision_of(t->o)};
     best.graph = NULL;
     st = plan_add_profile(plan, &p);
   }

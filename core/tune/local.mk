@@ -11,6 +11,7 @@ libgie_internal_la_SOURCES += \
   core/tune/consts.c \
   core/tune/cost.c \
   core/tune/failed.c \
+  core/tune/fit.c \
   core/tune/key.c \
   core/tune/lower.c \
   core/tune/measure.c \

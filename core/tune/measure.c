@@ -246,7 +246,7 @@ static double deadline_of(const struct tuner *t, const struct field *f)
   double longest = 0;
   for (uint32_t i = 0; i < f->n; i++)
     longest = fmax(longest, t->cands[f->cands[i]].estimate);
-  return WORKER_DEADLINE + fmin(PATIENCE * longest, MAX_PATIENCE);
+  return (t->device.host ? WORKER_DEADLINE : DEVICE_DEADLINE) + fmin(PATIENCE * longest, MAX_PATIENCE);
 }
 
 /* What a race found out before it was stopped. */
@@ -266,7 +266,8 @@ static gie_status race(struct tuner *t, const struct field *f)
   struct tune_candidate *c = gie_alloc(t->ctx, f->n, sizeof *c);
   struct tune_race_options o = {.threads = t->device.threads,
                                 .check_only = t->o->random_costs != 0,
-                                .device = t->o->device};
+                                .device = t->o->device,
+                                .max_workspace = t->o->memory_limit};
   gie_status st = c ? start_worker(t) : GIE_E_MEMORY;
   for (uint32_t i = 0; st == GIE_OK && i < f->n; i++) {
     const struct tune_cand *from = &t->cands[f->cands[i]];

@@ -153,6 +153,9 @@ gie_status select_solve(struct selection *s);
  * that another choice may be better now. */
 gie_status select_settle(struct selection *s, bool *changed);
 gie_status select_lower(struct selection *s, struct gie_graph **out);
+/* Whether the lowered choice stays within the limit of memory, if there is one. *again: it does not, and some
+ * candidate was given up: to be solved anew. E_MEMORY says what is needed at least. (fit.c) */
+gie_status select_fit(struct selection *s, const struct gie_graph *lowered, bool *again);
 
 /* ---- Shared by the parts -------------------------------------------------------------------------- */
 

@@ -122,6 +122,7 @@ struct gie_exec_options {
   const char *backends; /* "-onednn,+cpu": kernels whose name begins so are left out / tried first */
   uint32_t threads;     /* 0: all cores */
   bool profile;
+  uint64_t memory_limit; /* bytes of constants, activations and workspace on the device; 0: what it has */
 };
 
 struct gie_exec;

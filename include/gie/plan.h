@@ -37,6 +37,7 @@ struct gie_plan_profile {
   bool measured;                 /* false: choices rest on estimates alone */
   double seconds;                /* sum of the chosen candidates */
   const struct gie_graph *graph; /* lowered; belongs to the plan */
+  const char *precision; /* what kernels were allowed: "fp16", "tf32", "fp16,tf32"; "": as the types say */
 };
 GIE_API uint32_t gie_plan_n_profiles(const struct gie_plan *plan);
 GIE_API gie_status gie_plan_profile(const struct gie_plan *plan, uint32_t i, struct gie_plan_profile *out);
@@ -89,6 +90,8 @@ struct gie_build_options {
   /* Asked ten times a second: true ends the build with E_STOPPED; what was measured is kept. */
   bool (*stop)(void *user);
   void *stop_user;
+  uint64_t
+      memory_limit; /* bytes of constants, activations and workspace on the device, of each profile; 0: none */
 };
 /* What the build did. */
 struct gie_build_report {

@@ -324,6 +324,49 @@ START_TEST(test_no_memory)
 }
 END_TEST
 
+/* Too little memory for the first kernel's workspace: the second does; without one, one line. */
+START_TEST(test_memory_limit)
+{
+  struct mock *big = far_kernel(&mock_far), *small = kernel_on("far", "far.small");
+  struct gie_exec_options o = {.struct_size = sizeof o, .device = "far", .memory_limit = 1 << 20};
+  struct gie_memory_report r = {.struct_size = sizeof r};
+  struct gie_exec *x;
+  big->workspace = 4 << 20;
+  ck_gie_ok(ctx, try_exec(NET, &on_far, &x));
+  run_net(x, 2, 1);
+  ck_assert_str_eq(kernel_of(x, 0), "far.any");
+  gie_exec_free(x);
+  ck_gie_ok(ctx, try_exec(NET, &o, &x));
+  for (int i = 0; i < 3; i++)
+    run_net(x, 2, (float)i);
+  ck_assert_str_eq(kernel_of(x, 0), "far.small");
+  ck_gie_ok(ctx, gie_exec_memory(x, &r));
+  ck_assert_uint_eq(r.workspace, 0);
+  gie_exec_free(x);
+  ck_gie_ok(ctx, try_exec(NET, &on_far, &x));
+  far.fail_after = 2; /* the input's pinned block, the constant, then the arena */
+  run_net(x, 2, 1);
+  ck_assert_int_lt(far.fail_after, 0);
+  ck_assert_str_eq(kernel_of(x, 0), "far.small");
+  gie_exec_free(x);
+  small->refuse = "it is tired";
+  ck_gie_ok(ctx, try_exec(NET, &o, &x));
+  ck_gie_ok(ctx, set(x, "x", (const float[]){1, 2}, 2, 1, 2, 0, 0));
+  ck_gie(ctx, gie_exec_run(x), GIE_E_MEMORY);
+  HAS("the limit is 1048576");
+  HAS("no kernels do with less workspace");
+  small->refuse = NULL;
+  run_net(x, 1, 1);
+  o.memory_limit = 16;
+  gie_exec_free(x);
+  ck_gie_ok(ctx, try_exec(NET, &o, &x));
+  ck_gie_ok(ctx, set(x, "x", (const float[]){1, 2}, 2, 1, 2, 0, 0));
+  ck_gie(ctx, gie_exec_run(x), GIE_E_MEMORY);
+  HAS("raise it or take a smaller batch");
+  gie_exec_free(x);
+}
+END_TEST
+
 /* ---- Several executors ------------------------------------------------------------------------- */
 
 /* Handles belong to executors: two have two, also at once in two threads. */
@@ -382,9 +425,9 @@ END_TEST
 
 int main(void)
 {
-  const TTest *const tests[] = {test_capture,   test_no_capture, test_profile_and_watch,
-                                test_bare,      test_streams,    test_random_streams,
-                                test_repeat,    test_faults,     test_no_memory,
-                                test_libraries, test_threads};
+  const TTest *const tests[] = {test_capture,      test_no_capture, test_profile_and_watch,
+                                test_bare,         test_streams,    test_random_streams,
+                                test_repeat,       test_faults,     test_no_memory,
+                                test_memory_limit, test_libraries,  test_threads};
   return run_tests("device", tests, sizeof tests / sizeof *tests) != 0;
 }

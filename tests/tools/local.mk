@@ -35,3 +35,10 @@ TESTS += tests/tools/test_diff
 tests_tools_test_diff_SOURCES = tests/tools/test_diff.c
 tests_tools_test_diff_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
 tests_tools_test_diff_LDADD = tools/libtools.la libgie_internal.la libgie_rt_internal.la $(CHECK_LIBS)
+
+# A kernel with products in f16.
+TESTS += tests/tools/precision.sh
+check_LTLIBRARIES += tests/tools/half.la
+tests_tools_half_la_SOURCES = tests/tools/half.c
+tests_tools_half_la_CPPFLAGS = $(GIE_MODULE_CPPFLAGS)
+tests_tools_half_la_LDFLAGS = -module $(GIE_MODULE_LDFLAGS) -rpath /nowhere

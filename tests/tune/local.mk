@@ -64,3 +64,9 @@ TESTS += tests/tune/test_race_far
 tests_tune_test_race_far_SOURCES = tests/tune/test_race_far.c tests/run/mock.c tests/run/mock_far.c tests/run/mock.h
 tests_tune_test_race_far_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
 tests_tune_test_race_far_LDADD = libgie_internal.la libgie_rt_internal.la $(CHECK_LIBS) $(LIBM)
+
+check_PROGRAMS += tests/tune/test_limits
+TESTS += tests/tune/test_limits
+tests_tune_test_limits_SOURCES = tests/tune/test_limits.c tests/run/mock.c tests/run/mock_far.c tests/run/mock.h
+tests_tune_test_limits_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
+tests_tune_test_limits_LDADD = libgie_internal.la libgie_rt_internal.la $(CHECK_LIBS) $(LIBM)
