@@ -141,8 +141,63 @@ START_TEST(test_nothing_smaller)
 }
 END_TEST
 
+/* ---- Several executors of one plan -------------------------------------------------------------- */
+
+static const struct gie_plan *shared;
+
+static void *work(void *arg)
+{
+  struct gie_exec *x;
+  const char *failed = NULL;
+  float base = (float)(intptr_t)arg;
+  if (gie_exec_new_plan(shared, NULL, &x) != GIE_OK)
+    return (void *)(uintptr_t) "no executor";
+  for (int run = 0; run < 40 && !failed; run++) {
+    float in[16] = {0};
+    struct gie_tensor t;
+    for (int i = 0; i < 4; i++)
+      in[4 * i] = base + (float)(run + i);
+    if (set(x, "x", in, 2, 4, 4, 0, 0) != GIE_OK || gie_exec_run(x) != GIE_OK ||
+        gie_exec_output(x, "y", &t) != GIE_OK)
+      failed = "a run failed";
+    for (int i = 0; !failed && i < 4; i++)
+      if (((float *)t.data)[2 * i] != in[4 * i] || ((float *)t.data)[2 * i + 1] != 2 * in[4 * i])
+        failed = "a result is wrong";
+  }
+  gie_exec_free(x);
+  return (void *)(uintptr_t)failed;
+}
+
+/* Four contexts on one device: one set of weights, four streams, handles and graphs. */
+START_TEST(test_contexts)
+{
+  struct gie_build_options o = {.device = "far"};
+  struct gie_plan *plan;
+  pthread_t t[4];
+  mock_register_device(ctx, &mock_far);
+  kernel("host.any"); /* executors have a host beside the device */
+  struct mock *m = kernel_on("far", "far.any");
+  kernels[1].library = &mock_library;
+  m->pack_key = "t";
+  ck_gie_ok(ctx, try_build(NET, o, &plan));
+  shared = plan;
+  for (intptr_t i = 0; i < 4; i++)
+    ck_assert_int_eq(pthread_create(&t[i], NULL, work, (void *)(100 * i)), 0);
+  for (int i = 0; i < 4; i++) {
+    void *failed;
+    pthread_join(t[i], &failed);
+    ck_assert_msg(!failed, "%s", (const char *)failed);
+  }
+  ck_assert_int_ge(far.captures, 4);
+  ck_assert_int_ge(far.replays, 4 * 39);
+  ck_assert(!m->bad_address);
+  gie_plan_free(plan);
+}
+END_TEST
+
 int main(void)
 {
-  const TTest *const tests[] = {test_math, test_math_keys, test_workspace_is_given_up, test_nothing_smaller};
+  const TTest *const tests[] = {test_math, test_math_keys, test_workspace_is_given_up, test_nothing_smaller,
+                                test_contexts};
   return run_tests("limits", tests, sizeof tests / sizeof *tests) != 0;
 }
