@@ -4,7 +4,6 @@
 #include "tools/inspect.h"
 #include "tools/precision.h"
 
-
 struct kernel_count {
   const char *kernel;
   uint32_t n;

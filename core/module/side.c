@@ -499,7 +499,8 @@ gie_status side_time(struct side *s, uint32_t n, double *seconds)
       return callback_failed(s, "replaying captured runs", st);
   }
   GIE_TRY(end_clock(s, start, seconds));
-  *seconds *= (double)n / ((n + runs - 1) / runs * runs);
+  uint32_t launched = (n + runs - 1) / runs * runs;
+  *seconds *= (double)n / (double)launched;
   return GIE_OK;
 }
 

@@ -81,7 +81,7 @@ static gie_status gather_points(struct side *s, uint32_t i)
   if (!picks || !raw || !s->out_points[i])
     return GIE_E_MEMORY;
   for (uint32_t k = 0; k < points->n; k++) {
-    int64_t idx[GIE_MAX_RANK];
+    int64_t idx[GIE_MAX_RANK] = {0};
     unflat(plain, points->at[k], idx);
     picks[k] = (struct side_pick){p->offset + (size_t)gie_desc_offset(&p->desc, idx) * size, 0, k};
   }
@@ -98,7 +98,7 @@ static bool beside(const struct side_place *p, const struct gie_desc *plain, int
                    size_t *offset)
 {
   const struct gie_desc *d = &p->desc;
-  int64_t idx[GIE_MAX_RANK], lane = 0;
+  int64_t idx[GIE_MAX_RANK] = {0}, lane = 0;
   int axis = pads ? d->layout.block_axis : d->rank > 1 ? 1 : 0;
   unflat(plain, at, idx);
   if (pads) {
