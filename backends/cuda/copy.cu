@@ -77,8 +77,8 @@ __global__ void __launch_bounds__(256)
 /* Axis 0 of `axes` runs over the places; A lanes lie side by side in the result (or with `split` in the operand) and
  * `lane` apart in the other one. */
 template <class T, int A, bool split>
-__global__ void __launch_bounds__(256)
-    copy_lanes(const __grid_constant__ chunk_args a, int64_t lane, const T *__restrict__ from, T *__restrict__ to)
+__global__ void __launch_bounds__(256) copy_lanes(const __grid_constant__ chunk_args a, int64_t lane,
+                                                  const T *__restrict__ from, T *__restrict__ to)
 {
   uint32_t i = blockIdx.x * 256 + threadIdx.x;
   int64_t in, out;
@@ -167,8 +167,9 @@ static bool find_lanes(struct cuda_copy *c)
   for (int side = 0; side < 2; side++) {
     int lanes = side == 0 ? 0 : c->inner, places = side == 0 ? c->inner : 0;
     int64_t a = lanes < 0 ? 0 : l->dim[lanes];
-    bool fits = lanes >= 0 && places >= 0 && lanes != places && (a == 2 || a == 4 || a == 8) && a * c->size <= 16 &&
-                l->stride[side][lanes] == 1 && l->stride[side][places] == a && l->stride[1 - side][places] == 1;
+    bool fits = lanes >= 0 && places >= 0 && lanes != places && (a == 2 || a == 4 || a == 8) &&
+                a * c->size <= 16 && l->stride[side][lanes] == 1 && l->stride[side][places] == a &&
+                l->stride[1 - side][places] == 1;
     if (!fits)
       continue;
     c->split = side == 1;
@@ -268,7 +269,8 @@ static void launch_chunks(struct chunk_args *a, const struct cuda_loop<2> *l, co
 }
 
 /* Same dtype: the widest unit that divides everything, as if it were an element. */
-template <class U> static bool try_units(const struct cuda_copy *c, const void *from, void *to, cudaStream_t stream)
+template <class U>
+static bool try_units(const struct cuda_copy *c, const void *from, void *to, cudaStream_t stream)
 {
   struct cuda_loop<2> l = c->loop;
   struct chunk_args a;
@@ -288,7 +290,9 @@ static void launch_pair(const struct cuda_copy *c, const void *from, void *to, c
 {
   const struct cuda_loop<2> *l = &c->loop;
   struct chunk_args a;
-  auto fits = [&](int v) { return chunks_fit(l, 0, v, sizeof(TO), to) && chunks_fit(l, 1, v, sizeof(TI), from); };
+  auto fits = [&](int v) {
+    return chunks_fit(l, 0, v, sizeof(TO), to) && chunks_fit(l, 1, v, sizeof(TI), from);
+  };
   if (fits(8))
     launch_chunks<TI, TO, 8>(&a, l, from, to, stream);
   else if (fits(4))
@@ -321,7 +325,8 @@ static void launch_lanes(const struct cuda_copy *c, const void *from, void *to, 
   int moved = lanes == 0 ? places : lanes;
   a.axes = axes_of(&first, 1u << moved, 1, &a.n);
   copy_lanes<T, A, split><<<(a.n + 255) / 256, 256, 0, stream>>>(a, l->stride[split ? 0 : 1][lanes],
-                                                               static_cast<const T *>(from), static_cast<T *>(to));
+                                                                 static_cast<const T *>(from),
+                                                                 static_cast<T *>(to));
 }
 
 /* false: the addresses do not allow it. */
@@ -335,7 +340,7 @@ static bool run_lanes(const struct cuda_copy *c, const void *from, void *to, cud
   for (int i = 0; i < l->rank; i++)
     if (i != lanes && l->stride[side][i] % a != 0)
       return false;
-#define LANES(T, A)                                                                     \
+#define LANES(T, A) \
   (c->split ? launch_lanes<T, A, true>(c, from, to, stream) : launch_lanes<T, A, false>(c, from, to, stream))
   if (c->size == 2)
     a == 2 ? LANES(uint16_t, 2) : a == 4 ? LANES(uint16_t, 4) : LANES(uint16_t, 8);

@@ -14,7 +14,7 @@
 /* ---- Two spatial axes, f32 or f16 */
 
 struct pool_args {
-  uint32_t n; /* results, or vectors of channels */
+  uint32_t n;                              /* results, or vectors of channels */
   struct cuda_div channels, width, height; /* of the result, in the order of the thread's number */
   int in_h, in_w, kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w, top, left, bottom, right;
   bool average, include_pad;
@@ -22,7 +22,8 @@ struct pool_args {
 };
 
 /* Taps of a window that begins at `at`: those inside are first … last-1. */
-__device__ __forceinline__ void taps_inside(int at, int dilation, int kernel, int extent, int *first, int *last)
+__device__ __forceinline__ void taps_inside(int at, int dilation, int kernel, int extent, int *first,
+                                            int *last)
 {
   *first = at < 0 ? (-at + dilation - 1) / dilation : 0;
   int room = extent - at;
@@ -42,7 +43,8 @@ __device__ __forceinline__ float divisor(const struct pool_args &a, int y, int x
 }
 
 template <class T, int V>
-__device__ __forceinline__ void pool_window(const struct pool_args &a, const T *x, int y0, int x0, float (&r)[V])
+__device__ __forceinline__ void pool_window(const struct pool_args &a, const T *x, int y0, int x0,
+                                            float (&r)[V])
 {
   int h0, h1, w0, w1;
   taps_inside(y0, a.dilation_h, a.kernel_h, a.in_h, &h0, &h1);
@@ -98,7 +100,8 @@ __global__ void __launch_bounds__(256)
   uint32_t q = cuda_quotient(a.width, i), ow = i - q * a.width.d;
   uint32_t plane = cuda_quotient(a.height, q), oh = q - plane * a.height.d;
   uint32_t n = cuda_quotient(a.channels, plane), c = plane - n * a.channels.d;
-  pool_window<T, 1>(a, x + n * a.xn + c * a.xc, int(oh) * a.stride_h - a.top, int(ow) * a.stride_w - a.left, r);
+  pool_window<T, 1>(a, x + n * a.xn + c * a.xc, int(oh) * a.stride_h - a.top, int(ow) * a.stride_w - a.left,
+                    r);
   cuda_store_v<T, 1>(y + n * a.yn + c * a.yc + oh * a.yh + ow * a.yw, r);
 }
 
@@ -173,7 +176,7 @@ template <class T, int V> static void launch_channels(const struct pool *p, cons
   a.channels = cuda_div_by(uint32_t(p->channels / V));
   a.n = uint32_t(p->images * p->out_h * p->out_w * (p->channels / V));
   pool_channels<T, V><<<(a.n + 255) / 256, 256, 0, gie_cuda_stream(l)>>>(a, static_cast<const T *>(l->in[0]),
-                                                                        static_cast<T *>(l->out[0]));
+                                                                         static_cast<T *>(l->out[0]));
 }
 
 /* Whether vectors of v channels lie at multiples of their size in both tensors. */
@@ -181,16 +184,17 @@ static bool vectors_fit(const struct pool *p, const struct gie_launch *l, int v)
 {
   const struct pool_args *a = &p->args;
   int64_t size = p->half ? 2 : 4, bytes = v * size;
-  uint64_t all = uint64_t(a->xn | a->xh | a->xw | a->yn | a->yh | a->yw) * uint64_t(size) | uintptr_t(l->in[0]) |
-                 uintptr_t(l->out[0]);
+  uint64_t all = uint64_t(a->xn | a->xh | a->xw | a->yn | a->yh | a->yw) * uint64_t(size) |
+                 uintptr_t(l->in[0]) | uintptr_t(l->out[0]);
   return p->channels % v == 0 && all % uint64_t(bytes) == 0;
 }
 
 template <class T> static void launch_fast(const struct pool *p, const struct gie_launch *l)
 {
   struct pool_args a = p->args;
-  if (p->along_channels && sizeof(T) == 2 && vectors_fit(p, l, 8) && p->images * p->out_h * p->out_w * p->channels >= 1 << 20)
-    return launch_channels<T, sizeof(T) == 2 ? 8 : 4>(p, l);
+  if (p->along_channels && sizeof(T) == 2 && vectors_fit(p, l, 8) &&
+      p->images * p->out_h * p->out_w * p->channels >= 1 << 20)
+    return launch_channels < T, sizeof(T) == 2 ? 8 : 4 > (p, l);
   if (p->along_channels && vectors_fit(p, l, 4))
     return launch_channels<T, 4>(p, l);
   if (p->along_channels && vectors_fit(p, l, 2))
@@ -200,7 +204,7 @@ template <class T> static void launch_fast(const struct pool *p, const struct gi
   a.channels = cuda_div_by(uint32_t(p->channels));
   a.n = uint32_t(p->images * p->channels * p->out_h * p->out_w);
   pool_pixels<T><<<(a.n + 255) / 256, 256, 0, gie_cuda_stream(l)>>>(a, static_cast<const T *>(l->in[0]),
-                                                                   static_cast<T *>(l->out[0]));
+                                                                    static_cast<T *>(l->out[0]));
 }
 
 static gie_status pool_run(void *instance, const struct gie_launch *l)
@@ -229,7 +233,8 @@ static bool read_window(const struct gie_problem *p, struct gie_window *win, cha
   int64_t kernel[GIE_MAX_SPATIAL];
   const char *reason;
   const struct gie_attr *given = gie_attrs_find(&p->node->attrs, "kernel");
-  if (p->in[0].rank < 3 || p->out[0].rank != p->in[0].rank || !given || given->n != uint32_t(p->in[0].rank) - 2)
+  if (p->in[0].rank < 3 || p->out[0].rank != p->in[0].rank || !given ||
+      given->n != uint32_t(p->in[0].rank) - 2)
     return cuda_refuse(why, size, "kernel does not have one entry per spatial axis");
   gie_node_ints(p->node, "kernel", kernel, GIE_MAX_SPATIAL, 1);
   if (!gie_window_read(p->node, p->in[0].rank - 2, p->in[0].dim + 2, kernel, win, &reason))
@@ -247,14 +252,15 @@ static bool pool_supports(const struct gie_kernel *k, const struct gie_problem *
   return read_window(p, &win, why, size);
 }
 
-static uint32_t pool_variants(const struct gie_kernel *k, const struct gie_problem *p, struct gie_variant *out, uint32_t max)
+static uint32_t pool_variants(const struct gie_kernel *k, const struct gie_problem *p,
+                              struct gie_variant *out, uint32_t max)
 {
   const struct cuda_follow first = {1, 1};
   return cuda_variants_any(p, 0, first, -1, out, max);
 }
 
-static void pool_estimate(const struct gie_kernel *k, const struct gie_problem *p, const struct gie_variant *v,
-                          struct gie_cost *out)
+static void pool_estimate(const struct gie_kernel *k, const struct gie_problem *p,
+                          const struct gie_variant *v, struct gie_cost *out)
 {
   double taps = 1;
   struct gie_window win;
@@ -315,8 +321,8 @@ static bool make_fast(struct pool *w, const struct gie_problem *p, const struct 
   return true;
 }
 
-static gie_status pool_create(const struct gie_kernel *k, const struct gie_problem *p, const struct gie_variant *v,
-                              void **instance)
+static gie_status pool_create(const struct gie_kernel *k, const struct gie_problem *p,
+                              const struct gie_variant *v, void **instance)
 {
   struct gie_window win;
   char why[128] = "";
@@ -347,10 +353,12 @@ static gie_status pool_create(const struct gie_kernel *k, const struct gie_probl
 
 static const char *const max_ops[] = {"max_pool", nullptr}, *const average_ops[] = {"average_pool", nullptr};
 
-#define POOL_KERNEL(kernel_name, kernel_ops)                                                             \
-  {.struct_size = sizeof(struct gie_kernel), .name = kernel_name, .device = "cuda", .ops = kernel_ops,     \
-   .supports = pool_supports, .variants = pool_variants, .estimate = pool_estimate, .create = pool_create, \
-   .destroy = cuda_destroy<struct pool>, .run = pool_run}
+#define POOL_KERNEL(kernel_name, kernel_ops)                                                                \
+  {                                                                                                         \
+    .struct_size = sizeof(struct gie_kernel), .name = kernel_name, .device = "cuda", .ops = kernel_ops,     \
+    .supports = pool_supports, .variants = pool_variants, .estimate = pool_estimate, .create = pool_create, \
+    .destroy = cuda_destroy<struct pool>, .run = pool_run                                                   \
+  }
 static const struct gie_kernel KERNELS[] = {POOL_KERNEL("cuda.max_pool", max_ops),
                                             POOL_KERNEL("cuda.average_pool", average_ops)};
 const struct cuda_family cuda_pool = {KERNELS, sizeof KERNELS / sizeof *KERNELS};
