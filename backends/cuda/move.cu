@@ -625,6 +625,14 @@ static bool shape_supports(const struct gie_kernel *k, const struct gie_problem 
   return true;
 }
 
+static uint32_t shape_variants(const struct gie_kernel *k, const struct gie_problem *p,
+                               struct gie_variant *out, uint32_t max)
+{
+  const struct cuda_follow none = {0, 0};
+  uint32_t n = cuda_variants_any(p, 0, none, -1, out, max);
+  return n < 1 ? n : 1;
+}
+
 static gie_status shape_create(const struct gie_kernel *k, const struct gie_problem *p,
                                const struct gie_variant *v, void **instance)
 {
@@ -776,6 +784,7 @@ static const struct gie_kernel KERNELS[] = {
      .device = "cuda",
      .ops = ops_shape,
      .supports = shape_supports,
+     .variants = shape_variants,
      .create = shape_create,
      .destroy = cuda_destroy<struct shape>,
      .run = shape_run},

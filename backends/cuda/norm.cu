@@ -109,7 +109,6 @@ template <class T, int V, int N> struct warp_row {
   float v[N][V];
   uint32_t length;
   T *y;
-  mutable float scratch;
   __device__ __forceinline__ warp_row(const T *x, T *y_, uint32_t n) : length(n), y(y_)
   {
 #pragma unroll

@@ -45,9 +45,40 @@ __device__ __forceinline__ void load(const struct pointwise_operand &o, int64_t 
 }
 
 /* r = op(r, y) for the function that the whole grid runs. */
-template <int V>
+template <int V, int N>
 __device__ __forceinline__ void fold(const struct pointwise_args &a, float (&r)[V], const float (&y)[V])
 {
+  /* the long ones of one operand, in line: a call per element would cost more than the memory */
+#define LONG_CASE(name)                                                       \
+  case GIE_CUDA_STEP_##name:                                                  \
+    _Pragma("unroll") for (int v = 0; v < V; v++)                             \
+        r[v] = gie_cuda_step_long(GIE_CUDA_STEP_##name, r[v], 0.0f, a.alpha); \
+    return;
+  if (N == 1)
+    switch (a.op) {
+      LONG_CASE(MISH)
+      LONG_CASE(GELU)
+      LONG_CASE(TANH)
+      LONG_CASE(ELU)
+      LONG_CASE(SOFTPLUS)
+      LONG_CASE(SQRT)
+      LONG_CASE(EXP)
+      LONG_CASE(LOG)
+      LONG_CASE(NEG)
+      LONG_CASE(ABS)
+      LONG_CASE(ERF)
+      LONG_CASE(FLOOR)
+      LONG_CASE(CEIL)
+    default:
+      break;
+    }
+  if (N == 2 && a.op == GIE_CUDA_STEP_DIV) {
+#pragma unroll
+    for (int v = 0; v < V; v++)
+      r[v] = r[v] / y[v];
+    return;
+  }
+#undef LONG_CASE
   struct gie_cuda_step s;
   s.op = uint8_t(a.op);
   s.reverse = 0;
@@ -81,7 +112,7 @@ __global__ void __launch_bounds__(256) pointwise_vectors(const __grid_constant__
   }
   load<V>(a.in[0], at[0], r);
   if (N == 1)
-    fold<V>(a, r, y);
+    fold<V, N>(a, r, y);
   if (N == BATCH_NORM_OPERANDS) {
     float scale[V], bias[V], mean[V], var[V];
     load<V>(a.in[1], at[1 % (N ? N : 2)], scale);
@@ -96,7 +127,7 @@ __global__ void __launch_bounds__(256) pointwise_vectors(const __grid_constant__
   for (int o = N == BATCH_NORM_OPERANDS ? N : 1; o < (N ? N : OPERANDS); o++)
     if (N || o < operands) {
       load<V>(a.in[o], at[o], y);
-      fold<V>(a, r, y);
+      fold<V, N>(a, r, y);
     }
   if (a.out_half)
     cuda_store_v<__half, V>(reinterpret_cast<__half *>(a.out) + to, r);
@@ -271,7 +302,10 @@ struct pointwise_each {
       x.i = cuda_wrap(int_power(x.i, y.i, y.i < 0 && b != GIE_U64), a);
       return x;
     }
-    struct cuda_number r = {pow(cuda_convert(x, a, GIE_F64).f, cuda_convert(y, b, GIE_F64).f), 0};
+    double v = pow(cuda_convert(x, a, GIE_F64).f, cuda_convert(y, b, GIE_F64).f), whole = nearbyint(v);
+    if (!cuda_is_float(a) && fabs(v - whole) <= 1e-14 * fabs(whole)) /* 9^0.5 is 3, not just below it */
+      v = whole;
+    struct cuda_number r = {v, 0};
     return cuda_convert(r, GIE_F64, a);
   }
 

@@ -33,12 +33,12 @@ done
 for p in $PROGRAMS; do copy "$top_builddir/$p" "$to/bin"; done
 cp "$top_srcdir/bench/gpu_peers/peers.py" "$top_srcdir/bench/gpu_peers/networks.py" "$to/bench/"
 
-# Shared libraries, but for the C library's and CUDA's.
+# Shared libraries, but for those that every system has, in its own version, and CUDA's.
 find "$to" -type f \( -name '*.so' -o -perm -u+x \) ! -name '*.py' -exec ldd {} \; 2>/dev/null |
   sed -n 's/.* => \(\/[^ ]*\) .*/\1/p' | sort -u | while read -r lib; do
     case ${lib##*/} in
       ld-linux* | libc.so* | libm.so* | libdl.so* | libpthread.so* | librt.so* | libresolv.so*) ;;
-      libcuda.so* | libcudart* | libcublas* | libcudnn* | libnv* | libdnnl*) ;;
+      libstdc++* | libgcc_s* | libz.so* | libcuda.so* | libcudart* | libcublas* | libcudnn* | libnv* | libdnnl*) ;;
       *) cp -L "$lib" "$to/lib/" ;;
     esac
   done
