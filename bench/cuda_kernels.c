@@ -18,19 +18,30 @@ static const struct row {
   const char *dtype, *in, *out; /* layouts of the tensors of rank 4 */
   const char *text;
 } ROWS[] = {
-#define BOTH(text) {"f32", "nchw", "nchw", text}, {"f16", "nchw", "nchw", text}, {"f32", "nhwc", "nhwc", text}, {"f16", "nhwc", "nhwc", text}
-#define CHANGE(text)                                                                                                  \
-  {"f32", "nchw", "nhwc", text}, {"f32", "nhwc", "nchw", text}, {"f16", "nchw", "nhwc", text}, {"f16", "nhwc", "nchw", text}
+#define BOTH(text)                                                                             \
+  {"f32", "nchw", "nchw", text}, {"f16", "nchw", "nchw", text}, {"f32", "nhwc", "nhwc", text}, \
+  {                                                                                            \
+    "f16", "nhwc", "nhwc", text                                                                \
+  }
+#define CHANGE(text)                                                                           \
+  {"f32", "nchw", "nhwc", text}, {"f32", "nhwc", "nchw", text}, {"f16", "nchw", "nhwc", text}, \
+  {                                                                                            \
+    "f16", "nhwc", "nchw", text                                                                \
+  }
     {"f32", "nchw", "nchw", "input %x : T[64,256,56,56] %y = relu(%x) output %y"},
     {"f16", "nchw", "nchw", "input %x : T[128,256,56,56] %y = relu(%x) output %y"},
     {"f16", "nhwc", "nhwc", "input %x : T[128,256,56,56] %y = silu(%x) output %y"},
     {"f16", "nhwc", "nhwc", "input %x : T[128,256,56,56] %y = gelu(%x) output %y"},
-    {"f32", "nchw", "nchw", "input %x : T[64,256,56,56] input %b : T[64,256,56,56] %y = add(%x, %b) output %y"},
-    {"f16", "nhwc", "nhwc", "input %x : T[128,256,56,56] input %b : T[128,256,56,56] %y = add(%x, %b) output %y"},
+    {"f32", "nchw", "nchw",
+     "input %x : T[64,256,56,56] input %b : T[64,256,56,56] %y = add(%x, %b) output %y"},
+    {"f16", "nhwc", "nhwc",
+     "input %x : T[128,256,56,56] input %b : T[128,256,56,56] %y = add(%x, %b) output %y"},
     {"f16", "nhwc", "nhwc", "input %x : T[128,256,56,56] input %b : T[256,1,1] %y = mul(%x, %b) output %y"},
     {"f16", "nchw", "nchw", "input %x : T[128,256,56,56] input %b : T[256,1,1] %y = mul(%x, %b) output %y"},
-    {"f16", "nhwc", "nhwc", "input %x : T[128,256,56,56] input %b : T[128,256,1,1] %y = mul(%x, %b) output %y"},
-    {"f32", "nchw", "nchw", "input %x : T[64,256,56,56] input %s : T[256] input %b : T[256] input %m : T[256] input %v : T[256] %y = batch_norm(%x, %s, %b, %m, %v) output %y"},
+    {"f16", "nhwc", "nhwc",
+     "input %x : T[128,256,56,56] input %b : T[128,256,1,1] %y = mul(%x, %b) output %y"},
+    {"f32", "nchw", "nchw",
+     "input %x : T[64,256,56,56] input %s : T[256] input %b : T[256] input %m : T[256] input %v : T[256] %y = batch_norm(%x, %s, %b, %m, %v) output %y"},
     CHANGE("input %x : T[128,256,56,56] %y = reorder(%x) output %y"),
     CHANGE("input %x : T[128,250,49,47] %y = reorder(%x) output %y"),
     {"f32", "nchw", "nhwc", "input %x : T[256,3,224,224] %y = reorder(%x) output %y"},
@@ -42,31 +53,45 @@ static const struct row {
     {"f32", "nchw", "nhwc", "input %x : T[128,128,56,56] %y = cast(%x) {to=f16} output %y"},
     {"f16", "nhwc", "nchw", "input %x : T[128,128,56,56] %y = cast(%x) {to=f32} output %y"},
     {"f32", "nchw", "nhwc", "input %x : T[256,3,224,224] %y = cast(%x) {to=f16} output %y"},
-    BOTH("input %x : T[128,64,112,112] %y = max_pool(%x) {kernel=[3,3], stride=[2,2], pad=[1,1,1,1]} output %y"),
+    BOTH(
+        "input %x : T[128,64,112,112] %y = max_pool(%x) {kernel=[3,3], stride=[2,2], pad=[1,1,1,1]} output %y"),
     BOTH("input %x : T[128,256,28,28] %y = max_pool(%x) {kernel=[3,3], pad=[1,1,1,1]} output %y"),
     BOTH("input %x : T[128,256,56,56] %y = average_pool(%x) {kernel=[2,2], stride=[2,2]} output %y"),
-    {"f16", "Nchw2n", "Nchw2n", "input %x : T[128,64,112,112] %y = max_pool(%x) {kernel=[3,3], stride=[2,2], pad=[1,1,1,1]} output %y"},
+    {"f16", "Nchw2n", "Nchw2n",
+     "input %x : T[128,64,112,112] %y = max_pool(%x) {kernel=[3,3], stride=[2,2], pad=[1,1,1,1]} output %y"},
     BOTH("input %x : T[512,2048,7,7] %y = global_average_pool(%x) output %y"),
     BOTH("input %x : T[128,512,28,28] %y = global_average_pool(%x) output %y"),
-    {"f16", "nhwc", "nhwc", "input %a : T[128,128,56,56] input %b : T[128,128,56,56] %y = concat(%a, %b) {axis=1} output %y"},
-    {"f32", "nchw", "nchw", "input %a : T[64,128,56,56] input %b : T[64,128,56,56] %y = concat(%a, %b) {axis=1} output %y"},
+    {"f16", "nhwc", "nhwc",
+     "input %a : T[128,128,56,56] input %b : T[128,128,56,56] %y = concat(%a, %b) {axis=1} output %y"},
+    {"f32", "nchw", "nchw",
+     "input %a : T[64,128,56,56] input %b : T[64,128,56,56] %y = concat(%a, %b) {axis=1} output %y"},
     {"f16", "nchw", "nchw", "input %x : T[128,256,56,56] %y = transpose(%x) {perm=[0,2,3,1]} output %y"},
     {"f32", "nchw", "nchw", "input %x : T[65536,1000] %y = softmax(%x) output %y"},
     {"f16", "nchw", "nchw", "input %x : T[65536,1000] %y = softmax(%x) output %y"},
     {"f16", "nchw", "nchw", "input %x : T[64,12,384,384] %y = softmax(%x) output %y"},
     BOTH("input %x : T[64,21,256,256] %y = softmax(%x) {axis=1} output %y"),
-    {"f16", "nchw", "nchw", "input %x : T[128,384,768] input %s : T[768] input %b : T[768] %y = layer_norm(%x, %s, %b) output %y"},
-    BOTH("input %x : T[64,96,112,112] input %s : T[96] input %b : T[96] %y = instance_norm(%x, %s, %b) output %y"),
+    {"f16", "nchw", "nchw",
+     "input %x : T[128,384,768] input %s : T[768] input %b : T[768] %y = layer_norm(%x, %s, %b) output %y"},
+    BOTH(
+        "input %x : T[64,96,112,112] input %s : T[96] input %b : T[96] %y = instance_norm(%x, %s, %b) output %y"),
     BOTH("input %x : T[128,192,56,56] %y = lrn(%x) {size=5} output %y"),
-    BOTH("input %x : T[64,64,64,64] const %s : f32[4] = {1.0,1.0,2.0,2.0} %y = resize(%x, _, %s) {mode=\"linear\"} output %y"),
+    BOTH(
+        "input %x : T[64,64,64,64] const %s : f32[4] = {1.0,1.0,2.0,2.0} %y = resize(%x, _, %s) {mode=\"linear\"} output %y"),
     BOTH("input %x : T[64,64,64,64] const %s : f32[4] = {1.0,1.0,2.0,2.0} %y = resize(%x, _, %s) output %y"),
-    BOTH("input %x : T[128,144,56,56] input %w : T[144,1,3,3] input %b : T[144] %y = conv(%x, %w, %b) {group=144, pad=[1,1,1,1]} | clip {min=0.0, max=6.0} output %y"),
-    BOTH("input %x : T[128,96,112,112] input %w : T[96,1,3,3] input %b : T[96] %y = conv(%x, %w, %b) {group=96, pad=[1,1,1,1], stride=[2,2]} | clip {min=0.0, max=6.0} output %y"),
-    BOTH("input %x : T[128,240,28,28] input %w : T[240,1,5,5] input %b : T[240] %y = conv(%x, %w, %b) {group=240, pad=[2,2,2,2]} | relu output %y"),
-    {"f16", "nhwc", "nhwc", "input %x : T[1,144,56,56] input %w : T[144,1,3,3] input %b : T[144] %y = conv(%x, %w, %b) {group=144, pad=[1,1,1,1]} | clip {min=0.0, max=6.0} output %y"},
-    {"f16", "nhwc", "nhwc", "input %x : T[1,960,7,7] input %w : T[960,1,3,3] input %b : T[960] %y = conv(%x, %w, %b) {group=960, pad=[1,1,1,1]} | clip {min=0.0, max=6.0} output %y"},
-    {"f16", "nhwc", "nhwc", "input %x : T[1,64,112,112] %y = max_pool(%x) {kernel=[3,3], stride=[2,2], pad=[1,1,1,1]} output %y"},
-    {"f16", "nhwc", "nhwc", "input %x : T[1,480,14,14] %y = max_pool(%x) {kernel=[3,3], pad=[1,1,1,1]} output %y"},
+    BOTH(
+        "input %x : T[128,144,56,56] input %w : T[144,1,3,3] input %b : T[144] %y = conv(%x, %w, %b) {group=144, pad=[1,1,1,1]} | clip {min=0.0, max=6.0} output %y"),
+    BOTH(
+        "input %x : T[128,96,112,112] input %w : T[96,1,3,3] input %b : T[96] %y = conv(%x, %w, %b) {group=96, pad=[1,1,1,1], stride=[2,2]} | clip {min=0.0, max=6.0} output %y"),
+    BOTH(
+        "input %x : T[128,240,28,28] input %w : T[240,1,5,5] input %b : T[240] %y = conv(%x, %w, %b) {group=240, pad=[2,2,2,2]} | relu output %y"),
+    {"f16", "nhwc", "nhwc",
+     "input %x : T[1,144,56,56] input %w : T[144,1,3,3] input %b : T[144] %y = conv(%x, %w, %b) {group=144, pad=[1,1,1,1]} | clip {min=0.0, max=6.0} output %y"},
+    {"f16", "nhwc", "nhwc",
+     "input %x : T[1,960,7,7] input %w : T[960,1,3,3] input %b : T[960] %y = conv(%x, %w, %b) {group=960, pad=[1,1,1,1]} | clip {min=0.0, max=6.0} output %y"},
+    {"f16", "nhwc", "nhwc",
+     "input %x : T[1,64,112,112] %y = max_pool(%x) {kernel=[3,3], stride=[2,2], pad=[1,1,1,1]} output %y"},
+    {"f16", "nhwc", "nhwc",
+     "input %x : T[1,480,14,14] %y = max_pool(%x) {kernel=[3,3], pad=[1,1,1,1]} output %y"},
     {"f16", "nhwc", "nhwc", "input %x : T[1,2048,7,7] %y = global_average_pool(%x) output %y"},
     {"f16", "nhwc", "nhwc", "input %x : T[1,256,56,56] input %b : T[1,256,56,56] %y = add(%x, %b) output %y"},
     {"f32", "nchw", "nhwc", "input %x : T[1,3,224,224] %y = cast(%x) {to=f16} output %y"},
@@ -143,7 +168,8 @@ static gie_status fill(struct bench *b, void *at, size_t bytes, bool half)
   }
   gie_status st = GIE_OK;
   for (size_t i = 0; i < bytes && st == GIE_OK; i += piece)
-    st = b->ops->copy(b->dev, (char *)at + i, host, bytes - i < piece ? bytes - i : piece, GIE_COPY_TO_DEVICE, b->stream);
+    st = b->ops->copy(b->dev, (char *)at + i, host, bytes - i < piece ? bytes - i : piece, GIE_COPY_TO_DEVICE,
+                      b->stream);
   if (st == GIE_OK)
     st = b->ops->sync(b->dev, b->stream);
   gie_free(b->ctx, host);
@@ -186,7 +212,11 @@ static int compare(const void *a, const void *b)
 static gie_status time_it(struct bench *b, struct run *x, const struct gie_kernel *k, double *seconds)
 {
   double t[REPEATS];
-  struct gie_launch l = {.struct_size = sizeof l, .in = x->at, .out = x->at + x->n->n_in, .workspace = x->workspace, .ctx = b->ctx};
+  struct gie_launch l = {.struct_size = sizeof l,
+                         .in = x->at,
+                         .out = x->at + x->n->n_in,
+                         .workspace = x->workspace,
+                         .ctx = b->ctx};
   l.stream = b->stream;
   GIE_TRY(k->run(x->instance, &l));
   GIE_TRY(b->ops->sync(b->dev, b->stream));
@@ -212,7 +242,12 @@ static gie_status run_kernel(struct bench *b, struct run *x, const struct gie_ke
 {
   static struct gie_variant v[16];
   char why[256] = "";
-  struct gie_problem p = {.struct_size = sizeof p, .ctx = b->ctx, .graph = x->g, .node = x->n, .n_in = x->n->n_in, .n_out = x->n->n_out};
+  struct gie_problem p = {.struct_size = sizeof p,
+                          .ctx = b->ctx,
+                          .graph = x->g,
+                          .node = x->n,
+                          .n_in = x->n->n_in,
+                          .n_out = x->n->n_out};
   p.in = x->plain;
   p.out = x->plain + x->n->n_in;
   p.in_data = x->data;
@@ -243,15 +278,16 @@ static bool takes(const struct gie_kernel *k, const char *op, const char *prefix
   return false;
 }
 
-static void print_row(const struct bench *b, const struct row *r, const struct run *x, const char *kernel, double seconds)
+static void print_row(const struct bench *b, const struct row *r, const struct run *x, const char *kernel,
+                      double seconds)
 {
   const struct gie_desc *d = &x->plain[0];
   char dims[64];
   int at = 0;
   for (int i = 0; i < d->rank; i++)
     at += snprintf(dims + at, sizeof dims - (size_t)at, "%s%lld", i ? "x" : "", (long long)d->dim[i]);
-  printf("%-26s %-4s %-7s %-7s %-16s %9.2f us %8.0f GB/s %5.0f %%\n", kernel, r->dtype, r->in, r->out, dims, seconds * 1e6,
-         x->bytes / seconds / 1e9, 100 * x->bytes / seconds / b->peaks.bytes_per_s);
+  printf("%-26s %-4s %-7s %-7s %-16s %9.2f us %8.0f GB/s %5.0f %%\n", kernel, r->dtype, r->in, r->out, dims,
+         seconds * 1e6, x->bytes / seconds / 1e9, 100 * x->bytes / seconds / b->peaks.bytes_per_s);
 }
 
 static void run_row(struct bench *b, const struct row *r, const char *prefix)
@@ -295,7 +331,8 @@ int main(int argc, char **argv)
     printf("%s\n", gie_error_text(b.ctx));
     return 69;
   }
-  printf("%s, %s: copies of 512 MiB run at %.0f GB/s\n", b.info.name, b.info.version, b.peaks.bytes_per_s / 1e9);
+  printf("%s, %s: copies of 512 MiB run at %.0f GB/s\n", b.info.name, b.info.version,
+         b.peaks.bytes_per_s / 1e9);
   for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++)
     run_row(&b, &ROWS[i], argc > 1 ? argv[1] : "cuda.");
   return 0;

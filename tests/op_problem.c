@@ -86,17 +86,20 @@ void op_random_window(int kind, uint32_t i, char *text, size_t size)
     group = k = c;
     kw = kh = 1 + 2 * below(&s, 4);
   }
-  snprintf(x, sizeof x, "input %%x : T[%d,%d,%d,%d]", 1 + below(&s, 2), c, 1 + below(&s, 12), 1 + below(&s, 20));
+  snprintf(x, sizeof x, "input %%x : T[%d,%d,%d,%d]", 1 + below(&s, 2), c, 1 + below(&s, 12),
+           1 + below(&s, 20));
   snprintf(attrs, sizeof attrs, "stride=[%d,%d], dilation=[%d,%d], pad=[%d,%d,%d,%d]", 1 + below(&s, 3),
-           1 + below(&s, 4), 1 + below(&s, 3), 1 + below(&s, 2), below(&s, 3), below(&s, 4), below(&s, 3), below(&s, 4));
+           1 + below(&s, 4), 1 + below(&s, 3), 1 + below(&s, 2), below(&s, 3), below(&s, 4), below(&s, 3),
+           below(&s, 4));
   if (below(&s, 4) == 0)
     snprintf(attrs, sizeof attrs, "stride=[%d,%d], auto_pad=\"same_%s\"", 1 + below(&s, 3), 1 + below(&s, 3),
              below(&s, 2) ? "upper" : "lower");
   if (conv && kind != 1)
-    snprintf(text, size, "%s input %%w : T[%d,%d,%d,%d] %%y = conv(%%x, %%w) {group=%d, %s} output %%y", x, k, c / group,
-             kh, kw, group, attrs);
+    snprintf(text, size, "%s input %%w : T[%d,%d,%d,%d] %%y = conv(%%x, %%w) {group=%d, %s} output %%y", x, k,
+             c / group, kh, kw, group, attrs);
   else if (conv)
-    snprintf(text, size, "%s input %%w : T[%d,%d,%d,%d] %%y = conv_transpose(%%x, %%w) {group=%d, %s} output %%y", x, c,
+    snprintf(text, size,
+             "%s input %%w : T[%d,%d,%d,%d] %%y = conv_transpose(%%x, %%w) {group=%d, %s} output %%y", x, c,
              k / group, kh, kw, group, attrs);
   else
     snprintf(text, size, "%s %%y = %s(%%x) {kernel=[%d,%d], ceil_mode=%d, %s%s} output %%y", x,

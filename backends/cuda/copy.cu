@@ -3,8 +3,8 @@
  * After joining axes, with axis 0 the result's innermost one:
  *
  *   chunks  both are contiguous along axis 0 (or one element wide): up to 16 bytes per access
- *   lanes   one of them has 2, 4 or 8 elements of another axis side by side (nChw4c, Nchw2n): a thread
- *           gathers, or scatters, the lanes of one place
+ *   lanes   one of them has 2, 3, 4 or 8 elements of another axis side by side (nhwc of an image, nChw4c, Nchw2n): a thread
+ *           gathers, or scatters, the lanes of 4 places, or of one
  *   tiles   contiguous along different axes (nchw and nhwc): 64x64 elements through shared memory; 256 threads of
  *           16 elements each; rows of 65 words keep the banks apart. 16.25 KiB (f32)
  *   each    pad lanes, blocks that do not fit each other, dtypes other than f32 and f16: one element at a time
@@ -74,28 +74,67 @@ __global__ void __launch_bounds__(256)
   }
 }
 
-/* Axis 0 of `axes` runs over the places; A lanes lie side by side in the result (or with `split` in the operand) and
- * `lane` apart in the other one. */
-template <class T, int A, bool split>
-__global__ void __launch_bounds__(256)
-    copy_lanes(const __grid_constant__ chunk_args a, int64_t lane, const T *__restrict__ from, T *__restrict__ to)
+/* N elements that lie side by side, in accesses of Q. */
+template <class T, int N, int Q> __device__ __forceinline__ void load_side(const T *p, T (&r)[N])
+{
+#pragma unroll
+  for (int i = 0; i < N; i += Q) {
+    gie_cuda_vector<T, Q> x = *reinterpret_cast<const gie_cuda_vector<T, Q> *>(p + i);
+#pragma unroll
+    for (int k = 0; k < Q; k++)
+      r[i + k] = x.v[k];
+  }
+}
+template <class T, int N, int Q> __device__ __forceinline__ void store_side(T *p, const T (&r)[N])
+{
+#pragma unroll
+  for (int i = 0; i < N; i += Q) {
+    gie_cuda_vector<T, Q> x;
+#pragma unroll
+    for (int k = 0; k < Q; k++)
+      x.v[k] = r[i + k];
+    *reinterpret_cast<gie_cuda_vector<T, Q> *>(p + i) = x;
+  }
+}
+
+/* Elements per access to A lanes of V places, of SIZE bytes each: up to 16 bytes. */
+template <int A, int V, int SIZE> struct lane_access {
+  enum { TOGETHER = A == 3 ? (V % 4 == 0 ? 4 : 1) : A * V, N = TOGETHER * SIZE > 16 ? 16 / SIZE : TOGETHER };
+};
+
+/* Axis 0 of `axes` runs over V places at a time; A lanes lie side by side in the result (or with `split` in the operand)
+ * and `lane` apart in the other one. */
+template <class TI, class TO, int A, int V, bool split>
+__global__ void __launch_bounds__(256) copy_lanes(const __grid_constant__ chunk_args a, int64_t lane,
+                                                  const TI *__restrict__ from, TO *__restrict__ to)
 {
   uint32_t i = blockIdx.x * 256 + threadIdx.x;
   int64_t in, out;
-  gie_cuda_vector<T, A> x;
   if (i >= a.n)
     return;
   copy_offsets(a.axes, i, &in, &out);
   if (split) {
-    x = *reinterpret_cast<const gie_cuda_vector<T, A> *>(from + in);
+    TI x[A * V];
+    load_side<TI, A * V, lane_access<A, V, sizeof(TI)>::N>(from + in, x);
 #pragma unroll
-    for (int v = 0; v < A; v++)
-      to[out + v * lane] = x.v[v];
+    for (int l = 0; l < A; l++) {
+      TO y[V];
+#pragma unroll
+      for (int v = 0; v < V; v++)
+        y[v] = copy_value<TI, TO>::of(x[v * A + l]);
+      store_side<TO, V, V>(to + out + l * lane, y);
+    }
   } else {
+    TO y[A * V];
 #pragma unroll
-    for (int v = 0; v < A; v++)
-      x.v[v] = from[in + v * lane];
-    *reinterpret_cast<gie_cuda_vector<T, A> *>(to + out) = x;
+    for (int l = 0; l < A; l++) {
+      TI x[V];
+      load_side<TI, V, V>(from + in + l * lane, x);
+#pragma unroll
+      for (int v = 0; v < V; v++)
+        y[v * A + l] = copy_value<TI, TO>::of(x[v]);
+    }
+    store_side<TO, A * V, lane_access<A, V, sizeof(TO)>::N>(to + out, y);
   }
 }
 
@@ -162,13 +201,14 @@ static bool is_pair(int from, int to)
 static bool find_lanes(struct cuda_copy *c)
 {
   const struct cuda_loop<2> *l = &c->loop;
-  if (l->rank < 2 || (c->size != 2 && c->size != 4))
+  if (l->rank < 2 || c->size == 1 || c->size == 8)
     return false;
   for (int side = 0; side < 2; side++) {
     int lanes = side == 0 ? 0 : c->inner, places = side == 0 ? c->inner : 0;
     int64_t a = lanes < 0 ? 0 : l->dim[lanes];
-    bool fits = lanes >= 0 && places >= 0 && lanes != places && (a == 2 || a == 4 || a == 8) && a * c->size <= 16 &&
-                l->stride[side][lanes] == 1 && l->stride[side][places] == a && l->stride[1 - side][places] == 1;
+    bool fits = lanes >= 0 && places >= 0 && lanes != places && (a == 2 || a == 3 || a == 4 || a == 8) &&
+                l->stride[side][lanes] == 1 && l->stride[side][places] == a &&
+                l->stride[1 - side][places] == 1;
     if (!fits)
       continue;
     c->split = side == 1;
@@ -268,7 +308,8 @@ static void launch_chunks(struct chunk_args *a, const struct cuda_loop<2> *l, co
 }
 
 /* Same dtype: the widest unit that divides everything, as if it were an element. */
-template <class U> static bool try_units(const struct cuda_copy *c, const void *from, void *to, cudaStream_t stream)
+template <class U>
+static bool try_units(const struct cuda_copy *c, const void *from, void *to, cudaStream_t stream)
 {
   struct cuda_loop<2> l = c->loop;
   struct chunk_args a;
@@ -288,7 +329,9 @@ static void launch_pair(const struct cuda_copy *c, const void *from, void *to, c
 {
   const struct cuda_loop<2> *l = &c->loop;
   struct chunk_args a;
-  auto fits = [&](int v) { return chunks_fit(l, 0, v, sizeof(TO), to) && chunks_fit(l, 1, v, sizeof(TI), from); };
+  auto fits = [&](int v) {
+    return chunks_fit(l, 0, v, sizeof(TO), to) && chunks_fit(l, 1, v, sizeof(TI), from);
+  };
   if (fits(8))
     launch_chunks<TI, TO, 8>(&a, l, from, to, stream);
   else if (fits(4))
@@ -310,7 +353,7 @@ static void run_chunks(const struct cuda_copy *c, const void *from, void *to, cu
     (void)try_units<uint8_t>(c, from, to, stream);
 }
 
-template <class T, int A, bool split>
+template <class TI, class TO, int A, int V, bool split>
 static void launch_lanes(const struct cuda_copy *c, const void *from, void *to, cudaStream_t stream)
 {
   const struct cuda_loop<2> *l = &c->loop;
@@ -318,31 +361,75 @@ static void launch_lanes(const struct cuda_copy *c, const void *from, void *to, 
   struct cuda_loop<2> first = *l; /* the places become axis 0 */
   struct chunk_args a = {};
   cuda_loop_swap(&first, 0, places);
+  first.dim[0] /= V;
+  first.stride[0][0] *= V;
+  first.stride[1][0] *= V;
   int moved = lanes == 0 ? places : lanes;
   a.axes = axes_of(&first, 1u << moved, 1, &a.n);
-  copy_lanes<T, A, split><<<(a.n + 255) / 256, 256, 0, stream>>>(a, l->stride[split ? 0 : 1][lanes],
-                                                               static_cast<const T *>(from), static_cast<T *>(to));
+  copy_lanes<TI, TO, A, V, split><<<(a.n + 255) / 256, 256, 0, stream>>>(a, l->stride[split ? 0 : 1][lanes],
+                                                                         static_cast<const TI *>(from),
+                                                                         static_cast<TO *>(to));
+}
+
+/* Whether all offsets but those along `lanes` and `places`, and the address, are multiples of n elements. */
+static bool offsets_fit(const struct cuda_loop<2> *l, int t, unsigned without, int64_t n, size_t size,
+                        const void *p)
+{
+  if (uintptr_t(p) % (uintptr_t(n) * size) != 0)
+    return false;
+  for (int i = 0; i < l->rank; i++)
+    if (!(without >> i & 1) && l->stride[t][i] % n != 0)
+      return false;
+  return true;
+}
+
+template <class TI, class TO, int A, bool split>
+static bool try_lanes(const struct cuda_copy *c, const void *from, void *to, cudaStream_t stream)
+{
+  const struct cuda_loop<2> *l = &c->loop;
+  int lanes = split ? c->inner : 0, places = split ? 0 : c->inner, side = split ? 1 : 0;
+  unsigned without = 1u << lanes | 1u << places;
+  const void *side_p = split ? from : to, *other_p = split ? to : from;
+  constexpr size_t side_size = split ? sizeof(TI) : sizeof(TO), other_size = split ? sizeof(TO) : sizeof(TI);
+  bool by_4 = l->dim[places] % 4 == 0 && l->stride[1 - side][lanes] % 4 == 0 &&
+              offsets_fit(l, 1 - side, without, 4, other_size, other_p) &&
+              offsets_fit(l, side, without, lane_access<A, 4, side_size>::N, side_size, side_p);
+  if (by_4)
+    launch_lanes<TI, TO, A, 4, split>(c, from, to, stream);
+  else if (offsets_fit(l, side, without, lane_access<A, 1, side_size>::N, side_size, side_p))
+    launch_lanes<TI, TO, A, 1, split>(c, from, to, stream);
+  else
+    return false;
+  return true;
+}
+
+template <class TI, class TO>
+static bool choose_lanes(const struct cuda_copy *c, const void *from, void *to, cudaStream_t stream)
+{
+#define LANES(A)                                                      \
+  case A:                                                             \
+    return c->split ? try_lanes<TI, TO, A, true>(c, from, to, stream) \
+                    : try_lanes<TI, TO, A, false>(c, from, to, stream);
+  switch (c->loop.dim[c->split ? c->inner : 0]) {
+    LANES(2)
+    LANES(3)
+    LANES(4)
+    LANES(8)
+  default:
+    return false;
+  }
+#undef LANES
 }
 
 /* false: the addresses do not allow it. */
 static bool run_lanes(const struct cuda_copy *c, const void *from, void *to, cudaStream_t stream)
 {
-  const struct cuda_loop<2> *l = &c->loop;
-  int lanes = c->split ? c->inner : 0, side = c->split ? 1 : 0;
-  int64_t a = l->dim[lanes], bytes = a * c->size;
-  if (uintptr_t(c->split ? from : to) % uintptr_t(bytes) != 0)
-    return false;
-  for (int i = 0; i < l->rank; i++)
-    if (i != lanes && l->stride[side][i] % a != 0)
-      return false;
-#define LANES(T, A)                                                                     \
-  (c->split ? launch_lanes<T, A, true>(c, from, to, stream) : launch_lanes<T, A, false>(c, from, to, stream))
   if (c->size == 2)
-    a == 2 ? LANES(uint16_t, 2) : a == 4 ? LANES(uint16_t, 4) : LANES(uint16_t, 8);
-  else
-    a == 2 ? LANES(uint32_t, 2) : LANES(uint32_t, 4);
-#undef LANES
-  return true;
+    return choose_lanes<uint16_t, uint16_t>(c, from, to, stream);
+  if (c->size == 4)
+    return choose_lanes<uint32_t, uint32_t>(c, from, to, stream);
+  return c->from_dtype == GIE_F32 ? choose_lanes<float, __half>(c, from, to, stream)
+                                  : choose_lanes<__half, float>(c, from, to, stream);
 }
 
 template <class TI, class TO>

@@ -147,6 +147,36 @@ static void device_free(void *dev, void *p)
     (void)cudaGetLastError(); /* the device was lost; what led to it has been reported */
 }
 
+static gie_status device_host_alloc(void *dev, size_t bytes, void **out)
+{
+  struct cuda_device *d = dev;
+  void *p = NULL;
+  GIE_TRY(device_activate(d));
+  cudaError_t e = cudaHostAlloc(&p, bytes ? bytes : 1, cudaHostAllocDefault);
+  if (e == cudaErrorMemoryAllocation) {
+    (void)cudaGetLastError();
+    return gie_fail(d->ctx, GIE_E_MEMORY,
+                    "%zu bytes of host memory cannot be pinned; free memory or raise `ulimit -l`", bytes);
+  }
+  TRY(d, e, "pinning host memory");
+  *out = p;
+  return GIE_OK;
+}
+
+static void device_host_free(void *dev, void *p)
+{
+  if (p && device_activate(dev) == GIE_OK && cudaFreeHost(p) != cudaSuccess)
+    (void)cudaGetLastError();
+}
+
+static gie_status device_fill(void *dev, void *dst, int byte, size_t bytes, void *stream)
+{
+  struct cuda_device *d = dev;
+  if (bytes)
+    TRY(d, cudaMemsetAsync(dst, byte, bytes, (cudaStream_t)stream), "filling device memory");
+  return GIE_OK;
+}
+
 static gie_status device_copy(void *dev, void *dst, const void *src, size_t bytes, enum gie_copy kind,
                               void *stream)
 {
@@ -324,4 +354,8 @@ const struct gie_device cuda_device_kind = {
     .capture_launch = device_capture_launch,
     .capture_free = device_capture_free,
     .energy = device_energy,
+    .activate = device_activate,
+    .fill = device_fill,
+    .host_alloc = device_host_alloc,
+    .host_free = device_host_free,
 };

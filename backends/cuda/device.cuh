@@ -131,8 +131,8 @@ __device__ __forceinline__ int64_t cuda_saturate(double v, int dtype)
   case GIE_U64:
     return v != v || v <= 0 ? 0 : v >= 18446744073709551616.0 ? -1 : int64_t(uint64_t(v));
   default:
-    return v != v                      ? 0
-           : v >= 9223372036854775808.0 ? INT64_MAX
+    return v != v                        ? 0
+           : v >= 9223372036854775808.0  ? INT64_MAX
            : v <= -9223372036854775808.0 ? INT64_MIN
                                          : int64_t(v);
   }

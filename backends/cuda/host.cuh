@@ -7,7 +7,8 @@
 #include "backends/cuda/device.cuh"
 
 /* "false; why" of supports(). */
-__attribute__((format(printf, 3, 4))) static inline bool cuda_refuse(char *why, size_t size, const char *fmt, ...)
+__attribute__((format(printf, 3, 4))) static inline bool cuda_refuse(char *why, size_t size, const char *fmt,
+                                                                     ...)
 {
   va_list ap;
   va_start(ap, fmt);
@@ -38,8 +39,9 @@ static inline struct gie_port cuda_any_port(enum gie_dtype dtype)
 }
 
 /* Any layout, any view, all dtypes; `main` is the operand that decides between the two ways. */
-static inline uint32_t cuda_variants_any(const struct gie_problem *p, uint32_t main, struct cuda_follow follow,
-                                         int in_place, struct gie_variant *out, uint32_t max)
+static inline uint32_t cuda_variants_any(const struct gie_problem *p, uint32_t main,
+                                         struct cuda_follow follow, int in_place, struct gie_variant *out,
+                                         uint32_t max)
 {
   uint32_t n = 0;
   bool half = p->in[main].dtype == GIE_F16;
@@ -205,7 +207,8 @@ template <int T> static bool cuda_loop_make(const struct cuda_tensor *t, int n, 
       l.dim[l.rank] = dim;
       for (int k = 0; k < n; k++) {
         bool blocked = t[k].block_axis == a;
-        l.stride[k][l.rank] = part == 0 ? (blocked ? 1 : t[k].stride[a]) : t[k].stride[a] * (blocked ? 1 : block);
+        l.stride[k][l.rank] = part == 0 ? (blocked ? 1 : t[k].stride[a])
+                                        : t[k].stride[a] * (blocked ? 1 : block);
       }
       l.rank++;
     }

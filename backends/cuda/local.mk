@@ -7,7 +7,8 @@ backends_cuda_cuda_la_SOURCES = \
   backends/cuda/device.c backends/cuda/nvml.c \
   backends/cuda/device.cuh backends/cuda/host.cuh backends/cuda/copy.cuh \
   backends/cuda/peaks.cu backends/cuda/copy.cu backends/cuda/move.cu backends/cuda/pointwise.cu \
-  backends/cuda/pool.cu \
+  backends/cuda/pool.cu backends/cuda/reduce.cu backends/cuda/norm.cu backends/cuda/lrn.cu \
+  backends/cuda/depthwise.cu backends/cuda/resize.cu \
   backends/cuda/conv.cu backends/cuda/conv_form.cu backends/cuda/conv_form.h backends/cuda/conv_plain.cu \
   backends/cuda/conv_tile.cu backends/cuda/conv_tile.h backends/cuda/conv_tiles.def \
   backends/cuda/conv_device.cuh backends/cuda/conv_read.cuh backends/cuda/conv_sums.cuh backends/cuda/conv_end.cuh \

@@ -169,7 +169,8 @@ static gie_status move_run(void *instance, const struct gie_launch *l)
                             static_cast<const char *>(l->in[j->in]) + j->in_offset, l));
   }
   if (m->mask >= 0 && l->out[m->mask] && m->mask_bytes)
-    GIE_CUDA_TRY(l->ctx, cudaMemsetAsync(l->out[m->mask], 1, m->mask_bytes, gie_cuda_stream(l)), "filling a mask");
+    GIE_CUDA_TRY(l->ctx, cudaMemsetAsync(l->out[m->mask], 1, m->mask_bytes, gie_cuda_stream(l)),
+                 "filling a mask");
   return GIE_OK;
 }
 
@@ -209,8 +210,8 @@ static struct cuda_tensor dense_like(const struct cuda_tensor *t, const struct c
   return d;
 }
 
-static void add_job(struct move *m, const struct cuda_tensor *to, int64_t to_offset, int out, const struct cuda_tensor *from,
-                    int64_t from_offset, int in)
+static void add_job(struct move *m, const struct cuda_tensor *to, int64_t to_offset, int out,
+                    const struct cuda_tensor *from, int64_t from_offset, int in)
 {
   struct move_job *j = &m->job[m->n_jobs++];
   cuda_copy_make(to, from, &j->copy);
@@ -234,7 +235,8 @@ static bool range_of(struct cuda_tensor *t, int a, int64_t begin, int64_t extent
 
 static bool known_ints(const struct gie_problem *p, uint32_t i, int64_t *out, uint32_t max, uint32_t *n)
 {
-  return i < p->node->n_operands && p->node->in[i] != GIE_NONE && gie_value_ints(p->graph, p->node->in[i], out, max, n);
+  return i < p->node->n_operands && p->node->in[i] != GIE_NONE &&
+         gie_value_ints(p->graph, p->node->in[i], out, max, n);
 }
 
 static bool has_in(const struct gie_problem *p, uint32_t i)
@@ -251,7 +253,8 @@ static int axis_of(const struct gie_problem *p, int rank)
 
 /* ---- The ops: each fills *m for a problem, or says why it cannot */
 
-static bool each_way(struct move *m, const struct cuda_tensor *to, const struct cuda_tensor *from, enum move_map map)
+static bool each_way(struct move *m, const struct cuda_tensor *to, const struct cuda_tensor *from,
+                     enum move_map map)
 {
   m->way = WAY_EACH;
   m->each.map = map;
@@ -548,10 +551,12 @@ static bool make_blocks(const struct gie_problem *p, struct move *m, char *why, 
   if (x.rank != 4 || to.rank != 4 || n < 1 || n > 32767)
     return cuda_refuse(why, size, "needs rank 4 and a block from 1 to 32767");
   const struct cuda_tensor *wide = to_space ? &to : &x, *deep = to_space ? &x : &to;
-  if (deep->dim[1] != wide->dim[1] * n * n || wide->dim[2] != deep->dim[2] * n || wide->dim[3] != deep->dim[3] * n)
+  if (deep->dim[1] != wide->dim[1] * n * n || wide->dim[2] != deep->dim[2] * n ||
+      wide->dim[3] != deep->dim[3] * n)
     return cuda_refuse(why, size, "operand and result do not fit");
   m->each.block = int(n);
-  m->each.depth_first = strcmp(p->node->op->name, "space_to_depth") == 0 || gie_node_string(p->node, "mode")[0] == 'D';
+  m->each.depth_first = strcmp(p->node->op->name, "space_to_depth") == 0 ||
+                        gie_node_string(p->node, "mode")[0] == 'D';
   if (x.block_axis >= 0 || to.block_axis >= 0)
     return each_way(m, &to, &x, to_space ? MAP_TO_SPACE : MAP_TO_DEPTH);
   /* axes: image, channel, row, row in block, column, column in block */
@@ -559,8 +564,10 @@ static bool make_blocks(const struct gie_problem *p, struct move *m, char *why, 
   int64_t c = m->each.depth_first ? 1 : n * n, b = m->each.depth_first ? wide->dim[1] : 1;
   w.rank = d.rank = 6;
   const int64_t dim[6] = {wide->dim[0], wide->dim[1], deep->dim[2], n, deep->dim[3], n};
-  const int64_t ws[6] = {wide->stride[0], wide->stride[1], wide->stride[2] * n, wide->stride[2], wide->stride[3] * n, wide->stride[3]};
-  const int64_t ds[6] = {deep->stride[0], deep->stride[1] * c, deep->stride[2], deep->stride[1] * b * n, deep->stride[3], deep->stride[1] * b};
+  const int64_t ws[6] = {wide->stride[0], wide->stride[1],     wide->stride[2] * n,
+                         wide->stride[2], wide->stride[3] * n, wide->stride[3]};
+  const int64_t ds[6] = {deep->stride[0],         deep->stride[1] * c, deep->stride[2],
+                         deep->stride[1] * b * n, deep->stride[3],     deep->stride[1] * b};
   for (int i = 0; i < 6; i++) {
     w.dim[i] = d.dim[i] = dim[i];
     w.stride[i] = ws[i];
@@ -576,10 +583,12 @@ static bool make_constant(const struct gie_problem *p, struct move *m, char *why
 {
   struct cuda_tensor to = cuda_tensor_of(&p->out[0]);
   const struct gie_attr *a = gie_attrs_find(&p->node->attrs, "value");
-  if (a && (a->kind != GIE_ATTR_TENSOR || a->u.t->type.dtype != p->out[0].dtype || a->u.t->data.size != size_t(to.size)))
+  if (a && (a->kind != GIE_ATTR_TENSOR || a->u.t->type.dtype != p->out[0].dtype ||
+            a->u.t->data.size != size_t(to.size)))
     return cuda_refuse(why, size, "the value is not one element of the result's dtype");
   if (a)
-    memcpy(&m->each.fill, static_cast<const char *>(gie_blob_data(a->u.t->data.blob)) + a->u.t->data.offset, size_t(to.size));
+    memcpy(&m->each.fill, static_cast<const char *>(gie_blob_data(a->u.t->data.blob)) + a->u.t->data.offset,
+           size_t(to.size));
   return each_way(m, &to, &to, MAP_FILL);
 }
 
@@ -616,8 +625,16 @@ static bool shape_supports(const struct gie_kernel *k, const struct gie_problem 
   return true;
 }
 
-static gie_status shape_create(const struct gie_kernel *k, const struct gie_problem *p, const struct gie_variant *v,
-                               void **instance)
+static uint32_t shape_variants(const struct gie_kernel *k, const struct gie_problem *p,
+                               struct gie_variant *out, uint32_t max)
+{
+  const struct cuda_follow none = {0, 0};
+  uint32_t n = cuda_variants_any(p, 0, none, -1, out, max);
+  return n < 1 ? n : 1;
+}
+
+static gie_status shape_create(const struct gie_kernel *k, const struct gie_problem *p,
+                               const struct gie_variant *v, void **instance)
 {
   struct shape *s = cuda_instance<struct shape>(p->ctx);
   int64_t start = gie_node_int(p->node, "start"), rank = p->in[0].rank;
@@ -655,7 +672,8 @@ static struct move *make(const struct gie_kernel *k, const struct gie_problem *p
 {
   const struct move_op *op = static_cast<const struct move_op *>(k->user);
   size_t jobs = size_t(p->n_in) + p->n_out;
-  struct move *m = static_cast<struct move *>(gie_alloc(p->ctx, 1, sizeof(struct move) + jobs * sizeof(struct move_job)));
+  struct move *m = static_cast<struct move *>(
+      gie_alloc(p->ctx, 1, sizeof(struct move) + jobs * sizeof(struct move_job)));
   if (!m)
     return nullptr;
   m->ctx = p->ctx;
@@ -675,22 +693,23 @@ static bool move_supports(const struct gie_kernel *k, const struct gie_problem *
   return m != nullptr;
 }
 
-static uint32_t move_variants(const struct gie_kernel *k, const struct gie_problem *p, struct gie_variant *out, uint32_t max)
+static uint32_t move_variants(const struct gie_kernel *k, const struct gie_problem *p,
+                              struct gie_variant *out, uint32_t max)
 {
   const struct move_op *op = static_cast<const struct move_op *>(k->user);
   uint32_t n = cuda_variants_any(p, 0, op->follow, -1, out, max);
   return op->half || n == 0 ? n : 1;
 }
 
-static void move_estimate(const struct gie_kernel *k, const struct gie_problem *p, const struct gie_variant *v,
-                          struct gie_cost *out)
+static void move_estimate(const struct gie_kernel *k, const struct gie_problem *p,
+                          const struct gie_variant *v, struct gie_cost *out)
 {
   out->bytes = 2 * cuda_bytes(p->out, p->n_out);
   out->flops = 0;
 }
 
-static gie_status move_create(const struct gie_kernel *k, const struct gie_problem *p, const struct gie_variant *v,
-                              void **instance)
+static gie_status move_create(const struct gie_kernel *k, const struct gie_problem *p,
+                              const struct gie_variant *v, void **instance)
 {
   char why[128] = "";
   struct move *m = make(k, p, why, sizeof why);
@@ -701,9 +720,11 @@ static gie_status move_create(const struct gie_kernel *k, const struct gie_probl
 }
 
 static const struct move_op OP_SAME = {make_same, {1, 1}, true}, OP_CONVERT = {make_same, {0, 0}, false},
-                            OP_RESHAPE = {make_reshape, {1, 1}, true}, OP_TRANSPOSE = {make_transpose, {1, 1}, true},
+                            OP_RESHAPE = {make_reshape, {1, 1}, true},
+                            OP_TRANSPOSE = {make_transpose, {1, 1}, true},
                             OP_EXPAND = {make_expand, {1, 1}, true}, OP_SLICE = {make_slice, {1, 1}, true},
-                            OP_SPLIT = {make_split, {1, ~0ull}, true}, OP_CONCAT = {make_concat, {~0ull, 1}, true},
+                            OP_SPLIT = {make_split, {1, ~0ull}, true},
+                            OP_CONCAT = {make_concat, {~0ull, 1}, true},
                             OP_GATHER = {make_gather, {1, 1}, true}, OP_PAD = {make_pad, {5, 1}, true},
                             OP_TILE = {make_tile, {1, 1}, true}, OP_BLOCKS = {make_blocks, {1, 1}, true},
                             OP_CONSTANT = {make_constant, {0, 0}, false};
@@ -731,10 +752,12 @@ OPS(ops_space_to_depth, "space_to_depth");
 OPS(ops_constant_of_shape, "constant_of_shape");
 OPS(ops_shape, "shape");
 
-#define MOVE_KERNEL(op, row)                                                                               \
-  {.struct_size = sizeof(struct gie_kernel), .name = "cuda." #op, .device = "cuda", .ops = ops_##op,         \
-   .user = const_cast<struct move_op *>(&row), .supports = move_supports, .variants = move_variants,         \
-   .estimate = move_estimate, .create = move_create, .destroy = move_destroy, .run = move_run}
+#define MOVE_KERNEL(op, row)                                                                          \
+  {                                                                                                   \
+    .struct_size = sizeof(struct gie_kernel), .name = "cuda." #op, .device = "cuda", .ops = ops_##op, \
+    .user = const_cast<struct move_op *>(&row), .supports = move_supports, .variants = move_variants, \
+    .estimate = move_estimate, .create = move_create, .destroy = move_destroy, .run = move_run        \
+  }
 
 static const struct gie_kernel KERNELS[] = {
     MOVE_KERNEL(identity, OP_SAME),
@@ -756,7 +779,14 @@ static const struct gie_kernel KERNELS[] = {
     MOVE_KERNEL(depth_to_space, OP_BLOCKS),
     MOVE_KERNEL(space_to_depth, OP_BLOCKS),
     MOVE_KERNEL(constant_of_shape, OP_CONSTANT),
-    {.struct_size = sizeof(struct gie_kernel), .name = "cuda.shape", .device = "cuda", .ops = ops_shape,
-     .supports = shape_supports, .create = shape_create, .destroy = cuda_destroy<struct shape>, .run = shape_run},
+    {.struct_size = sizeof(struct gie_kernel),
+     .name = "cuda.shape",
+     .device = "cuda",
+     .ops = ops_shape,
+     .supports = shape_supports,
+     .variants = shape_variants,
+     .create = shape_create,
+     .destroy = cuda_destroy<struct shape>,
+     .run = shape_run},
 };
 const struct cuda_family cuda_move = {KERNELS, sizeof KERNELS / sizeof *KERNELS};

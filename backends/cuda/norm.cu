@@ -65,8 +65,8 @@ template <int W, bool greatest> __device__ __forceinline__ float over_group(floa
 /* ---- Contiguous rows. E: elements per thread and step, N: steps kept in registers (a warp), 0: none (a block) */
 
 template <class T, int W, class F>
-__device__ __forceinline__ void norm_row(const struct norm_args &a, const struct norm_pointers<T> &p, uint32_t row,
-                                         float *shared, const F &for_each)
+__device__ __forceinline__ void norm_row(const struct norm_args &a, const struct norm_pointers<T> &p,
+                                         uint32_t row, float *shared, const F &for_each)
 {
   int64_t x, y;
   row_at(a, row, &x, &y);
@@ -77,8 +77,9 @@ __device__ __forceinline__ void norm_row(const struct norm_args &a, const struct
     for_each([&](uint32_t, float &v) { sum += expf(v - most); });
     sum = over_group<W, false>(sum, shared);
     float shift = most + (a.op == LOG_SOFTMAX ? logf(sum) : 0.0f), factor = 1.0f / sum;
-    for_each.store(
-        [&](uint32_t, float v) { return a.op == LOG_SOFTMAX ? v - most - (shift - most) : expf(v - most) * factor; });
+    for_each.store([&](uint32_t, float v) {
+      return a.op == LOG_SOFTMAX ? v - most - (shift - most) : expf(v - most) * factor;
+    });
     return;
   }
   float mean = 0, var = 0;
@@ -108,7 +109,6 @@ template <class T, int V, int N> struct warp_row {
   float v[N][V];
   uint32_t length;
   T *y;
-  mutable float scratch;
   __device__ __forceinline__ warp_row(const T *x, T *y_, uint32_t n) : length(n), y(y_)
   {
 #pragma unroll
@@ -197,8 +197,8 @@ __global__ void __launch_bounds__(256) norm_block(const __grid_constant__ norm_a
   if (keep) {
     T *row = reinterpret_cast<T *>(memory);
     for (uint32_t i = threadIdx.x * V; i < a.length; i += 256 * V)
-      *reinterpret_cast<gie_cuda_vector<T, V> *>(row + i) =
-          *reinterpret_cast<const gie_cuda_vector<T, V> *>(p.x + x + i);
+      *reinterpret_cast<gie_cuda_vector<T, V> *>(row + i) = *reinterpret_cast<const gie_cuda_vector<T, V> *>(
+          p.x + x + i);
     r.x = row; /* each thread reads what it wrote itself */
   }
   norm_row<T, 8>(a, p, blockIdx.x, shared, r);
@@ -271,7 +271,7 @@ __global__ void __launch_bounds__(256) norm_columns(const __grid_constant__ norm
 
 struct norm_each {
   struct cuda_tensor out, in, scale, bias, mean, inverse; /* data NULL: none */
-  struct cuda_order order;                               /* of a row's first element */
+  struct cuda_order order;                                /* of a row's first element */
   unsigned axes;
   enum norm_op op;
   double epsilon, length;
@@ -335,7 +335,8 @@ struct norm_each {
 __global__ void __launch_bounds__(256) norm_rows_each(const __grid_constant__ norm_each f)
 {
   int64_t idx[GIE_MAX_RANK];
-  for (int64_t i = int64_t(blockIdx.x) * 256 + threadIdx.x; i < f.order.count; i += int64_t(gridDim.x) * 256) {
+  for (int64_t i = int64_t(blockIdx.x) * 256 + threadIdx.x; i < f.order.count;
+       i += int64_t(gridDim.x) * 256) {
     int64_t rest = i;
     for (int k = f.order.rank - 1; k >= 0; k--) {
       idx[f.order.axis[k]] = rest % f.order.extent[k];
@@ -364,7 +365,8 @@ struct norm {
   struct norm_each each;
 };
 
-template <class T, int V> static bool launch_warp(const struct norm_args &a, const norm_pointers<T> &p, cudaStream_t s)
+template <class T, int V>
+static bool launch_warp(const struct norm_args &a, const norm_pointers<T> &p, cudaStream_t s)
 {
   unsigned blocks = (a.rows + 7) / 8;
   uint32_t vectors = (a.length + 32 * V - 1) / (32 * V);
@@ -381,7 +383,8 @@ template <class T, int V> static bool launch_warp(const struct norm_args &a, con
   return true;
 }
 
-template <class T, int V> static void launch_rows(const struct norm_args &a, const norm_pointers<T> &p, cudaStream_t s)
+template <class T, int V>
+static void launch_rows(const struct norm_args &a, const norm_pointers<T> &p, cudaStream_t s)
 {
   size_t bytes = size_t(a.length) * sizeof(T);
   bool few = a.rows < 256 && a.length >= 256; /* a block has more bytes in flight than a warp */
@@ -473,7 +476,10 @@ static unsigned row_axes(const struct gie_problem *p)
   return op == LAYER_NORM ? all & ~((1u << axis) - 1) : 1u << axis;
 }
 
-static bool has(const struct gie_desc *d, uint32_t n, uint32_t i) { return i < n && d[i].dtype != GIE_DTYPE_NONE; }
+static bool has(const struct gie_desc *d, uint32_t n, uint32_t i)
+{
+  return i < n && d[i].dtype != GIE_DTYPE_NONE;
+}
 
 static bool broadcasts(const struct gie_desc *d, const struct gie_desc *to)
 {
@@ -502,14 +508,15 @@ static bool norm_supports(const struct gie_kernel *k, const struct gie_problem *
   return true;
 }
 
-static uint32_t norm_variants(const struct gie_kernel *k, const struct gie_problem *p, struct gie_variant *out, uint32_t max)
+static uint32_t norm_variants(const struct gie_kernel *k, const struct gie_problem *p,
+                              struct gie_variant *out, uint32_t max)
 {
   const struct cuda_follow all = {~0ull, 1};
   return cuda_variants_any(p, 0, all, -1, out, max);
 }
 
-static void norm_estimate(const struct gie_kernel *k, const struct gie_problem *p, const struct gie_variant *v,
-                          struct gie_cost *out)
+static void norm_estimate(const struct gie_kernel *k, const struct gie_problem *p,
+                          const struct gie_variant *v, struct gie_cost *out)
 {
   out->bytes = cuda_bytes(p->in, 1) + cuda_bytes(p->out, 1);
   out->flops = 20 * double(gie_desc_count(&p->in[0]));
@@ -552,7 +559,8 @@ static bool make_fast(struct norm *n, const struct gie_problem *p, unsigned axes
   unsigned all = (1u << x->rank) - 1;
   bool plain_rows = a->op >= LAYER_NORM; /* row numbers matter */
   struct cuda_loop<2> rows;
-  if ((x->dtype != GIE_F32 && x->dtype != GIE_F16) || y->dtype != x->dtype || x->layout.block > 1 || y->layout.block > 1)
+  if ((x->dtype != GIE_F32 && x->dtype != GIE_F16) || y->dtype != x->dtype || x->layout.block > 1 ||
+      y->layout.block > 1)
     return false;
   if (!join(p, axes, &inside) || !join(p, all & ~axes, &rows))
     return false;
@@ -631,8 +639,8 @@ static void make_each(struct norm *n, const struct gie_problem *p, unsigned axes
   n->way = WAY_EACH;
 }
 
-static gie_status norm_create(const struct gie_kernel *k, const struct gie_problem *p, const struct gie_variant *v,
-                              void **instance)
+static gie_status norm_create(const struct gie_kernel *k, const struct gie_problem *p,
+                              const struct gie_variant *v, void **instance)
 {
   struct norm *n = cuda_instance<struct norm>(p->ctx);
   unsigned axes = row_axes(p);
@@ -654,10 +662,17 @@ static gie_status norm_create(const struct gie_kernel *k, const struct gie_probl
 
 #define NORM_OPS(X) X(softmax) X(log_softmax) X(layer_norm) X(instance_norm)
 #define NORM_NAMES(op) static const char *const ops_##op[] = {#op, nullptr};
-#define NORM_KERNEL(op)                                                                               \
-  {.struct_size = sizeof(struct gie_kernel), .name = "cuda." #op, .device = "cuda", .ops = ops_##op,   \
-   .supports = norm_supports, .variants = norm_variants, .estimate = norm_estimate,                    \
-   .create = norm_create, .destroy = cuda_destroy<struct norm>, .run = norm_run},
+#define NORM_KERNEL(op)                      \
+  {.struct_size = sizeof(struct gie_kernel), \
+   .name = "cuda." #op,                      \
+   .device = "cuda",                         \
+   .ops = ops_##op,                          \
+   .supports = norm_supports,                \
+   .variants = norm_variants,                \
+   .estimate = norm_estimate,                \
+   .create = norm_create,                    \
+   .destroy = cuda_destroy<struct norm>,     \
+   .run = norm_run},
 
 NORM_OPS(NORM_NAMES)
 static const struct gie_kernel KERNELS[] = {NORM_OPS(NORM_KERNEL)};

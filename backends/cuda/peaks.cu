@@ -35,6 +35,26 @@ __global__ void __launch_bounds__(THREADS)
   }
 }
 
+/* Goes over the region again and again, past the first-level cache. n is larger than the grid. */
+__global__ void __launch_bounds__(THREADS)
+    cuda_peak_cache(const uint4 *__restrict__ from, uint4 *__restrict__ to, uint32_t n, int steps)
+{
+  uint32_t threads = gridDim.x * THREADS, i = blockIdx.x * THREADS + threadIdx.x;
+  for (int s = 0; s < steps; s += 4) {
+    uint4 v[4];
+    uint32_t at[4];
+#pragma unroll
+    for (int k = 0; k < 4; k++) {
+      at[k] = i;
+      v[k] = __ldcg(from + i);
+      i = i + threads < n ? i + threads : i + threads - n;
+    }
+#pragma unroll
+    for (int k = 0; k < 4; k++)
+      to[at[k]] = v[k];
+  }
+}
+
 /* The sums end in memory, on a condition that never holds, so that nothing is optimized away. */
 __global__ void __launch_bounds__(THREADS) cuda_peak_ffma(float a, float b, float *out)
 {
@@ -163,16 +183,24 @@ static gie_status time_it(struct bench *b, void (*launch)(const struct bench *b,
   return GIE_OK;
 }
 
-/* Several copies of `bytes` in a row: one alone is too short inside the cache. */
-static int copies_of(size_t bytes) { return bytes > (size_t(64) << 20) ? 2 : 40; }
+#define COPIES 2
+#define CACHE_STEPS 256
 
 static void launch_copy(const struct bench *b, size_t bytes)
 {
   size_t n = bytes / sizeof(uint4), blocks = (n + 4 * THREADS - 1) / (4 * THREADS);
   size_t most = size_t(b->units) * 8 * 32; /* beyond that the grid only adds launches of blocks */
-  for (int i = 0; i < copies_of(bytes); i++)
+  for (int i = 0; i < COPIES; i++)
     cuda_peak_copy<<<unsigned(blocks < most ? blocks : most), THREADS, 0, b->stream>>>(
         reinterpret_cast<const uint4 *>(b->from), reinterpret_cast<uint4 *>(b->to), n);
+}
+
+static void launch_cache(const struct bench *b, size_t bytes)
+{
+  cuda_peak_cache<<<unsigned(b->units * 8), THREADS, 0, b->stream>>>(reinterpret_cast<const uint4 *>(b->from),
+                                                                     reinterpret_cast<uint4 *>(b->to),
+                                                                     uint32_t(bytes / sizeof(uint4)),
+                                                                     CACHE_STEPS);
 }
 
 #define LAUNCH(name, ...)                                                                                  \
@@ -192,13 +220,13 @@ static gie_status measure_copies(struct bench *b, struct gie_peaks *out)
 {
   double seconds;
   GIE_TRY(time_it(b, launch_copy, b->bytes, &seconds));
-  out->bytes_per_s = 2.0 * double(b->bytes) * copies_of(b->bytes) / seconds;
+  out->bytes_per_s = 2.0 * double(b->bytes) * COPIES / seconds;
   size_t inside = b->l2 / 8 / 1024 * 1024;
   out->cache_bytes = double(b->l2);
-  if (inside < (size_t(1) << 18) || inside > b->bytes)
-    return GIE_OK;
-  GIE_TRY(time_it(b, launch_copy, inside, &seconds));
-  out->cache_bytes_per_s = 2.0 * double(inside) * copies_of(inside) / seconds;
+  if (double(inside) < threads_of(b) * sizeof(uint4) || inside > b->bytes)
+    return GIE_OK; /* no such cache */
+  GIE_TRY(time_it(b, launch_cache, inside, &seconds));
+  out->cache_bytes_per_s = 2.0 * threads_of(b) * sizeof(uint4) * CACHE_STEPS / seconds;
   return GIE_OK;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Pointwise ops of any number of operands, broadcast to the result (numpy rules); more than two are folded from the
- * left. Two ways:
+ * left. batch_norm is one of them: its parameters broadcast along axis 1. Two ways:
  *
  *   vectors  f32 and f16 (mixed too), functions of gie/cuda_steps.h, computed in f32: 1 to 8 elements per thread along
  *            the innermost axis after joining axes, up to 16 bytes per access. Should reach 80 % of the copy bandwidth.
@@ -28,7 +28,8 @@ struct pointwise_args {
   struct pointwise_operand in[OPERANDS];
 };
 
-template <int V> __device__ __forceinline__ void load(const struct pointwise_operand &o, int64_t at, float (&r)[V])
+template <int V>
+__device__ __forceinline__ void load(const struct pointwise_operand &o, int64_t at, float (&r)[V])
 {
   if (V > 1 && o.stride[0] == 0) {
     float one = o.half ? __half2float(reinterpret_cast<const __half *>(o.data)[at])
@@ -44,9 +45,40 @@ template <int V> __device__ __forceinline__ void load(const struct pointwise_ope
 }
 
 /* r = op(r, y) for the function that the whole grid runs. */
-template <int V>
+template <int V, int N>
 __device__ __forceinline__ void fold(const struct pointwise_args &a, float (&r)[V], const float (&y)[V])
 {
+  /* the long ones of one operand, in line: a call per element would cost more than the memory */
+#define LONG_CASE(name)                                                       \
+  case GIE_CUDA_STEP_##name:                                                  \
+    _Pragma("unroll") for (int v = 0; v < V; v++)                             \
+        r[v] = gie_cuda_step_long(GIE_CUDA_STEP_##name, r[v], 0.0f, a.alpha); \
+    return;
+  if (N == 1)
+    switch (a.op) {
+      LONG_CASE(MISH)
+      LONG_CASE(GELU)
+      LONG_CASE(TANH)
+      LONG_CASE(ELU)
+      LONG_CASE(SOFTPLUS)
+      LONG_CASE(SQRT)
+      LONG_CASE(EXP)
+      LONG_CASE(LOG)
+      LONG_CASE(NEG)
+      LONG_CASE(ABS)
+      LONG_CASE(ERF)
+      LONG_CASE(FLOOR)
+      LONG_CASE(CEIL)
+    default:
+      break;
+    }
+  if (N == 2 && a.op == GIE_CUDA_STEP_DIV) {
+#pragma unroll
+    for (int v = 0; v < V; v++)
+      r[v] = r[v] / y[v];
+    return;
+  }
+#undef LONG_CASE
   struct gie_cuda_step s;
   s.op = uint8_t(a.op);
   s.reverse = 0;
@@ -55,7 +87,9 @@ __device__ __forceinline__ void fold(const struct pointwise_args &a, float (&r)[
   gie_cuda_step_v<V>(s, r, y);
 }
 
-/* N: operands, 0 for any number. */
+#define BATCH_NORM_OPERANDS 5 /* x, scale, bias, mean, var */
+
+/* N: operands, 0 for any number; BATCH_NORM_OPERANDS is batch_norm, where alpha is epsilon. */
 template <int V, int N>
 __global__ void __launch_bounds__(256) pointwise_vectors(const __grid_constant__ pointwise_args a)
 {
@@ -78,12 +112,22 @@ __global__ void __launch_bounds__(256) pointwise_vectors(const __grid_constant__
   }
   load<V>(a.in[0], at[0], r);
   if (N == 1)
-    fold<V>(a, r, y);
+    fold<V, N>(a, r, y);
+  if (N == BATCH_NORM_OPERANDS) {
+    float scale[V], bias[V], mean[V], var[V];
+    load<V>(a.in[1], at[1 % (N ? N : 2)], scale);
+    load<V>(a.in[2], at[2 % (N ? N : 2)], bias);
+    load<V>(a.in[3], at[3 % (N ? N : 2)], mean);
+    load<V>(a.in[4], at[4 % (N ? N : 2)], var);
 #pragma unroll
-  for (int o = 1; o < (N ? N : OPERANDS); o++)
+    for (int v = 0; v < V; v++)
+      r[v] = (r[v] - mean[v]) * (scale[v] / sqrtf(var[v] + a.alpha)) + bias[v];
+  }
+#pragma unroll
+  for (int o = N == BATCH_NORM_OPERANDS ? N : 1; o < (N ? N : OPERANDS); o++)
     if (N || o < operands) {
       load<V>(a.in[o], at[o], y);
-      fold<V>(a, r, y);
+      fold<V, N>(a, r, y);
     }
   if (a.out_half)
     cuda_store_v<__half, V>(reinterpret_cast<__half *>(a.out) + to, r);
@@ -94,7 +138,15 @@ __global__ void __launch_bounds__(256) pointwise_vectors(const __grid_constant__
 /* ---- Each */
 
 /* Functions that only this way has; the others are those of gie/cuda_steps.h. */
-enum each_op { EACH_EQUAL = GIE_CUDA_STEP_COUNT, EACH_GREATER, EACH_LESS, EACH_NOT, EACH_WHERE, EACH_SUM };
+enum each_op {
+  EACH_EQUAL = GIE_CUDA_STEP_COUNT,
+  EACH_GREATER,
+  EACH_LESS,
+  EACH_NOT,
+  EACH_WHERE,
+  EACH_SUM,
+  EACH_BATCH_NORM
+};
 
 __device__ double clamp01(double x) { return x < 0 ? 0 : x > 1 ? 1 : x; }
 
@@ -250,7 +302,10 @@ struct pointwise_each {
       x.i = cuda_wrap(int_power(x.i, y.i, y.i < 0 && b != GIE_U64), a);
       return x;
     }
-    struct cuda_number r = {pow(cuda_convert(x, a, GIE_F64).f, cuda_convert(y, b, GIE_F64).f), 0};
+    double v = pow(cuda_convert(x, a, GIE_F64).f, cuda_convert(y, b, GIE_F64).f), whole = nearbyint(v);
+    if (!cuda_is_float(a) && fabs(v - whole) <= 1e-14 * fabs(whole)) /* 9^0.5 is 3, not just below it */
+      v = whole;
+    struct cuda_number r = {v, 0};
     return cuda_convert(r, GIE_F64, a);
   }
 
@@ -259,6 +314,12 @@ struct pointwise_each {
     struct cuda_number r = cuda_read(in[0], idx), y = {0, 0};
     char *to = out.data + cuda_offset(out, idx);
     int dtype = in[0].dtype;
+    if (op == EACH_BATCH_NORM) {
+      double scale = cuda_read(in[1], idx).f / sqrt(cuda_read(in[4], idx).f + alpha);
+      struct cuda_number n = {(r.f - cuda_read(in[3], idx).f) * scale + cuda_read(in[2], idx).f, 0};
+      cuda_store(out.dtype, to, n);
+      return;
+    }
     if (op == EACH_WHERE) {
       const struct cuda_tensor &t = in[r.i ? 1 : 2];
       cuda_copy_element(to, t.data + cuda_offset(t, idx), out.size);
@@ -323,6 +384,8 @@ template <int V> static void launch(const struct pointwise *p, struct pointwise_
   unsigned blocks = (a->n + 255) / 256;
   if (a->n_in == 1)
     pointwise_vectors<V, 1><<<blocks, 256, 0, stream>>>(*a);
+  else if (a->op == EACH_BATCH_NORM)
+    pointwise_vectors<V, BATCH_NORM_OPERANDS><<<blocks, 256, 0, stream>>>(*a);
   else if (a->n_in == 2)
     pointwise_vectors<V, 2><<<blocks, 256, 0, stream>>>(*a);
   else
@@ -368,20 +431,39 @@ static int op_of(const struct gie_node *n, struct gie_cuda_step *step)
   static const struct name {
     const char *op;
     int number;
-  } NAMES[] = {{"equal", EACH_EQUAL}, {"greater", EACH_GREATER}, {"less", EACH_LESS},
-               {"not", EACH_NOT},     {"where", EACH_WHERE},     {"sum", EACH_SUM}};
+  } NAMES[] = {{"equal", EACH_EQUAL},
+               {"greater", EACH_GREATER},
+               {"less", EACH_LESS},
+               {"not", EACH_NOT},
+               {"where", EACH_WHERE},
+               {"sum", EACH_SUM},
+               {"batch_norm", EACH_BATCH_NORM}};
   for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++)
     if (strcmp(NAMES[i].op, n->op->name) == 0)
       return NAMES[i].number;
   return gie_cuda_step_read(n->op, &n->attrs, step) ? step->op : -1;
 }
 
-static bool pointwise_supports(const struct gie_kernel *k, const struct gie_problem *p, char *why, size_t size)
+/* batch_norm's parameters: one number per channel. */
+static bool batch_norm_fits(const struct gie_problem *p, char *why, size_t size)
+{
+  if (p->node->n_operands != BATCH_NORM_OPERANDS || p->in[0].rank < 2)
+    return cuda_refuse(why, size, "no channel axis");
+  for (uint32_t i = 1; i < BATCH_NORM_OPERANDS; i++)
+    if (p->in[i].rank != 1 || p->in[i].dim[0] != p->in[0].dim[1] || gie_dtype_class(p->in[i].dtype) != 'f')
+      return cuda_refuse(why, size, "operand %u is not one float per channel", i);
+  return true;
+}
+
+static bool pointwise_supports(const struct gie_kernel *k, const struct gie_problem *p, char *why,
+                               size_t size)
 {
   struct gie_cuda_step step;
   int op = op_of(p->node, &step);
   if (op < 0 || p->n_out != 1 || p->n_in == 0)
     return cuda_refuse(why, size, "no pointwise function");
+  if (op == EACH_BATCH_NORM)
+    return batch_norm_fits(p, why, size);
   if (p->node->n_operands > OPERANDS)
     return cuda_refuse(why, size, "more than %d operands", OPERANDS);
   for (uint32_t i = 0; i < p->node->n_operands; i++) {
@@ -400,37 +482,52 @@ static bool pointwise_supports(const struct gie_kernel *k, const struct gie_prob
   return true;
 }
 
-static uint32_t pointwise_variants(const struct gie_kernel *k, const struct gie_problem *p, struct gie_variant *out,
-                                   uint32_t max)
+static uint32_t pointwise_variants(const struct gie_kernel *k, const struct gie_problem *p,
+                                   struct gie_variant *out, uint32_t max)
 {
-  const struct cuda_follow all = {~0ull, ~0ull};
+  const bool batch_norm = strcmp(p->node->op->name, "batch_norm") == 0; /* its parameters stay f32 */
+  const struct cuda_follow all = {batch_norm ? 1 : ~0ull, ~0ull};
   bool where = strcmp(p->node->op->name, "where") == 0, same = p->in[0].dtype == p->out[0].dtype;
   bool in_place = !where && same && gie_desc_count(&p->in[0]) == gie_desc_count(&p->out[0]);
   return cuda_variants_any(p, where ? 1 : 0, all, in_place ? 0 : -1, out, max);
 }
 
-static void pointwise_estimate(const struct gie_kernel *k, const struct gie_problem *p, const struct gie_variant *v,
-                               struct gie_cost *out)
+static void pointwise_estimate(const struct gie_kernel *k, const struct gie_problem *p,
+                               const struct gie_variant *v, struct gie_cost *out)
 {
   out->bytes = cuda_bytes(p->in, p->node->n_operands) + cuda_bytes(p->out, 1);
   out->flops = 10 * double(gie_desc_count(&p->out[0]));
 }
 
+/* Operand i with the dims of the result. */
+static struct cuda_tensor operand_of(const struct gie_problem *p, int op, uint32_t i)
+{
+  struct cuda_tensor to = cuda_tensor_of(&p->out[0]), t = cuda_tensor_of(&p->in[i]), along = t;
+  if (op != EACH_BATCH_NORM || i == 0)
+    return cuda_broadcast(t, to);
+  along.rank = to.rank;
+  along.block_axis = t.block_axis < 0 ? -1 : 1;
+  for (int k = 0; k < to.rank; k++) {
+    along.dim[k] = to.dim[k];
+    along.stride[k] = k == 1 ? t.stride[0] : 0;
+  }
+  return along;
+}
+
 /* The joined axes and what else the vectors need; false: not this way. */
-static bool make_vectors(struct pointwise *w, const struct gie_problem *p, int op, const struct gie_cuda_step *step)
+static bool make_vectors(struct pointwise *w, const struct gie_problem *p, int op,
+                         const struct gie_cuda_step *step)
 {
   struct cuda_tensor t[OPERANDS + 1] = {};
   struct pointwise_args *a = &w->args;
   int n = int(p->node->n_operands);
-  if (op >= GIE_CUDA_STEP_COUNT && op != EACH_SUM)
+  if (op >= GIE_CUDA_STEP_COUNT && op != EACH_SUM && op != EACH_BATCH_NORM)
     return false;
   for (int i = 0; i <= n; i++) {
-    t[i] = cuda_tensor_of(i ? &p->in[i - 1] : &p->out[0]);
+    t[i] = i ? operand_of(p, op, uint32_t(i - 1)) : cuda_tensor_of(&p->out[0]);
     if (t[i].dtype != GIE_F32 && t[i].dtype != GIE_F16)
       return false;
   }
-  for (int i = 1; i <= n; i++)
-    t[i] = cuda_broadcast(t[i], t[0]);
   if (!cuda_loop_make<OPERANDS + 1>(t, n + 1, &w->loop) || w->loop.count >= INT64_C(1) << 31)
     return false;
   cuda_loop_merge(&w->loop);
@@ -439,7 +536,7 @@ static bool make_vectors(struct pointwise *w, const struct gie_problem *p, int o
   a->op = op == EACH_SUM ? GIE_CUDA_STEP_ADD : op;
   if (n == 1 && p->node->op->max_in != 1) /* max(x) alone is x */
     a->op = GIE_CUDA_STEP_IDENTITY;
-  a->alpha = step->alpha;
+  a->alpha = op == EACH_BATCH_NORM ? float(gie_node_float(p->node, "epsilon")) : step->alpha;
   a->beta = step->beta;
   a->out_half = t[0].dtype == GIE_F16;
   for (int k = 0; k < a->rank; k++) {
@@ -461,15 +558,17 @@ static void make_each(struct pointwise *w, const struct gie_problem *p, int op)
   f->order = cuda_order_of(f->out);
   f->n_in = int(p->node->n_operands);
   f->op = f->n_in == 1 && o->max_in != 1 ? GIE_CUDA_STEP_IDENTITY : op;
-  bool clip = op == GIE_CUDA_STEP_CLIP, hard = op == GIE_CUDA_STEP_HARD_SIGMOID, gelu = op == GIE_CUDA_STEP_GELU;
-  f->alpha = gie_attrs_float(&p->node->attrs, o, clip ? "min" : gelu ? "tanh" : "alpha");
+  bool clip = op == GIE_CUDA_STEP_CLIP, hard = op == GIE_CUDA_STEP_HARD_SIGMOID,
+       gelu = op == GIE_CUDA_STEP_GELU;
+  const char *first = clip ? "min" : gelu ? "tanh" : op == EACH_BATCH_NORM ? "epsilon" : "alpha";
+  f->alpha = gie_attrs_float(&p->node->attrs, o, first);
   f->beta = clip || hard ? gie_attrs_float(&p->node->attrs, o, clip ? "max" : "beta") : 0;
   for (int i = 0; i < f->n_in; i++)
-    f->in[i] = cuda_broadcast(cuda_tensor_of(&p->in[i]), f->out);
+    f->in[i] = operand_of(p, op, uint32_t(i));
 }
 
-static gie_status pointwise_create(const struct gie_kernel *k, const struct gie_problem *p, const struct gie_variant *v,
-                                   void **instance)
+static gie_status pointwise_create(const struct gie_kernel *k, const struct gie_problem *p,
+                                   const struct gie_variant *v, void **instance)
 {
   struct gie_cuda_step step = {};
   int op = op_of(p->node, &step);
@@ -483,16 +582,25 @@ static gie_status pointwise_create(const struct gie_kernel *k, const struct gie_
   return GIE_OK;
 }
 
-#define POINTWISE_OPS(X)                                                                                            \
-  X(relu) X(leaky_relu) X(clip) X(sigmoid) X(hard_sigmoid) X(hard_swish) X(silu) X(mish) X(gelu) X(tanh) X(elu)     \
-  X(softplus) X(sqrt) X(exp) X(log) X(neg) X(abs) X(erf) X(floor) X(ceil) X(not) X(add) X(sub) X(mul) X(div)        \
-  X(prelu) X(pow) X(sum) X(max) X(min) X(where) X(equal) X(greater) X(less)
+/* clang-format off */
+#define POINTWISE_OPS(X)                                                                                   \
+  X(relu) X(leaky_relu) X(clip) X(sigmoid) X(hard_sigmoid) X(hard_swish) X(silu) X(mish) X(gelu) X(tanh)   \
+  X(elu) X(softplus) X(sqrt) X(exp) X(log) X(neg) X(abs) X(erf) X(floor) X(ceil) X(not) X(add) X(sub)      \
+  X(mul) X(div) X(prelu) X(pow) X(sum) X(max) X(min) X(where) X(equal) X(greater) X(less) X(batch_norm)
+/* clang-format on */
 
 #define POINTWISE_NAMES(op) static const char *const ops_##op[] = {#op, nullptr};
-#define POINTWISE_KERNEL(op)                                                                                      \
-  {.struct_size = sizeof(struct gie_kernel), .name = "cuda." #op, .device = "cuda", .ops = ops_##op,               \
-   .supports = pointwise_supports, .variants = pointwise_variants, .estimate = pointwise_estimate,                \
-   .create = pointwise_create, .destroy = cuda_destroy<struct pointwise>, .run = pointwise_run},
+#define POINTWISE_KERNEL(op)                  \
+  {.struct_size = sizeof(struct gie_kernel),  \
+   .name = "cuda." #op,                       \
+   .device = "cuda",                          \
+   .ops = ops_##op,                           \
+   .supports = pointwise_supports,            \
+   .variants = pointwise_variants,            \
+   .estimate = pointwise_estimate,            \
+   .create = pointwise_create,                \
+   .destroy = cuda_destroy<struct pointwise>, \
+   .run = pointwise_run},
 
 POINTWISE_OPS(POINTWISE_NAMES)
 static const struct gie_kernel KERNELS[] = {POINTWISE_OPS(POINTWISE_KERNEL)};

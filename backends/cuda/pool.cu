@@ -2,27 +2,31 @@
 /* Max and average pools. Formulas: ONNX MaxPool (with indices, dilation, storage order), AveragePool (19). NaN wins
  * over every number. Ways:
  *
- *   channels  f32 and f16, channels contiguous (nhwc, views of it): up to 8 channels (16 bytes) per thread
- *   pixels    f32 and f16, any other strides: a thread per result, neighbouring threads along the last axis
- *   each      other dtypes, blocks, indices, three and more spatial axes: any layout
+ *   channels  f32 and f16, channels contiguous (nhwc, views of it) or the lanes of a block (Nchw2n, nChw8c): up to 8 of
+ *             them (16 bytes) per thread
+ *   pixels    f32 and f16, any other strides: 1, 2 or 4 neighbouring results of a row per thread
+ *   each      other dtypes, other blocks, indices, three and more spatial axes: any layout
  *
- * The first two read an element once from memory and the other times from the caches; they should reach 80 % of the copy
- * bandwidth. Global pools are reductions (reduce.cu). */
+ * The first two have kernels of 2x2 and 3x3 unrolled, without dilation, at strides 1 and 2 for pixels. They read an element
+ * once from memory and the other times from the caches; they should reach 80 % of the copy bandwidth. Global pools are
+ * reductions (reduce.cu). */
 #include "backends/cuda/host.cuh"
 #include <gie/window.h>
 
 /* ---- Two spatial axes, f32 or f16 */
 
 struct pool_args {
-  uint32_t n; /* results, or vectors of channels */
+  uint32_t n;                              /* results, or vectors of channels */
   struct cuda_div channels, width, height; /* of the result, in the order of the thread's number */
-  int in_h, in_w, kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w, top, left, bottom, right;
+  int in_h, in_w, out_w, kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w, top, left, bottom,
+      right;
   bool average, include_pad;
   int64_t xn, xc, xh, xw, yn, yc, yh, yw; /* strides */
 };
 
 /* Taps of a window that begins at `at`: those inside are first … last-1. */
-__device__ __forceinline__ void taps_inside(int at, int dilation, int kernel, int extent, int *first, int *last)
+__device__ __forceinline__ void taps_inside(int at, int dilation, int kernel, int extent, int *first,
+                                            int *last)
 {
   *first = at < 0 ? (-at + dilation - 1) / dilation : 0;
   int room = extent - at;
@@ -41,65 +45,168 @@ __device__ __forceinline__ float divisor(const struct pool_args &a, int y, int x
   return float((h1 - h0) * (w1 - w0));
 }
 
-template <class T, int V>
-__device__ __forceinline__ void pool_window(const struct pool_args &a, const T *x, int y0, int x0, float (&r)[V])
+/* Greatest of two, NaN first. */
+__device__ __forceinline__ float greatest(float a, float b)
+{
+#if __CUDA_ARCH__ >= 800
+  float r;
+  asm("max.NaN.f32 %0, %1, %2;" : "=f"(r) : "f"(a), "f"(b));
+  return r;
+#else
+  return b > a || b != b ? b : a;
+#endif
+}
+
+/* What V neighbouring elements give, taken one after the other. */
+template <class T, int V, bool average> struct pool_sum {
+  float r[V];
+  __device__ __forceinline__ pool_sum()
+  {
+#pragma unroll
+    for (int v = 0; v < V; v++)
+      r[v] = average ? 0.0f : -INFINITY;
+  }
+  __device__ __forceinline__ void take(const T *p)
+  {
+    float e[V];
+    cuda_load_v<T, V>(p, e);
+#pragma unroll
+    for (int v = 0; v < V; v++)
+      r[v] = average ? r[v] + e[v] : greatest(r[v], e[v]);
+  }
+  __device__ __forceinline__ void put(T *p, float factor)
+  {
+    if (average)
+#pragma unroll
+      for (int v = 0; v < V; v++)
+        r[v] *= factor;
+    cuda_store_v<T, V>(p, r);
+  }
+};
+
+#if __CUDA_ARCH__ >= 800
+/* The greatest half numbers need no conversion, and come in pairs. */
+template <int V>
+requires(V % 2 == 0) struct pool_sum<__half, V, false> {
+  __half2 r[V / 2];
+  __device__ __forceinline__ pool_sum()
+  {
+#pragma unroll
+    for (int v = 0; v < V / 2; v++)
+      r[v] = __half2half2(__ushort_as_half(0xfc00));
+  }
+  __device__ __forceinline__ void take(const __half *p)
+  {
+    gie_cuda_vector<__half2, V / 2> e = *reinterpret_cast<const gie_cuda_vector<__half2, V / 2> *>(p);
+#pragma unroll
+    for (int v = 0; v < V / 2; v++)
+      r[v] = __hmax2_nan(r[v], e.v[v]);
+  }
+  __device__ __forceinline__ void put(__half *p, float)
+  {
+    gie_cuda_vector<__half2, V / 2> y;
+#pragma unroll
+    for (int v = 0; v < V / 2; v++)
+      y.v[v] = r[v];
+    *reinterpret_cast<gie_cuda_vector<__half2, V / 2> *>(p) = y;
+  }
+};
+#endif
+
+/* What an average is multiplied by. */
+__device__ __forceinline__ float factor_of(const struct pool_args &a, int y0, int x0)
 {
   int h0, h1, w0, w1;
   taps_inside(y0, a.dilation_h, a.kernel_h, a.in_h, &h0, &h1);
   taps_inside(x0, a.dilation_w, a.kernel_w, a.in_w, &w0, &w1);
+  return 1.0f / divisor(a, y0, x0, h1 > h0 && w1 > w0 ? (h1 - h0) * (w1 - w0) : 0);
+}
+
+/* A window of K x K without dilation, or any (K 0). Offsets within an image and channel fit 32 bits. */
+template <int K, class T, class S>
+__device__ __forceinline__ void pool_window(const struct pool_args &a, const T *x, int y0, int x0, S &sum)
+{
+  const int xh = int(a.xh), xw = int(a.xw);
+  if (K > 0) {
 #pragma unroll
-  for (int v = 0; v < V; v++)
-    r[v] = a.average ? 0.0f : -INFINITY;
-  for (int h = h0; h < h1; h++) {
-    const T *row = x + int64_t(y0 + h * a.dilation_h) * a.xh + int64_t(x0) * a.xw;
+    for (int h = 0; h < K; h++)
+#pragma unroll
+      for (int w = 0; w < K; w++)
+        if (unsigned(y0 + h) < unsigned(a.in_h) && unsigned(x0 + w) < unsigned(a.in_w))
+          sum.take(x + (y0 + h) * xh + (x0 + w) * xw);
+    return;
+  }
+  int h0, h1, w0, w1;
+  taps_inside(y0, a.dilation_h, a.kernel_h, a.in_h, &h0, &h1);
+  taps_inside(x0, a.dilation_w, a.kernel_w, a.in_w, &w0, &w1);
+  for (int h = h0; h < h1; h++)
 #pragma unroll 4
-    for (int w = w0; w < w1; w++) {
-      float e[V];
-      cuda_load_v<T, V>(row + int64_t(w) * a.dilation_w * a.xw, e);
-#pragma unroll
-      for (int v = 0; v < V; v++)
-        r[v] = a.average ? r[v] + e[v] : e[v] > r[v] || e[v] != e[v] ? e[v] : r[v];
-    }
-  }
-  if (a.average) {
-    int inside = h1 > h0 && w1 > w0 ? (h1 - h0) * (w1 - w0) : 0;
-    float d = divisor(a, y0, x0, inside);
-#pragma unroll
-    for (int v = 0; v < V; v++)
-      r[v] /= d;
-  }
+    for (int w = w0; w < w1; w++)
+      sum.take(x + (y0 + h * a.dilation_h) * xh + (x0 + w * a.dilation_w) * xw);
 }
 
 /* Number: image, row, column, vector of channels. */
-template <class T, int V>
+template <class T, int V, bool average, int K>
 __global__ void __launch_bounds__(256)
     pool_channels(const __grid_constant__ pool_args a, const T *__restrict__ x, T *__restrict__ y)
 {
   uint32_t i = blockIdx.x * 256 + threadIdx.x;
-  float r[V];
   if (i >= a.n)
     return;
   uint32_t q = cuda_quotient(a.channels, i), c = i - q * a.channels.d;
   uint32_t rows = cuda_quotient(a.width, q), ow = q - rows * a.width.d;
   uint32_t n = cuda_quotient(a.height, rows), oh = rows - n * a.height.d;
-  pool_window<T, V>(a, x + n * a.xn + c * V, int(oh) * a.stride_h - a.top, int(ow) * a.stride_w - a.left, r);
-  cuda_store_v<T, V>(y + n * a.yn + oh * a.yh + ow * a.yw + c * V, r);
+  int y0 = int(oh) * a.stride_h - a.top, x0 = int(ow) * a.stride_w - a.left;
+  pool_sum<T, V, average> sum;
+  pool_window<K>(a, x + n * a.xn + c * V, y0, x0, sum);
+  sum.put(y + n * a.yn + oh * a.yh + ow * a.yw + c * V, average ? factor_of(a, y0, x0) : 1.0f);
 }
 
-/* Number: image, channel, row, column. */
-template <class T>
+/* Number: image, channel, row, group of W columns. */
+template <class T, bool average, int K, int S, int W>
 __global__ void __launch_bounds__(256)
     pool_pixels(const __grid_constant__ pool_args a, const T *__restrict__ x, T *__restrict__ y)
 {
   uint32_t i = blockIdx.x * 256 + threadIdx.x;
-  float r[1];
   if (i >= a.n)
     return;
-  uint32_t q = cuda_quotient(a.width, i), ow = i - q * a.width.d;
+  uint32_t q = cuda_quotient(a.width, i), ow = (i - q * a.width.d) * W;
   uint32_t plane = cuda_quotient(a.height, q), oh = q - plane * a.height.d;
   uint32_t n = cuda_quotient(a.channels, plane), c = plane - n * a.channels.d;
-  pool_window<T, 1>(a, x + n * a.xn + c * a.xc, int(oh) * a.stride_h - a.top, int(ow) * a.stride_w - a.left, r);
-  cuda_store_v<T, 1>(y + n * a.yn + c * a.yc + oh * a.yh + ow * a.yw, r);
+  const int sw = S ? S : a.stride_w, xh = int(a.xh), xw = int(a.xw);
+  int y0 = int(oh) * a.stride_h - a.top, x0 = int(ow) * sw - a.left;
+  const T *from = x + n * a.xn + c * a.xc;
+  T *to = y + n * a.yn + c * a.yc + oh * a.yh + ow * a.yw;
+  if (K == 0) {
+    pool_sum<T, 1, average> sum;
+    pool_window<0>(a, from, y0, x0, sum);
+    sum.put(to, average ? factor_of(a, y0, x0) : 1.0f);
+    return;
+  }
+  constexpr int COLUMNS = (W - 1) * S + K;
+  float r[W];
+#pragma unroll
+  for (int w = 0; w < W; w++)
+    r[w] = average ? 0.0f : -INFINITY;
+#pragma unroll
+  for (int h = 0; h < K; h++) {
+    float e[COLUMNS > 0 ? COLUMNS : 1];
+    if (unsigned(y0 + h) >= unsigned(a.in_h))
+      continue;
+#pragma unroll
+    for (int w = 0; w < COLUMNS; w++)
+      e[w] = unsigned(x0 + w) < unsigned(a.in_w) ? cuda_to_float(from[(y0 + h) * xh + (x0 + w) * xw])
+                                                 : (average ? 0.0f : -INFINITY);
+#pragma unroll
+    for (int o = 0; o < W; o++)
+#pragma unroll
+      for (int w = 0; w < K; w++)
+        r[o] = average ? r[o] + e[o * S + w] : greatest(r[o], e[o * S + w]);
+  }
+#pragma unroll
+  for (int o = 0; o < W; o++)
+    if (ow + o < uint32_t(a.out_w))
+      to[o * a.yw] = cuda_from_float<T>(average ? r[o] * factor_of(a, y0, x0 + o * sw) : r[o]);
 }
 
 /* ---- Each */
@@ -167,13 +274,60 @@ struct pool {
   struct pool_each value, index;
 };
 
-template <class T, int V> static void launch_channels(const struct pool *p, const struct gie_launch *l)
+/* Side of the unrolled kernels; 0: loops. */
+static int side_of(const struct pool_args *a)
+{
+  bool square = a->kernel_h == a->kernel_w && a->dilation_h == 1 && a->dilation_w == 1;
+  return square && (a->kernel_h == 2 || a->kernel_h == 3) ? a->kernel_h : 0;
+}
+
+template <class T, int V, bool average>
+static void launch_channels(const struct pool *p, const T *x, T *y, cudaStream_t stream)
 {
   struct pool_args a = p->args;
   a.channels = cuda_div_by(uint32_t(p->channels / V));
   a.n = uint32_t(p->images * p->out_h * p->out_w * (p->channels / V));
-  pool_channels<T, V><<<(a.n + 255) / 256, 256, 0, gie_cuda_stream(l)>>>(a, static_cast<const T *>(l->in[0]),
-                                                                        static_cast<T *>(l->out[0]));
+  unsigned blocks = (a.n + 255) / 256;
+  switch (side_of(&a)) {
+  case 2:
+    pool_channels<T, V, average, 2><<<blocks, 256, 0, stream>>>(a, x, y);
+    break;
+  case 3:
+    pool_channels<T, V, average, 3><<<blocks, 256, 0, stream>>>(a, x, y);
+    break;
+  default:
+    pool_channels<T, V, average, 0><<<blocks, 256, 0, stream>>>(a, x, y);
+  }
+}
+
+template <class T, bool average, int K, int S, int W>
+static void launch_pixels(const struct pool *p, const T *x, T *y, cudaStream_t stream)
+{
+  struct pool_args a = p->args;
+  uint32_t groups = (p->out_w + W - 1) / W;
+  a.channels = cuda_div_by(uint32_t(p->channels));
+  a.width = cuda_div_by(groups);
+  a.n = uint32_t(p->images * p->channels * p->out_h * groups);
+  pool_pixels<T, average, K, S, W><<<(a.n + 255) / 256, 256, 0, stream>>>(a, x, y);
+}
+
+template <class T, bool average>
+static void choose_pixels(const struct pool *p, const T *x, T *y, cudaStream_t stream)
+{
+  const struct pool_args *a = &p->args;
+  bool same = a->stride_h == a->stride_w && a->stride_w <= 2;
+  switch (same ? side_of(a) * 10 + a->stride_w : 0) {
+  case 21:
+    return launch_pixels<T, average, 2, 1, 4>(p, x, y, stream);
+  case 22:
+    return launch_pixels<T, average, 2, 2, 2>(p, x, y, stream);
+  case 31:
+    return launch_pixels<T, average, 3, 1, 4>(p, x, y, stream);
+  case 32:
+    return launch_pixels<T, average, 3, 2, 2>(p, x, y, stream);
+  default:
+    return launch_pixels<T, average, 0, 0, 1>(p, x, y, stream);
+  }
 }
 
 /* Whether vectors of v channels lie at multiples of their size in both tensors. */
@@ -181,33 +335,38 @@ static bool vectors_fit(const struct pool *p, const struct gie_launch *l, int v)
 {
   const struct pool_args *a = &p->args;
   int64_t size = p->half ? 2 : 4, bytes = v * size;
-  uint64_t all = uint64_t(a->xn | a->xh | a->xw | a->yn | a->yh | a->yw) * uint64_t(size) | uintptr_t(l->in[0]) |
-                 uintptr_t(l->out[0]);
+  uint64_t all = uint64_t(a->xn | a->xh | a->xw | a->yn | a->yh | a->yw) * uint64_t(size) |
+                 uintptr_t(l->in[0]) | uintptr_t(l->out[0]);
   return p->channels % v == 0 && all % uint64_t(bytes) == 0;
 }
 
-template <class T> static void launch_fast(const struct pool *p, const struct gie_launch *l)
+template <class T, bool average> static void launch_fast(const struct pool *p, const struct gie_launch *l)
 {
-  struct pool_args a = p->args;
-  if (p->along_channels && sizeof(T) == 2 && vectors_fit(p, l, 8) && p->images * p->out_h * p->out_w * p->channels >= 1 << 20)
-    return launch_channels<T, sizeof(T) == 2 ? 8 : 4>(p, l);
-  if (p->along_channels && vectors_fit(p, l, 4))
-    return launch_channels<T, 4>(p, l);
-  if (p->along_channels && vectors_fit(p, l, 2))
-    return launch_channels<T, 2>(p, l);
-  if (p->along_channels)
-    return launch_channels<T, 1>(p, l);
-  a.channels = cuda_div_by(uint32_t(p->channels));
-  a.n = uint32_t(p->images * p->channels * p->out_h * p->out_w);
-  pool_pixels<T><<<(a.n + 255) / 256, 256, 0, gie_cuda_stream(l)>>>(a, static_cast<const T *>(l->in[0]),
-                                                                   static_cast<T *>(l->out[0]));
+  const T *x = static_cast<const T *>(l->in[0]);
+  T *y = static_cast<T *>(l->out[0]);
+  cudaStream_t stream = gie_cuda_stream(l);
+  bool much = p->images * p->out_h * p->out_w * p->channels >= 1 << 20; /* else more threads are better */
+  if (!p->along_channels)
+    return choose_pixels<T, average>(p, x, y, stream);
+  if (sizeof(T) == 2 && vectors_fit(p, l, 8) && much)
+    return launch_channels < T, sizeof(T) == 2 ? 8 : 4, average > (p, x, y, stream);
+  if (vectors_fit(p, l, 4) && (much || sizeof(T) == 2))
+    return launch_channels<T, 4, average>(p, x, y, stream);
+  if (vectors_fit(p, l, 2))
+    return launch_channels<T, 2, average>(p, x, y, stream);
+  return launch_channels<T, 1, average>(p, x, y, stream);
+}
+
+template <class T> static void choose(const struct pool *p, const struct gie_launch *l)
+{
+  p->args.average ? launch_fast<T, true>(p, l) : launch_fast<T, false>(p, l);
 }
 
 static gie_status pool_run(void *instance, const struct gie_launch *l)
 {
   const struct pool *p = static_cast<const struct pool *>(instance);
   if (p->fast) {
-    p->half ? launch_fast<__half>(p, l) : launch_fast<float>(p, l);
+    p->half ? choose<__half>(p, l) : choose<float>(p, l);
     return gie_cuda_launched(l->ctx, "launching a pool");
   }
   struct pool_each f = p->value;
@@ -229,7 +388,8 @@ static bool read_window(const struct gie_problem *p, struct gie_window *win, cha
   int64_t kernel[GIE_MAX_SPATIAL];
   const char *reason;
   const struct gie_attr *given = gie_attrs_find(&p->node->attrs, "kernel");
-  if (p->in[0].rank < 3 || p->out[0].rank != p->in[0].rank || !given || given->n != uint32_t(p->in[0].rank) - 2)
+  if (p->in[0].rank < 3 || p->out[0].rank != p->in[0].rank || !given ||
+      given->n != uint32_t(p->in[0].rank) - 2)
     return cuda_refuse(why, size, "kernel does not have one entry per spatial axis");
   gie_node_ints(p->node, "kernel", kernel, GIE_MAX_SPATIAL, 1);
   if (!gie_window_read(p->node, p->in[0].rank - 2, p->in[0].dim + 2, kernel, win, &reason))
@@ -247,14 +407,15 @@ static bool pool_supports(const struct gie_kernel *k, const struct gie_problem *
   return read_window(p, &win, why, size);
 }
 
-static uint32_t pool_variants(const struct gie_kernel *k, const struct gie_problem *p, struct gie_variant *out, uint32_t max)
+static uint32_t pool_variants(const struct gie_kernel *k, const struct gie_problem *p,
+                              struct gie_variant *out, uint32_t max)
 {
   const struct cuda_follow first = {1, 1};
   return cuda_variants_any(p, 0, first, -1, out, max);
 }
 
-static void pool_estimate(const struct gie_kernel *k, const struct gie_problem *p, const struct gie_variant *v,
-                          struct gie_cost *out)
+static void pool_estimate(const struct gie_kernel *k, const struct gie_problem *p,
+                          const struct gie_variant *v, struct gie_cost *out)
 {
   double taps = 1;
   struct gie_window win;
@@ -267,28 +428,62 @@ static void pool_estimate(const struct gie_kernel *k, const struct gie_problem *
 
 static bool has_indices(const struct gie_problem *p) { return p->n_out > 1 && p->out[1].dtype == GIE_I64; }
 
-/* Two spatial axes (or one, as a single row) of f32 or f16 without blocks; extents and counts that fit. */
+/* Strides of a tensor as images, channels, rows and columns. The lanes of a block become the channels, and what else
+ * images and channels there are becomes the images, if they have one stride. */
+struct planes {
+  int64_t images, channels, n, c, h, w;
+};
+
+static bool planes_of(const struct gie_desc *d, struct planes *p)
+{
+  int64_t blocks[2] = {d->dim[0], d->dim[1]};
+  int lanes = d->layout.block > 1 ? d->layout.block_axis : -1, last = d->rank - 1;
+  *p = {d->dim[0], d->dim[1], d->stride[0], d->stride[1], d->rank == 4 ? d->stride[2] : 0, d->stride[last]};
+  if (lanes < 0)
+    return true;
+  if (lanes > 1 || d->dim[lanes] % d->layout.block != 0)
+    return false;
+  blocks[lanes] /= d->layout.block;
+  if (blocks[0] > 1 && blocks[1] > 1 && d->stride[0] != d->stride[1] * blocks[1])
+    return false;
+  p->images = blocks[0] * blocks[1];
+  p->channels = d->layout.block;
+  p->n = blocks[1] > 1 ? d->stride[1] : d->stride[0];
+  p->c = 1;
+  return true;
+}
+
+static bool same_blocks(const struct gie_desc *a, const struct gie_desc *b)
+{
+  bool blocked = a->layout.block > 1 || b->layout.block > 1;
+  return !blocked || (a->layout.block == b->layout.block && a->layout.block_axis == b->layout.block_axis);
+}
+
+/* Two spatial axes (or one, as a single row) of f32 or f16; extents and counts that fit. */
 static bool make_fast(struct pool *w, const struct gie_problem *p, const struct gie_window *win)
 {
   const struct gie_desc *x = &p->in[0], *y = &p->out[0];
   struct pool_args *a = &w->args;
+  struct planes px, py;
   int64_t most = int64_t(1) << 30;
-  int last = x->rank - 1, h = win->n == 2 ? 0 : -1, v = win->n - 1;
-  if (win->n > 2 || x->layout.block > 1 || y->layout.block > 1 || has_indices(p) || x->dtype != y->dtype ||
-      (x->dtype != GIE_F32 && x->dtype != GIE_F16) || gie_desc_count(y) >= most || gie_desc_count(y) == 0 ||
-      gie_desc_count(x) == 0)
+  int h = win->n == 2 ? 0 : -1, v = win->n - 1;
+  if (win->n > 2 || has_indices(p) || x->dtype != y->dtype || (x->dtype != GIE_F32 && x->dtype != GIE_F16) ||
+      gie_desc_count(y) >= most || gie_desc_count(y) == 0 || gie_desc_count(x) == 0 || !planes_of(x, &px) ||
+      !planes_of(y, &py) || px.images != py.images || px.channels != py.channels || !same_blocks(x, y))
     return false;
   for (int i = 0; i < win->n; i++)
     if (gie_window_span(win, i) > most || win->in[i] + win->pad_begin[i] + win->pad_end[i] > most ||
         win->out[i] * win->stride[i] > most)
       return false;
   a->in_h = h < 0 ? 1 : int(win->in[h]);
+  a->in_w = int(win->in[v]);
+  if (px.h * a->in_h >= most || px.w * a->in_w >= most)
+    return false;
   a->kernel_h = h < 0 ? 1 : int(win->kernel[h]);
   a->stride_h = h < 0 ? 1 : int(win->stride[h]);
   a->dilation_h = h < 0 ? 1 : int(win->dilation[h]);
   a->top = h < 0 ? 0 : int(win->pad_begin[h]);
   a->bottom = h < 0 ? 0 : int(win->pad_end[h]);
-  a->in_w = int(win->in[v]);
   a->kernel_w = int(win->kernel[v]);
   a->stride_w = int(win->stride[v]);
   a->dilation_w = int(win->dilation[v]);
@@ -296,27 +491,22 @@ static bool make_fast(struct pool *w, const struct gie_problem *p, const struct 
   a->right = int(win->pad_end[v]);
   a->average = w->value.average;
   a->include_pad = w->value.include_pad;
-  a->xn = x->stride[0];
-  a->xc = x->stride[1];
-  a->xh = h < 0 ? 0 : x->stride[2];
-  a->xw = x->stride[last];
-  a->yn = y->stride[0];
-  a->yc = y->stride[1];
-  a->yh = h < 0 ? 0 : y->stride[2];
-  a->yw = y->stride[last];
+  a->xn = px.n, a->xc = px.c, a->xh = px.h, a->xw = px.w;
+  a->yn = py.n, a->yc = py.c, a->yh = py.h, a->yw = py.w;
   w->out_h = h < 0 ? 1 : uint32_t(win->out[h]);
   w->out_w = uint32_t(win->out[v]);
+  a->out_w = int(w->out_w);
   a->height = cuda_div_by(w->out_h);
   a->width = cuda_div_by(w->out_w);
-  w->images = x->dim[0];
-  w->channels = x->dim[1];
+  w->images = px.images;
+  w->channels = px.channels;
   w->half = x->dtype == GIE_F16;
   w->along_channels = a->xc == 1 && a->yc == 1 && a->xw != 1;
   return true;
 }
 
-static gie_status pool_create(const struct gie_kernel *k, const struct gie_problem *p, const struct gie_variant *v,
-                              void **instance)
+static gie_status pool_create(const struct gie_kernel *k, const struct gie_problem *p,
+                              const struct gie_variant *v, void **instance)
 {
   struct gie_window win;
   char why[128] = "";
@@ -347,10 +537,12 @@ static gie_status pool_create(const struct gie_kernel *k, const struct gie_probl
 
 static const char *const max_ops[] = {"max_pool", nullptr}, *const average_ops[] = {"average_pool", nullptr};
 
-#define POOL_KERNEL(kernel_name, kernel_ops)                                                             \
-  {.struct_size = sizeof(struct gie_kernel), .name = kernel_name, .device = "cuda", .ops = kernel_ops,     \
-   .supports = pool_supports, .variants = pool_variants, .estimate = pool_estimate, .create = pool_create, \
-   .destroy = cuda_destroy<struct pool>, .run = pool_run}
+#define POOL_KERNEL(kernel_name, kernel_ops)                                                                \
+  {                                                                                                         \
+    .struct_size = sizeof(struct gie_kernel), .name = kernel_name, .device = "cuda", .ops = kernel_ops,     \
+    .supports = pool_supports, .variants = pool_variants, .estimate = pool_estimate, .create = pool_create, \
+    .destroy = cuda_destroy<struct pool>, .run = pool_run                                                   \
+  }
 static const struct gie_kernel KERNELS[] = {POOL_KERNEL("cuda.max_pool", max_ops),
                                             POOL_KERNEL("cuda.average_pool", average_ops)};
 const struct cuda_family cuda_pool = {KERNELS, sizeof KERNELS / sizeof *KERNELS};

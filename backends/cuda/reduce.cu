@@ -252,8 +252,8 @@ struct arg_max_each {
 
 /* A block per result, f32 and f16; the extent is long and there are few results. */
 template <class T>
-__global__ void __launch_bounds__(256)
-    arg_max_rows(const __grid_constant__ reduce_args a, bool last, const T *__restrict__ x, int64_t *__restrict__ y)
+__global__ void __launch_bounds__(256) arg_max_rows(const __grid_constant__ reduce_args a, bool last,
+                                                    const T *__restrict__ x, int64_t *__restrict__ y)
 {
   __shared__ float values[8];
   __shared__ int64_t places[8];
@@ -355,7 +355,8 @@ template <class T> static void launch(const struct reduce *r, const struct gie_l
 {
   const T *x = static_cast<const T *>(l->in[0]);
   if (r->way == WAY_ARG_ROWS)
-    arg_max_rows<T><<<r->args.kept, 256, 0, gie_cuda_stream(l)>>>(r->args, r->last, x, static_cast<int64_t *>(l->out[0]));
+    arg_max_rows<T><<<r->args.kept, 256, 0, gie_cuda_stream(l)>>>(r->args, r->last, x,
+                                                                  static_cast<int64_t *>(l->out[0]));
   else if (r->way == WAY_ROWS)
     launch_rows<T>(r, x, static_cast<T *>(l->out[0]), gie_cuda_stream(l));
   else
@@ -419,7 +420,8 @@ static bool read_axes(const struct gie_problem *p, unsigned *axes, bool *keep, c
 }
 
 /* axis_of[]: the axis of x behind each of the result. */
-static bool match_axes(const struct gie_problem *p, unsigned axes, bool keep, int8_t *axis_of, char *why, size_t size)
+static bool match_axes(const struct gie_problem *p, unsigned axes, bool keep, int8_t *axis_of, char *why,
+                       size_t size)
 {
   int o = 0;
   for (int i = 0; i < p->in[0].rank; i++) {
@@ -448,22 +450,23 @@ static bool reduce_supports(const struct gie_kernel *k, const struct gie_problem
   return true;
 }
 
-static uint32_t reduce_variants(const struct gie_kernel *k, const struct gie_problem *p, struct gie_variant *out, uint32_t max)
+static uint32_t reduce_variants(const struct gie_kernel *k, const struct gie_problem *p,
+                                struct gie_variant *out, uint32_t max)
 {
   const struct cuda_follow first = {1, 1};
   return cuda_variants_any(p, 0, first, -1, out, max);
 }
 
-static void reduce_estimate(const struct gie_kernel *k, const struct gie_problem *p, const struct gie_variant *v,
-                            struct gie_cost *out)
+static void reduce_estimate(const struct gie_kernel *k, const struct gie_problem *p,
+                            const struct gie_variant *v, struct gie_cost *out)
 {
   out->bytes = cuda_bytes(p->in, 1) + cuda_bytes(p->out, 1);
   out->flops = double(gie_desc_count(&p->in[0]));
 }
 
 /* Joins the axes of one kind; out has those strides of the result. */
-static bool join_axes(const struct gie_desc *x, const int64_t *out_stride, unsigned axes, struct reduce_axes *a,
-                      uint32_t *count)
+static bool join_axes(const struct gie_desc *x, const int64_t *out_stride, unsigned axes,
+                      struct reduce_axes *a, uint32_t *count)
 {
   struct cuda_tensor t[2] = {cuda_tensor_of(x), cuda_tensor_of(x)};
   struct cuda_loop<2> l;
@@ -515,8 +518,8 @@ static bool make_fast(struct reduce *r, const struct gie_problem *p, unsigned ax
   return true;
 }
 
-static gie_status reduce_create(const struct gie_kernel *k, const struct gie_problem *p, const struct gie_variant *v,
-                                void **instance)
+static gie_status reduce_create(const struct gie_kernel *k, const struct gie_problem *p,
+                                const struct gie_variant *v, void **instance)
 {
   static const char *const FOLDS[] = {"reduce_mean", "reduce_sum", "reduce_max", "reduce_min", "reduce_l2"};
   const char *name = p->node->op->name;
@@ -551,14 +554,24 @@ static gie_status reduce_create(const struct gie_kernel *k, const struct gie_pro
   return GIE_OK;
 }
 
+/* clang-format off */
 #define REDUCE_OPS(X)                                                                                     \
   X(reduce_mean) X(reduce_sum) X(reduce_max) X(reduce_min) X(reduce_l2) X(arg_max) X(global_average_pool) \
   X(global_max_pool)
+/* clang-format on */
+
 #define REDUCE_NAMES(op) static const char *const ops_##op[] = {#op, nullptr};
-#define REDUCE_KERNEL(op)                                                                                  \
-  {.struct_size = sizeof(struct gie_kernel), .name = "cuda." #op, .device = "cuda", .ops = ops_##op,        \
-   .supports = reduce_supports, .variants = reduce_variants, .estimate = reduce_estimate,                  \
-   .create = reduce_create, .destroy = cuda_destroy<struct reduce>, .run = reduce_run},
+#define REDUCE_KERNEL(op)                    \
+  {.struct_size = sizeof(struct gie_kernel), \
+   .name = "cuda." #op,                      \
+   .device = "cuda",                         \
+   .ops = ops_##op,                          \
+   .supports = reduce_supports,              \
+   .variants = reduce_variants,              \
+   .estimate = reduce_estimate,              \
+   .create = reduce_create,                  \
+   .destroy = cuda_destroy<struct reduce>,   \
+   .run = reduce_run},
 
 REDUCE_OPS(REDUCE_NAMES)
 static const struct gie_kernel KERNELS[] = {REDUCE_OPS(REDUCE_KERNEL)};

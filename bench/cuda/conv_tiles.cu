@@ -296,8 +296,8 @@ static void check_run(const struct problem *p, const struct conv_tile *t, int sp
   }
 }
 
-static void check_loader(const struct problem *p, const struct conv_tile_list *list, enum conv_loader loader, int unit,
-                         int all)
+static void check_loader(const struct problem *p, const struct conv_tile_list *list, enum conv_loader loader,
+                         int unit, int all)
 {
   int size = conv_element_size(list->v[0].kind), v = 16 / size;
   bool vector = loader == CONV_VECTOR || loader == CONV_TMA, x_last = vector || below(2),
@@ -460,8 +460,7 @@ static void time_problem(const char *name, const struct problem *p, const struct
                 ty = make_tensor(p->n, p->k, p->out_h, p->out_w, true, 0, 0);
   struct buffer x = buffer_new((size_t)(tx.size * size)), y = buffer_new((size_t)(ty.size * size)),
                 w = buffer_new((size_t)(cw.n * cw.stride_n * size)),
-                b = buffer_new((size_t)p->k * (size_t)size),
-                right = buffer_new((size_t)ty.size * 4);
+                b = buffer_new((size_t)p->k * (size_t)size), right = buffer_new((size_t)ty.size * 4);
   for (int64_t i = 0; i < tx.size; i++)
     put(x.host, i, size, uniform());
   for (int64_t i = 0; i < cw.n * cw.stride_n; i++)

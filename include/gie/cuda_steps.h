@@ -110,11 +110,24 @@ GIE_CUDA_FN float gie_cuda_clip(float x, float low, float high)
   return x > high ? high : x < low ? low : x; /* NaN stays */
 }
 
-GIE_CUDA_FN float gie_cuda_sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
-GIE_CUDA_FN float gie_cuda_silu(float x) { return x == -INFINITY ? 0.0f : x / (1.0f + expf(-x)); }
+/* x / y for y ≥ 1, where the device's short division is good to two units; infinity gives 0. */
+GIE_CUDA_FN float gie_cuda_quotient(float x, float y)
+{
+#if defined(__CUDA_ARCH__)
+  return __fdividef(x, y);
+#else
+  return x / y;
+#endif
+}
 
-/* Functions that are long and rare enough to be called rather than copied into each kernel. */
-GIE_CUDA_FAR_FN float gie_cuda_step_far(int op, float x, float y, float alpha)
+GIE_CUDA_FN float gie_cuda_sigmoid(float x) { return gie_cuda_quotient(1.0f, 1.0f + expf(-x)); }
+GIE_CUDA_FN float gie_cuda_silu(float x)
+{
+  return x == -INFINITY ? 0.0f : gie_cuda_quotient(x, 1.0f + expf(-x));
+}
+
+/* The longer functions. */
+GIE_CUDA_FN float gie_cuda_step_long(int op, float x, float y, float alpha)
 {
   switch (op) {
   case GIE_CUDA_STEP_DIV:
@@ -127,7 +140,7 @@ GIE_CUDA_FAR_FN float gie_cuda_step_far(int op, float x, float y, float alpha)
     if (x == -INFINITY)
       return 0.0f;
     if (alpha != 0.0f) /* (1 + tanh(u))/2 = 1/(1 + exp(-2u)), which does not cancel */
-      return x / (1.0f + expf(-1.5957691216057308f * (x + 0.044715f * x * x * x)));
+      return gie_cuda_quotient(x, 1.0f + expf(-1.5957691216057308f * (x + 0.044715f * x * x * x)));
     return 0.5f * x * erfcf(-0.7071067811865476f * x); /* 1 + erf(z) without losing what is near 0 */
   case GIE_CUDA_STEP_TANH:
     return tanhf(x);
@@ -154,6 +167,12 @@ GIE_CUDA_FAR_FN float gie_cuda_step_far(int op, float x, float y, float alpha)
   default:
     return x; /* identity; a cast rounds where the result is stored */
   }
+}
+
+/* They are rare enough to be called rather than copied into each kernel. */
+GIE_CUDA_FAR_FN float gie_cuda_step_far(int op, float x, float y, float alpha)
+{
+  return gie_cuda_step_long(op, x, y, alpha);
 }
 
 /* op(x) or op(x, y). */

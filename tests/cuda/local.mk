@@ -20,6 +20,11 @@ tests_cuda_test_kernels_SOURCES = tests/cuda/test_kernels.c \
   tests/op_problem.c tests/op_problem.h tests/op_cases.c tests/op_cases.h tests/op_cases.def
 tests_cuda_test_kernels_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
 tests_cuda_test_kernels_LDADD = libgie_internal.la libgie_rt_internal.la $(CHECK_LIBS) $(LIBM)
+check_PROGRAMS += tests/cuda/test_copies
+TESTS += tests/cuda/test_copies
+tests_cuda_test_copies_SOURCES = tests/cuda/test_copies.cu
+tests_cuda_test_copies_LDFLAGS = $(GIE_LDFLAGS) $(GIE_PROGRAM_LDFLAGS) $(CUDA_LDFLAGS)
+tests_cuda_test_copies_LDADD = backends/cuda/copy.lo $(CUDA_LIBS) $(CHECK_LIBS) $(LIBM)
 tests_cuda_test_device_SOURCES = tests/cuda/test_device.c
 tests_cuda_test_device_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
 tests_cuda_test_device_LDADD = libgie_internal.la libgie_rt_internal.la $(CHECK_LIBS) $(LIBM)

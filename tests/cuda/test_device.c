@@ -115,9 +115,10 @@ START_TEST(peaks)
   struct gie_peaks p, again;
   double joules;
   ck_gie_ok(ctx, ops->peaks(dev, &p));
-  printf("copy %.2f TB/s, in the cache %.2f TB/s (%.0f MB), f32 %.1f, f16 %.0f, tf32 %.0f TFLOP/s, i8 %.0f TOP/s, launch %.2f us\n",
-         p.bytes_per_s / 1e12, p.cache_bytes_per_s / 1e12, p.cache_bytes / 1e6, p.f32_flop_per_s / 1e12,
-         p.f16_flop_per_s / 1e12, p.tf32_flop_per_s / 1e12, p.i8_op_per_s / 1e12, p.launch_s * 1e6);
+  printf(
+      "copy %.2f TB/s, in the cache %.2f TB/s (%.0f MB), f32 %.1f, f16 %.0f, tf32 %.0f TFLOP/s, i8 %.0f TOP/s, launch %.2f us\n",
+      p.bytes_per_s / 1e12, p.cache_bytes_per_s / 1e12, p.cache_bytes / 1e6, p.f32_flop_per_s / 1e12,
+      p.f16_flop_per_s / 1e12, p.tf32_flop_per_s / 1e12, p.i8_op_per_s / 1e12, p.launch_s * 1e6);
   ck_assert(p.bytes_per_s > 1e10 && p.bytes_per_s < 1e14);
   ck_assert(p.f32_flop_per_s > 1e11 && p.f16_flop_per_s > p.f32_flop_per_s);
   ck_assert(p.launch_s > 1e-7 && p.launch_s < 1e-4);

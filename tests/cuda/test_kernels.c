@@ -53,7 +53,8 @@ static bool open_devices(void)
     return false;
   host.threads = device.threads = 1;
   if (host.ops->open(ctx, 0, &host.dev) != GIE_OK || host.ops->info(host.dev, &host.info) != GIE_OK ||
-      device.ops->open(ctx, 0, &device.dev) != GIE_OK || device.ops->info(device.dev, &device.info) != GIE_OK) {
+      device.ops->open(ctx, 0, &device.dev) != GIE_OK ||
+      device.ops->info(device.dev, &device.info) != GIE_OK) {
     printf("%s\n", gie_error_text(ctx));
     exit(1);
   }
@@ -79,15 +80,17 @@ static double tolerance(enum gie_dtype t)
   }
 }
 
-static void wrong(const char *name, const char *dtype, const struct gie_kernel *k, const struct gie_variant *v,
-                  const char *form, const char *text)
+static void wrong(const char *name, const char *dtype, const struct gie_kernel *k,
+                  const struct gie_variant *v, const char *form, const char *text)
 {
   if (taken.wrong++ < MAX_SHOWN)
-    printf("%s, %s, %s %s(%llu), %s: %s\n", name, dtype, k->name, v->label, (unsigned long long)v->config, form, text);
+    printf("%s, %s, %s %s(%llu), %s: %s\n", name, dtype, k->name, v->label, (unsigned long long)v->config,
+           form, text);
 }
 
-static void run_variant(const char *name, const char *dtype, const struct op_problem *q, const struct gie_graph *g,
-                        const struct gie_kernel *k, const struct gie_variant *v, const struct op_result *want)
+static void run_variant(const char *name, const char *dtype, const struct op_problem *q,
+                        const struct gie_graph *g, const struct gie_kernel *k, const struct gie_variant *v,
+                        const struct op_result *want)
 {
   struct op_result out[OP_MAX_IO];
   char text[256];
@@ -186,8 +189,8 @@ static void check_case(const struct op_case *c, const char *dtype)
 
 static void summary(void)
 {
-  printf("%d cases, %d variants, %d runs (%d refused), %d wrong\n", taken.cases, taken.variants, taken.runs, taken.refused,
-         taken.wrong);
+  printf("%d cases, %d variants, %d runs (%d refused), %d wrong\n", taken.cases, taken.variants, taken.runs,
+         taken.refused, taken.wrong);
   ck_assert_int_eq(taken.wrong, 0);
   memset(&taken, 0, sizeof taken);
 }
@@ -233,22 +236,33 @@ START_TEST(larger)
       {"transpose", "f32 f16", "input %x : T[96,2,130] %y = transpose(%x) {perm=[2,1,0]} output %y"},
       {"add", "f32 f16", "input %a : T[2,64,28,28] input %b : T[2,64,28,28] %y = add(%a, %b) output %y"},
       {"add channels", "f32 f16", "input %a : T[2,40,15,17] input %b : T[40,1,1] %y = add(%a, %b) output %y"},
-      {"concat", "f32 f16", "input %a : T[2,24,14,14] input %b : T[2,48,14,14] %y = concat(%a, %b) {axis=1} output %y"},
-      {"max_pool", "f32 f16", "input %x : T[2,72,29,31] %y = max_pool(%x) {kernel=[3,3], stride=[2,2], pad=[1,1,1,1]} output %y"},
-      {"average_pool", "f32 f16", "input %x : T[2,72,29,31] %y = average_pool(%x) {kernel=[3,3], pad=[1,1,1,1]} output %y"},
-      {"large pool", "f16", "input %x : T[4,128,64,64] %y = max_pool(%x) {kernel=[3,3], stride=[2,2], pad=[1,1,1,1]} output %y"},
+      {"concat", "f32 f16",
+       "input %a : T[2,24,14,14] input %b : T[2,48,14,14] %y = concat(%a, %b) {axis=1} output %y"},
+      {"max_pool", "f32 f16",
+       "input %x : T[2,72,29,31] %y = max_pool(%x) {kernel=[3,3], stride=[2,2], pad=[1,1,1,1]} output %y"},
+      {"average_pool", "f32 f16",
+       "input %x : T[2,72,29,31] %y = average_pool(%x) {kernel=[3,3], pad=[1,1,1,1]} output %y"},
+      {"large pool", "f16",
+       "input %x : T[4,128,64,64] %y = max_pool(%x) {kernel=[3,3], stride=[2,2], pad=[1,1,1,1]} output %y"},
       {"global_average_pool", "f32 f16", "input %x : T[3,200,13,11] %y = global_average_pool(%x) output %y"},
-      {"reduce_max", "f32 f16", "input %x : T[5,700,33] const %a : i64[1] = {1} %y = reduce_max(%x, %a) output %y"},
-      {"reduce_sum", "f32", "input %x : T[3,70001] const %a : i64[1] = {1} %y = reduce_sum(%x, %a) output %y"},
+      {"reduce_max", "f32 f16",
+       "input %x : T[5,700,33] const %a : i64[1] = {1} %y = reduce_max(%x, %a) output %y"},
+      {"reduce_sum", "f32",
+       "input %x : T[3,70001] const %a : i64[1] = {1} %y = reduce_sum(%x, %a) output %y"},
       {"softmax", "f32 f16", "input %x : T[7,1000] %y = softmax(%x) output %y"},
       {"softmax channels", "f32 f16", "input %x : T[2,21,40,33] %y = softmax(%x) {axis=1} output %y"},
       {"softmax long", "f32", "input %x : T[2,50001] %y = softmax(%x) output %y"},
-      {"layer_norm", "f32 f16", "input %x : T[9,7,768] input %s : T[768] input %b : T[768] %y = layer_norm(%x, %s, %b) output %y"},
-      {"instance_norm", "f32 f16", "input %x : T[2,20,41,33] input %s : T[20] input %b : T[20] %y = instance_norm(%x, %s, %b) output %y"},
+      {"layer_norm", "f32 f16",
+       "input %x : T[9,7,768] input %s : T[768] input %b : T[768] %y = layer_norm(%x, %s, %b) output %y"},
+      {"instance_norm", "f32 f16",
+       "input %x : T[2,20,41,33] input %s : T[20] input %b : T[20] %y = instance_norm(%x, %s, %b) output %y"},
       {"lrn", "f32 f16", "input %x : T[2,64,27,27] %y = lrn(%x) {size=5} output %y"},
-      {"resize", "f32 f16", "input %x : T[2,33,20,21] const %s : f32[4] = {1.0,1.0,2.0,2.0} %y = resize(%x, _, %s) {mode=\"linear\"} output %y"},
-      {"depthwise", "f32 f16", "input %x : T[2,96,29,31] input %w : T[96,1,3,3] input %b : T[96] input %r : T[2,96,29,31] %y = conv(%x, %w, %b) {group=96, pad=[1,1,1,1]} | add(%r) | clip {min=0.0, max=6.0} output %y"},
-      {"depthwise strided", "f32 f16", "input %x : T[2,96,29,31] input %w : T[96,1,5,5] input %b : T[96] %y = conv(%x, %w, %b) {group=96, pad=[2,2,2,2], stride=[2,2]} | relu output %y"},
+      {"resize", "f32 f16",
+       "input %x : T[2,33,20,21] const %s : f32[4] = {1.0,1.0,2.0,2.0} %y = resize(%x, _, %s) {mode=\"linear\"} output %y"},
+      {"depthwise", "f32 f16",
+       "input %x : T[2,96,29,31] input %w : T[96,1,3,3] input %b : T[96] input %r : T[2,96,29,31] %y = conv(%x, %w, %b) {group=96, pad=[1,1,1,1]} | add(%r) | clip {min=0.0, max=6.0} output %y"},
+      {"depthwise strided", "f32 f16",
+       "input %x : T[2,96,29,31] input %w : T[96,1,5,5] input %b : T[96] %y = conv(%x, %w, %b) {group=96, pad=[2,2,2,2], stride=[2,2]} | relu output %y"},
   };
   char dtype[8];
   for (size_t i = 0; i < sizeof LARGER / sizeof *LARGER; i++)

@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: Apache-2.0
+# Work on a GPU: its tests on this machine (`make check-gpu`), and a directory that takes tests, benchmarks and the command to
+# a machine that has only a driver and CUDA's libraries (`make gpu-bundle`).
+gie_gpu_backends = cuda cudnn cublas winograd
+gie_gpu_tests = $(filter-out %/transforms,$(filter $(gie_gpu_backends:%=tests/%/%),$(check_PROGRAMS)))
+gie_gpu_programs = bench/cuda_kernels
+
+check-gpu: all $(gie_gpu_tests)
+	$(MAKE) check-TESTS TESTS='$(gie_gpu_tests)'
+
+gpu-bundle: all $(gie_gpu_tests) $(gie_gpu_programs)
+	$(AM_V_GEN)top_builddir='$(abs_top_builddir)' top_srcdir='$(abs_top_srcdir)' STRIP='$(STRIP)' \
+	  MODULES='$(gie_module_LTLIBRARIES)' TESTS='$(gie_gpu_tests)' PROGRAMS='$(gie_gpu_programs)' \
+	  $(SHELL) $(top_srcdir)/bench/gpu_peers/bundle.sh gpu-bundle
+
+PHONY_TARGETS += check-gpu gpu-bundle
