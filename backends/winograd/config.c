@@ -6,7 +6,7 @@
 
 const struct wg_tile_shape WG_TILES[] = {
 #define WG_STAGED_TILE(unit, w, p, slice, ww, wp, stages, per_sm) {WG_STAGED, WG_##unit, w, p, slice, per_sm},
-#define WG_FUSED_TILE(unit) {WG_FUSED, WG_##unit, 64, 32, 8, 1},
+#define WG_FUSED_TILE(unit, w) {WG_FUSED, WG_##unit, w, 32, 8, 1},
 #define WG_SMALL_TILE(keep) {WG_SMALL, WG_FFMA, keep, 128, 4, 2},
 #include "backends/winograd/tiles.def"
 #undef WG_STAGED_TILE
@@ -92,7 +92,8 @@ bool wg_is_possible(const struct wg_problem *p, const struct wg_config *c)
   if (t->structure == WG_SMALL)
     return c->form == WG_f4r3 && (p->s.c == 1 || p->s.c == 3 || p->s.c == 4) && c->splits == 1 &&
            c->chunk == 0;
-  if (t->structure == WG_FUSED && (c->form != WG_f2r3 || c->chunk != 0 || c->splits > 8))
+  if (t->structure == WG_FUSED &&
+      (c->form != (t->weights == 64 ? WG_f2r3 : WG_f4r3) || c->chunk != 0 || c->splits > 8))
     return false;
   return (t->unit == WG_F16MMA) == (p->dtype == GIE_F16);
 }
@@ -164,12 +165,14 @@ static double estimate_fused(const struct wg_problem *p, const struct wg_config 
 {
   const struct wg_tile_shape *t = &WG_TILES[c->tile];
   double tiles = tiles_of(p, &WG_FORMS[c->form]), channels = (double)divide_up(p->s.c, c->splits), waves;
-  double blocks = (double)divide_up(p->s.k, 64) * ceil(tiles / 32) * c->splits;
-  double product = product_time(t, blocks, 2.0 * 16 * 64 * 32 * (channels + 24), p->units, &waves);
-  double weights = blocks * 16 * 64 * channels * 4; /* each block reads its own from the cache */
+  const double points = WG_FORMS[c->form].n * WG_FORMS[c->form].n, m = WG_FORMS[c->form].m;
+  double blocks = (double)divide_up(p->s.k, t->weights) * ceil(tiles / 32) * c->splits;
+  double product = product_time(t, blocks, 2 * points * t->weights * 32 * (channels + 24), p->units, &waves);
+  double weights = blocks * points * t->weights * channels * 4; /* each block reads its own from the cache */
   if (cost) {
-    cost->flops = 32 * (double)p->s.c * (double)p->s.k * tiles;
-    cost->bytes = 16.0 * (double)p->s.c * (double)p->s.k * 4 + 16 * tiles * (double)(p->s.c + p->s.k);
+    cost->flops = 2 * points * (double)p->s.c * (double)p->s.k * tiles;
+    cost->bytes = points * (double)p->s.c * (double)p->s.k * 4 +
+                  4 * m * m * tiles * (double)(p->s.c + p->s.k);
     cost->waves = waves;
   }
   return fmax(product, weights / CACHE_RATE) + LAUNCH;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One kernel for the whole convolution: F(2×2,3×3) for few tiles, F(4×4,3×3) for few input channels. */
+/* One kernel for the whole convolution: F(2×2,3×3) and F(4×4,3×3), and F(4×4,3×3) for few input channels. */
 #include "backends/winograd/k_fused.cuh"
 #include "backends/winograd/k_small.cuh"
 #include "backends/winograd/launch.cuh"
@@ -27,11 +27,17 @@ struct fused_plan {
   }
 /* f16, channels last, input channels */
 static const void *const SMALL[2][2][3] = {WG_SMALL_CODE(float), WG_SMALL_CODE(__half)};
-/* unit, channels last */
-static const void *const FUSED[2][2] = {{(const void *)wg_fused_kernel<WG_FFMA, false, float>,
-                                         (const void *)wg_fused_kernel<WG_FFMA, true, float>},
-                                        {(const void *)wg_fused_kernel<WG_TF32X3, false, float>,
-                                         (const void *)wg_fused_kernel<WG_TF32X3, true, float>}};
+/* form, unit, channels last */
+#define WG_FUSED_CODE(form)                                           \
+  {                                                                   \
+    {(const void *)wg_fused_kernel<form, WG_FFMA, false, float>,      \
+     (const void *)wg_fused_kernel<form, WG_FFMA, true, float>},      \
+    {                                                                 \
+      (const void *)wg_fused_kernel<form, WG_TF32X3, false, float>,   \
+          (const void *)wg_fused_kernel<form, WG_TF32X3, true, float> \
+    }                                                                 \
+  }
+static const void *const FUSED[2][2][2] = {WG_FUSED_CODE(wg_f2r3), WG_FUSED_CODE(wg_f4r3)};
 
 /* ---- Plans */
 
@@ -50,10 +56,12 @@ static void fill(const wg_problem *p, const wg_config *c, fused_plan *f)
   f->c = *c;
   f->tiles = p->s.n * ((p->s.ow + m - 1) / m) * ((p->s.oh + m - 1) / m);
   if (t->structure == WG_FUSED) {
-    f->kernel = FUSED[t->unit][last];
-    f->threads = 256;
-    f->shared = wg_fused::shared;
-    f->grid = dim3((unsigned)((f->tiles + 31) / 32), (unsigned)((p->s.k + 63) / 64), c->splits);
+    const bool four = c->form == WG_f4r3;
+    f->kernel = FUSED[four][t->unit][last];
+    f->threads = four ? wg_fused_shape<wg_f4r3>::THREADS : wg_fused_shape<wg_f2r3>::THREADS;
+    f->shared = four ? wg_fused_shape<wg_f4r3>::shared : wg_fused_shape<wg_f2r3>::shared;
+    f->grid = dim3((unsigned)((f->tiles + 31) / 32), (unsigned)((p->s.k + t->weights - 1) / t->weights),
+                   c->splits);
   } else {
     f->kernel = SMALL[half][last][p->s.c == 1 ? 0 : p->s.c - 2];
     f->threads = 128;

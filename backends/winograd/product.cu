@@ -14,7 +14,7 @@ static const code CODE[] = {
    32 * warps_w * warps_p,                                                                         \
    {wg_gemm_tile<WG_##unit, false, w, p, slice, warps_w, warps_p, stages>::shared,                 \
     wg_gemm_tile<WG_##unit, true, p, w, slice, warps_p, warps_w, stages>::shared}},
-#define WG_FUSED_TILE(unit)
+#define WG_FUSED_TILE(unit, w)
 #define WG_SMALL_TILE(keep)
 #include "backends/winograd/tiles.def"
 #undef WG_STAGED_TILE
