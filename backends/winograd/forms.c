@@ -50,7 +50,7 @@ int64_t wg_padded(int64_t k) { return (k + 7) / 8 * 8; }
 
 bool wg_pack_bytes(const struct wg_form *f, int64_t c, int64_t k, enum gie_dtype to, size_t *bytes)
 {
-  size_t size = to == GIE_F16 ? 2 : 4, n = (size_t)(f->n * f->n);
+  size_t size = to == GIE_F16 ? 2 : 4, n = (size_t)f->n * (size_t)f->n;
   return c >= 0 && k >= 0 && k <= INT64_MAX - 7 && !__builtin_mul_overflow(n, (size_t)c, &n) &&
          !__builtin_mul_overflow(n, (size_t)wg_padded(k), &n) && !__builtin_mul_overflow(n, size, bytes);
 }
@@ -58,7 +58,7 @@ bool wg_pack_bytes(const struct wg_form *f, int64_t c, int64_t k, enum gie_dtype
 /* u = G w Gᵀ */
 static void transform_filter(const struct wg_form *f, const double *w, double *u)
 {
-  double half[WG_MAX_N * WG_MAX_N];
+  double half[WG_MAX_N * WG_MAX_N] = {0};
   for (int i = 0; i < f->n; i++)
     for (int j = 0; j < f->r; j++) {
       half[i * f->r + j] = 0;
@@ -81,7 +81,7 @@ void wg_pack(const struct wg_form *f, int64_t c, int64_t k, enum gie_dtype from,
   float *to32 = packed;
   uint16_t *to16 = packed;
   int64_t taps = (int64_t)f->r * f->r, row = wg_padded(k);
-  double filter[WG_MAX_N * WG_MAX_N], u[WG_MAX_N * WG_MAX_N];
+  double filter[WG_MAX_N * WG_MAX_N] = {0}, u[WG_MAX_N * WG_MAX_N] = {0};
   memset(packed, 0, (size_t)(f->n * f->n * c * row) * (to == GIE_F16 ? 2 : 4));
   for (int64_t ik = 0; ik < k; ik++)
     for (int64_t ic = 0; ic < c; ic++) {
@@ -104,7 +104,7 @@ void wg_pack(const struct wg_form *f, int64_t c, int64_t k, enum gie_dtype from,
 static void input_tile(const struct wg_form *f, const struct wg_shape *s, const float *x, int64_t oy,
                        int64_t ox, float *v, int64_t step)
 {
-  float d[WG_MAX_N * WG_MAX_N], column[WG_MAX_N], out[WG_MAX_N];
+  float d[WG_MAX_N * WG_MAX_N] = {0}, column[WG_MAX_N], out[WG_MAX_N] = {0};
   for (int i = 0; i < f->n; i++) {
     for (int j = 0; j < f->n; j++) {
       int64_t y = oy - s->pad_h + i, at = ox - s->pad_w + j;
@@ -125,7 +125,7 @@ static void input_tile(const struct wg_form *f, const struct wg_shape *s, const 
 static void output_tile(const struct wg_form *f, const struct wg_shape *s, const float *m, int64_t oy,
                         int64_t ox, float *y)
 {
-  float half[WG_MAX_N * WG_MAX_N], column[WG_MAX_N], out[WG_MAX_N];
+  float half[WG_MAX_N * WG_MAX_N] = {0}, column[WG_MAX_N], out[WG_MAX_N] = {0};
   for (int i = 0; i < f->n; i++)
     f->output(m + i * f->n, half + i * f->m);
   for (int j = 0; j < f->m && ox + j < s->ow; j++) {

@@ -5,6 +5,7 @@
 #define GIE_WINOGRAD_K_COMMON_CUH
 
 #include "backends/winograd/transforms.h"
+#include "backends/winograd/winograd.h"
 #include <cuda_fp16.h>
 #include <cuda_runtime.h>
 #include <gie/cuda_steps.h>
@@ -162,11 +163,11 @@ __device__ __forceinline__ uint32_t wg_tf32(float x)
   return r;
 }
 
-/* x = big + small to 2^-22 */
+/* x = big + small to 2^-22: the tensor cores drop what of `small` is beyond TF32, and that has either sign. */
 __device__ __forceinline__ void wg_split(float x, uint32_t &big, uint32_t &small)
 {
   big = wg_tf32(x);
-  small = wg_tf32(x - __uint_as_float(big));
+  small = __float_as_uint(x - __uint_as_float(big));
 }
 
 __device__ __forceinline__ void wg_mma_tf32(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2])

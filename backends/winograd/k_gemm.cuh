@@ -15,8 +15,6 @@
 
 #include "backends/winograd/k_common.cuh"
 
-enum wg_unit { WG_FFMA, WG_TF32X3, WG_F16MMA };
-
 struct wg_gemm {
   const void *a, *b;
   float *d;
@@ -41,22 +39,19 @@ struct wg_gemm_tile {
   static constexpr int ACC = WM * WN / 32;
 };
 
-/* One slice of A and B on its way to shared memory. */
-template <class TILE, bool A_INNER, int BM, int BN, int BK>
-__device__ __forceinline__ void wg_gemm_fetch(const wg_gemm &g, const typename TILE::T *a,
-                                              const typename TILE::T *b, typename TILE::T *sa,
-                                              typename TILE::T *sb, int m0, int n0, int k0, int k_end)
+/* A slice of A (B) on its way to shared memory. */
+template <class TILE, bool A_INNER, int BM, int BK>
+__device__ __forceinline__ void wg_fetch_a(const wg_gemm &g, const typename TILE::T *a, typename TILE::T *to,
+                                           int m0, int k0, int k_end)
 {
   using T = typename TILE::T;
-  constexpr int V = TILE::V, ROW_A = (A_INNER ? BK : BM) / V, ROW_B = BN / V;
-  constexpr int N_A = BM * BK / V, N_B = BN * BK / V;
+  constexpr int V = TILE::V, ROW = (A_INNER ? BK : BM) / V, N = BM * BK / V;
 #pragma unroll
-  for (int i = 0; i < (N_A + TILE::threads - 1) / TILE::threads; i++) {
-    int at = (int)threadIdx.x + i * TILE::threads;
-    if (N_A % TILE::threads && at >= N_A)
-      break;
-    int row = at / ROW_A, col = at % ROW_A * V, valid;
+  for (int i = 0; i < (N + TILE::threads - 1) / TILE::threads; i++) {
+    int at = (int)threadIdx.x + i * TILE::threads, row = at / ROW, col = at % ROW * V, valid;
     const T *from;
+    if (N % TILE::threads && at >= N)
+      break;
     if (A_INNER) {
       int left = (k_end - k0 - col) * (int)sizeof(T);
       valid = m0 + row < g.m ? left < 0 ? 0 : left < 16 ? left : 16 : 0;
@@ -65,27 +60,39 @@ __device__ __forceinline__ void wg_gemm_fetch(const wg_gemm &g, const typename T
       valid = k0 + row < k_end && m0 + col < g.lda ? 16 : 0;
       from = a + (int64_t)(k0 + row) * g.lda + m0 + col;
     }
-    wg_copy16(sa + row * TILE::LDA + col, valid ? from : a, valid);
+    wg_copy16(to + row * TILE::LDA + col, valid ? from : a, valid);
   }
+}
+
+template <class TILE, int BN, int BK>
+__device__ __forceinline__ void wg_fetch_b(const wg_gemm &g, const typename TILE::T *b, typename TILE::T *to,
+                                           int n0, int k0, int k_end)
+{
+  constexpr int V = TILE::V, ROW = BN / V, N = BN * BK / V;
 #pragma unroll
-  for (int i = 0; i < (N_B + TILE::threads - 1) / TILE::threads; i++) {
-    int at = (int)threadIdx.x + i * TILE::threads;
-    if (N_B % TILE::threads && at >= N_B)
+  for (int i = 0; i < (N + TILE::threads - 1) / TILE::threads; i++) {
+    int at = (int)threadIdx.x + i * TILE::threads, row = at / ROW, col = at % ROW * V;
+    if (N % TILE::threads && at >= N)
       break;
-    int row = at / ROW_B, col = at % ROW_B * V;
     int valid = k0 + row < k_end && n0 + col < g.ldb ? 16 : 0;
-    wg_copy16(sb + row * TILE::LDB + col, valid ? b + (int64_t)(k0 + row) * g.ldb + n0 + col : b, valid);
+    wg_copy16(to + row * TILE::LDB + col, valid ? b + (int64_t)(k0 + row) * g.ldb + n0 + col : b, valid);
   }
 }
 
 /* ---- Products of a slice. Threads of a warp as 8×4: row `g`, column `t`. */
 
-template <class TILE, bool A_INNER, int BK>
+/* The tensor cores add by cutting off, which would make a long sum too small: each slice has sums of its own. */
+template <class TILE, bool A_INNER, int BK, bool OWN_SUMS>
 __device__ __forceinline__ void wg_slice_tf32x3(const float *sa, const float *sb, float (&acc)[TILE::ACC])
 {
   constexpr int MI = TILE::WM / 16, NI = TILE::WN / 8;
   const int g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
-  float(&d)[MI][NI][4] = reinterpret_cast<float(&)[MI][NI][4]>(acc);
+  float own[OWN_SUMS ? TILE::ACC : 1];
+#pragma unroll
+  for (int i = 0; i < (OWN_SUMS ? TILE::ACC : 1); i++)
+    own[i] = 0;
+  float(&d)[MI][NI][4] = OWN_SUMS ? reinterpret_cast<float(&)[MI][NI][4]>(own)
+                                  : reinterpret_cast<float(&)[MI][NI][4]>(acc);
 #pragma unroll
   for (int k = 0; k < BK; k += 8) {
     uint32_t a_big[MI][4], a_small[MI][4];
@@ -113,6 +120,10 @@ __device__ __forceinline__ void wg_slice_tf32x3(const float *sa, const float *sb
         wg_mma_tf32(d[i][n], a_big[i], b_big);
     }
   }
+  if (OWN_SUMS)
+#pragma unroll
+    for (int i = 0; i < TILE::ACC; i++)
+      acc[i] += own[OWN_SUMS ? i : 0];
 }
 
 template <class TILE, bool A_INNER, int BK>
@@ -242,26 +253,34 @@ __global__ void __launch_bounds__(32 * WARPS_M * WARPS_N, PER_SM)
 #pragma unroll
   for (int i = 0; i < TILE::ACC; i++)
     acc[i] = 0;
+  wg_let_next_start();
+  /* the weights of the first slices do not depend on the kernel in front */
+  auto fetch = [&](int s, int to, bool weights, bool inputs) {
+    int k0 = k_begin + s * BK;
+    if (s < slices && (A_INNER ? inputs : weights))
+      wg_fetch_a<TILE, A_INNER, BM, BK>(p, a, sa + to * TILE::A_SIZE, m0, k0, k_end);
+    if (s < slices && (A_INNER ? weights : inputs))
+      wg_fetch_b<TILE, BN, BK>(p, b, sb + to * TILE::B_SIZE, n0, k0, k_end);
+  };
+#pragma unroll
+  for (int s = 0; s < STAGES - 1; s++)
+    fetch(s, s, true, false);
   wg_wait_for_previous();
 #pragma unroll
   for (int s = 0; s < STAGES - 1; s++) {
-    if (s < slices)
-      wg_gemm_fetch<TILE, A_INNER, BM, BN, BK>(p, a, b, sa + s * TILE::A_SIZE, sb + s * TILE::B_SIZE, m0, n0,
-                                               k_begin + s * BK, k_end);
+    fetch(s, s, false, true);
     wg_copy_commit();
   }
   int read = 0, write = STAGES - 1;
   for (int s = 0; s < slices; s++) {
     wg_copy_wait<STAGES - 2>();
     __syncthreads();
-    if (s + STAGES - 1 < slices)
-      wg_gemm_fetch<TILE, A_INNER, BM, BN, BK>(p, a, b, sa + write * TILE::A_SIZE, sb + write * TILE::B_SIZE,
-                                               m0, n0, k_begin + (s + STAGES - 1) * BK, k_end);
+    fetch(s + STAGES - 1, write, true, true);
     wg_copy_commit();
     const T *ta = sa + read * TILE::A_SIZE + (A_INNER ? wm * TILE::LDA : wm),
             *tb = sb + read * TILE::B_SIZE + wn;
     if constexpr (UNIT == WG_TF32X3)
-      wg_slice_tf32x3<TILE, A_INNER, BK>(ta, tb, acc);
+      wg_slice_tf32x3<TILE, A_INNER, BK, true>(ta, tb, acc);
     else if constexpr (UNIT == WG_F16MMA)
       wg_slice_f16<TILE, A_INNER, BK>(ta, tb, acc);
     else
@@ -269,7 +288,6 @@ __global__ void __launch_bounds__(32 * WARPS_M * WARPS_N, PER_SM)
     read = read + 1 == STAGES ? 0 : read + 1;
     write = write + 1 == STAGES ? 0 : write + 1;
   }
-  wg_let_next_start();
   wg_gemm_store<TILE, UNIT, A_INNER>(p, p.d + split * p.step_split + f * p.step_d, m0 + wm, n0 + wn, acc);
 }
 

@@ -45,6 +45,7 @@ __global__ void __launch_bounds__(128) wg_input_kernel(const __grid_constant__ w
   const uint32_t at = blockIdx.x * 128u + threadIdx.x;
   uint32_t inner, outer;
   float d[F::n][F::n];
+  wg_let_next_start();
   if (at >= p.threads)
     return;
   outer = wg_div(at, p.row, &inner);
@@ -110,6 +111,18 @@ template <int V> __device__ __forceinline__ void wg_store_v(__half *p, const flo
   *reinterpret_cast<wg_halves<V> *>(p) = o;
 }
 
+/* The epilogue; what is more than a bound on the result is called, not copied into each place. */
+static __device__ __noinline__ float wg_steps_far(const gie_cuda_steps &s, float r, int n, int c, int64_t p)
+{
+  return gie_cuda_steps_apply(s, r, n, c, p);
+}
+__device__ __forceinline__ float wg_steps(const gie_cuda_steps &s, float r, int n, int c, int64_t p)
+{
+  if (s.kind == GIE_CUDA_STEPS_NONE)
+    return r;
+  return s.kind == GIE_CUDA_STEPS_CLIP ? gie_cuda_clip(r, s.low, s.high) : wg_steps_far(s, r, n, c, p);
+}
+
 /* m×m results of one channel: bias, epilogue, and what of them lies inside the image is stored. */
 template <class F, class Y>
 __device__ __forceinline__ void wg_write_tile(const wg_geometry &g, Y *y, const gie_cuda_steps &steps,
@@ -127,15 +140,16 @@ __device__ __forceinline__ void wg_write_tile(const wg_geometry &g, Y *y, const 
       r[i][j] += bias;
     if constexpr (F::m == 2 || F::m == 4)
       if (vector) { /* ow is a multiple of m, rows are dense and aligned */
-        gie_cuda_steps_apply_p<F::m>(steps, r[i], t.n, k, pixel);
+#pragma unroll
+        for (int j = 0; j < F::m; j++)
+          r[i][j] = wg_steps(steps, r[i][j], t.n, k, pixel + j);
         wg_store_v<F::m>(to + (int64_t)i * g.y_h, r[i]);
         continue;
       }
 #pragma unroll
     for (int j = 0; j < F::m; j++)
       if (t.x + j < g.ow)
-        wg_store(to + (int64_t)i * g.y_h + (int64_t)j * g.y_w,
-                 gie_cuda_steps_apply(steps, r[i][j], t.n, k, pixel + j));
+        wg_store(to + (int64_t)i * g.y_h + (int64_t)j * g.y_w, wg_steps(steps, r[i][j], t.n, k, pixel + j));
   }
 }
 

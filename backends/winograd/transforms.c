@@ -80,7 +80,7 @@ static struct ct_ratio half(struct ct_ratio a, struct ct_ratio b, int sign)
 /* The rows of a pair ±a are s+t and s-t: what stays and what changes sign with a. */
 static void print_input(const char *form, const struct ct_form *f)
 {
-  struct term terms[CT_MAX];
+  struct term terms[CT_MAX] = {0};
   char target[32];
   int n;
   printf("WG_FN void wg_%s_input(const float d[%d], float v[%d])\n{\n", form, f->n, f->n);
@@ -108,7 +108,7 @@ static void print_input(const char *form, const struct ct_form *f)
 
 static void print_output(const char *form, const struct ct_form *f)
 {
-  struct term terms[2 * CT_MAX];
+  struct term terms[2 * CT_MAX] = {0};
   char target[32];
   printf("WG_FN void wg_%s_output(const float v[%d], float y[%d])\n{\n", form, f->n, f->m);
   for (int j = 0; j < f->n; j++)

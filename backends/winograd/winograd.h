@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the parts of the backend share: convolutions as the kernels see them, and the launches of the two structures. */
+/* What the parts of the backend share: convolutions as the kernels see them, configurations, structures. */
 #ifndef GIE_WINOGRAD_WINOGRAD_H
 #define GIE_WINOGRAD_WINOGRAD_H
 
@@ -22,38 +22,66 @@ struct wg_problem {
   int units; /* multiprocessors */
 };
 
-/* A way to do it; wg_config_number() and wg_config_read() turn it into a variant's number and back. */
+/* ---- Configurations (config.c) */
+
+enum wg_unit { WG_FFMA, WG_TF32X3, WG_F16MMA };
+enum wg_structure_id { WG_STAGED, WG_FUSED, WG_SMALL };
+
+struct wg_tile_shape {
+  enum wg_structure_id structure;
+  enum wg_unit unit;
+  int weights, tiles, slice, per_sm; /* of a block; blocks of a multiprocessor */
+};
+extern const struct wg_tile_shape WG_TILES[];
+extern const int WG_N_TILES;
+
+/* A way to compute a problem. */
 struct wg_config {
   enum wg_form_id form;
   uint8_t tile;   /* row of WG_TILES */
-  uint8_t splits; /* of the sum over channels */
-  uint8_t chunk;  /* tiles at once: 0 all, else 2^chunk */
+  uint8_t splits; /* blocks that share the sum over channels */
+  uint8_t chunk;  /* tiles at once: 0 all, else 2^chunk; staged only */
 };
+
+/* A number that says everything, with the problem's layout and dtype. Read: sets those of *p, which must have the rest;
+ * false when the table has no such row or its kernels cannot do the problem. */
+uint64_t wg_config_number(const struct wg_problem *p, const struct wg_config *c);
+bool wg_config_read(uint64_t number, struct wg_problem *p, struct wg_config *out);
+void wg_config_label(const struct wg_problem *p, const struct wg_config *c, char *buf, size_t size);
+
+/* Whether the kernels can do it; also whether it makes sense and is accurate enough for `math`. */
+bool wg_is_possible(const struct wg_problem *p, const struct wg_config *c);
+bool wg_is_offered(const struct wg_problem *p, const struct wg_config *c, enum gie_math math);
+/* Bound on max|a-b|/max|b| against exact arithmetic. */
+float wg_error_bound(const struct wg_problem *p, const struct wg_config *c);
+/* Seconds; `cost` may be NULL. */
+double wg_estimate(const struct wg_problem *p, const struct wg_config *c, struct gie_cost *cost);
+
+/* ---- Structures: how a convolution is launched (staged.cu, fused.cu) */
 
 struct wg_addresses {
   const void *x, *packed, *bias;
   void *y, *workspace;
 };
 
-enum wg_unit_id { WG_UNIT_FFMA, WG_UNIT_TF32X3, WG_UNIT_F16 };
-
-/* Blocks of the staged product: weights × tiles, channels of a slice, blocks of a multiprocessor. */
-struct wg_tile_shape {
-  enum wg_unit_id unit;
-  int weights, tiles, slice, per_sm;
+struct wg_structure {
+  const char *refusal; /* where no configuration is offered */
+  bool (*has)(const struct wg_tile_shape *t);
+  size_t bytes; /* of a plan */
+  /* Scratch memory; false when a size does not fit. */
+  bool (*workspace)(const struct wg_problem *p, const struct wg_config *c, size_t *bytes);
+  cudaError_t (*make)(const struct wg_problem *p, const struct wg_config *c, void *plan);
+  cudaError_t (*run)(const void *plan, const struct gie_cuda_steps *steps, const struct wg_addresses *a,
+                     cudaStream_t stream);
 };
-extern const struct wg_tile_shape WG_TILES[];
-extern const int WG_N_TILES;
+extern const struct wg_structure wg_staged_structure, wg_fused_structure;
 
-/* ---- Staged: transform, product, inverse (staged.cu) */
-
-struct wg_staged;
-size_t wg_staged_bytes(void);
-/* Scratch memory; false when a size does not fit. */
-bool wg_staged_workspace(const struct wg_problem *p, const struct wg_config *c, size_t *bytes);
-cudaError_t wg_staged_make(const struct wg_problem *p, const struct wg_config *c, struct wg_staged *out);
-cudaError_t wg_staged_run(const struct wg_staged *s, const struct gie_cuda_steps *steps,
-                          const struct wg_addresses *a, cudaStream_t stream);
+/* Code of the staged product (product.cu): `tile` is a row of WG_TILES. */
+struct wg_product {
+  const void *kernel;
+  int threads, shared;
+};
+struct wg_product wg_product_of(int tile, bool channels_last);
 
 #ifdef __cplusplus
 }

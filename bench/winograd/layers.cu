@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The layers of VGG-E by every variant of the winograd backend and by cuDNN's engines: right against f64, then timed
- * as captured graphs. Arguments: what to do (check, time), batches. */
+/* The layers of VGG-E by every variant of the winograd backend and by cuDNN's engines, in strict f32: errors against
+ * f64 (batch 1), then times as captured graphs. Arguments, one after the other:
+ *   check, few     every configuration on odd shapes, with guards around the result; few: for compute-sanitizer
+ *   f32=N, f16=N   the layers at batch N
+ *   profile=LAYER:N:LABEL   one configuration three times, for a profiler
+ *   small          a workspace of 64 MiB
+ * Every time goes to out/details.txt, where there is such a folder. */
 #include "backends/winograd/winograd.h"
 
 #include <algorithm>
@@ -19,6 +24,12 @@
       exit(1);                                                                     \
     }                                                                              \
   } while (0)
+
+/* The kernels' sources are a module's, whose calls of the engine go through these; nothing here makes any. */
+extern "C" {
+const struct gie_base_api *gie_base_api_;
+const struct gie_graph_api *gie_graph_api_;
+}
 
 static int units;
 static double clock_hz;
@@ -209,19 +220,25 @@ static size_t workspace_bytes;
 struct runner {
   virtual cudaError_t run(cudaStream_t s) = 0;
 };
-struct staged_runner : runner {
-  wg_staged *s;
+static const wg_structure *structure_of(const wg_config *c)
+{
+  return WG_TILES[c->tile].structure == WG_STAGED ? &wg_staged_structure : &wg_fused_structure;
+}
+struct wg_runner : runner {
+  const wg_structure *how;
+  void *plan;
   gie_cuda_steps steps;
   wg_addresses a;
-  ~staged_runner() { free(s); }
-  staged_runner(const tensors *t, const wg_config *c)
+  ~wg_runner() { free(plan); }
+  wg_runner(const tensors *t, const wg_config *c)
   {
     memset(&steps, 0, sizeof steps);
-    s = (wg_staged *)malloc(wg_staged_bytes());
+    how = structure_of(c);
+    plan = malloc(how->bytes);
     a = {t->x, t->packed[c->form], t->bias, t->y, workspace};
-    TRY(wg_staged_make(&t->p, c, s));
+    TRY(how->make(&t->p, c, plan));
   }
-  cudaError_t run(cudaStream_t st) override { return wg_staged_run(s, &steps, &a, st); }
+  cudaError_t run(cudaStream_t st) override { return how->run(plan, &steps, &a, st); }
 };
 
 static double time_runner(runner *r, double least = 0)
@@ -273,18 +290,8 @@ static double time_runner(runner *r, double least = 0)
 static bool fits(const tensors *t, const wg_config *c)
 {
   size_t bytes;
-  return wg_staged_workspace(&t->p, c, &bytes) && bytes <= workspace_bytes;
-}
-
-static const char *unit_name(int u)
-{
-  return u == WG_UNIT_FFMA ? "ffma" : u == WG_UNIT_TF32X3 ? "3xtf32" : "f16";
-}
-static void label(const wg_config *c, char *out)
-{
-  const wg_tile_shape *ts = &WG_TILES[c->tile];
-  snprintf(out, 80, "%s %s %dx%d s%d c%d", WG_FORMS[c->form].name, unit_name(ts->unit), ts->weights,
-           ts->tiles, c->splits, c->chunk);
+  return wg_is_offered(&t->p, c, GIE_MATH_FAST) && structure_of(c)->workspace(&t->p, c, &bytes) &&
+         bytes <= workspace_bytes;
 }
 
 /* ---- cuDNN */
@@ -418,26 +425,16 @@ static void time_wg(const wg_shape &s, bool last, bool accuracy, best *b, best *
   make<T>(&t, s, 3, last, false, accuracy);
   for (int f = 0; f < 2; f++)
     for (int tile = 0; tile < WG_N_TILES; tile++) {
-      if ((WG_TILES[tile].unit == WG_UNIT_F16) != (sizeof(T) == 2))
-        continue;
       const wg_form *form = &WG_FORMS[f];
       int64_t count = s.n * ((s.oh + form->m - 1) / form->m) * ((s.ow + form->m - 1) / form->m);
-      int64_t blocks = (s.k + WG_TILES[tile].weights - 1) / WG_TILES[tile].weights *
-                       ((count + WG_TILES[tile].tiles - 1) / WG_TILES[tile].tiles) * form->n * form->n;
-      double bytes = (double)(form->n * form->n) * (double)(s.c + s.k) * 4;
-      int chunks[5] = {0}, n_chunks = 1;
-      for (int e = 9; e < 18; e++)
-        if (bytes * (1 << e) > 10e6 && bytes * (1 << e) < 85e6 && (1 << e) < count && n_chunks < 5)
-          chunks[n_chunks++] = e;
       for (int splits = 1; splits <= 8; splits *= 2)
-        for (int ch = 0; ch < n_chunks; ch++) {
-          wg_config c = {(wg_form_id)f, (uint8_t)tile, (uint8_t)splits, (uint8_t)chunks[ch]};
-          if (!fits(&t, &c) ||
-              (splits > 1 && (blocks * splits > units * 10 || s.c / splits < 2 * WG_TILES[tile].slice || ch)))
+        for (int ch = 8; ch < 16; ch++) {
+          wg_config c = {(wg_form_id)f, (uint8_t)tile, (uint8_t)splits, (uint8_t)(ch == 8 ? 0 : ch)};
+          if (!fits(&t, &c))
             continue;
           char name[96];
-          label(&c, name);
-          staged_runner r(&t, &c);
+          wg_config_label(&t.p, &c, name, sizeof name);
+          wg_runner r(&t, &c);
           double e_rms = 0, e_max = 0;
           if (accuracy) {
             TRY(cudaMemset(t.y_base, 0xff, t.y_bytes + 512));
@@ -450,13 +447,13 @@ static void time_wg(const wg_shape &s, bool last, bool accuracy, best *b, best *
           }
           double us = time_runner(&r, b->us);
           double flops = 2.0 * form->n * form->n * (double)s.c * (double)s.k * (double)count;
-          fprintf(details,
-                  "  wg %s %-36s %10.2f us  product %6.1f TFLOP/s  rms %.2e (%.2f) max %.2e (%.2f)\n",
-                  last ? "nhwc" : "nchw", name, us, flops / us * 1e-6, e_rms, e_rms / rms0, e_max,
-                  e_max / max0);
-          strcat(name, last ? " nhwc" : " nchw");
+          fprintf(
+              details,
+              "  wg %-40s %10.2f us  product %6.1f TFLOP/s  estimate %8.2f rms %.2e (%.2f) max %.2e (%.2f)\n",
+              name, us, flops / us * 1e-6, wg_estimate(&t.p, &c, nullptr) * 1e6, e_rms, e_rms / rms0, e_max,
+              e_max / max0);
           offer(b, us, name);
-          offer(&by_unit[WG_TILES[tile].unit], us, name);
+          offer(&by_unit[WG_TILES[tile].structure == WG_STAGED ? WG_TILES[tile].unit : 3], us, name);
         }
     }
   drop(&t);
@@ -465,20 +462,20 @@ static void time_wg(const wg_shape &s, bool last, bool accuracy, best *b, best *
 static void time_layers(int n)
 {
   printf(
-      "\nN=%d f32      GEMM-based           any strict           winograd                               | /gemm seed | /any | ffma 3xtf32\n",
+      "\nN=%d f32      GEMM-based           any strict           winograd                               | /gemm seed | /any | staged ffma 3xtf32 fused\n",
       n);
   for (const layer &l : LAYERS) {
     wg_shape s = {n, l.c, l.hw, l.hw, l.k, l.hw, l.hw, 1, 1};
-    best gemm = {}, any = {}, wg = {}, unit[3] = {};
+    best gemm = {}, any = {}, wg = {}, unit[4] = {};
     double rms = 0, max = 0;
     fprintf(details, "%s N=%d\n", l.name, n);
     time_dnn<float>(s, false, n == 1, &gemm, &any, &rms, &max);
     time_dnn<float>(s, true, false, &gemm, &any, &rms, &max);
     time_wg<float>(s, false, n == 1, &wg, unit, rms, max);
     time_wg<float>(s, true, n == 1, &wg, unit, rms, max);
-    printf("%-8s %8.1f %-14s %8.1f %-18s %8.1f %-34s | %5.2f %5.2f | %5.2f | %.1f %.1f\n", l.name, gemm.us,
-           gemm.name, any.us, any.name, wg.us, wg.name, gemm.us / wg.us, l.seed, any.us / wg.us, unit[0].us,
-           unit[1].us);
+    printf("%-8s %8.1f %-14s %8.1f %-18s %8.1f %-34s | %5.2f %5.2f | %5.2f | %.1f %.1f %.1f\n", l.name,
+           gemm.us, gemm.name, any.us, any.name, wg.us, wg.name, gemm.us / wg.us, l.seed, any.us / wg.us,
+           unit[WG_FFMA].us, unit[WG_TF32X3].us, unit[3].us);
     fflush(stdout);
   }
 }
@@ -488,7 +485,7 @@ static void time_half(int n)
   printf("\nN=%d f16      any                  winograd\n", n);
   for (const layer &l : LAYERS) {
     wg_shape s = {n, l.c, l.hw, l.hw, l.k, l.hw, l.hw, 1, 1};
-    best gemm = {}, any = {}, wg = {}, unit[3] = {};
+    best gemm = {}, any = {}, wg = {}, unit[4] = {};
     double rms = 0, max = 0;
     fprintf(details, "%s N=%d f16\n", l.name, n);
     time_dnn<__half>(s, true, n == 1, &gemm, &any, &rms, &max);
@@ -511,10 +508,12 @@ template <class T> static int check_case(const wg_shape &s, int r, bool last, bo
           wg_config c = {(wg_form_id)f, (uint8_t)tile, (uint8_t)splits, (uint8_t)chunk};
           double rms, max;
           char name[96];
-          if (WG_FORMS[f].r != r || (WG_TILES[tile].unit == WG_UNIT_F16) != (sizeof(T) == 2) || !fits(&t, &c))
+          size_t bytes;
+          if (!wg_is_possible(&t.p, &c) || !structure_of(&c)->workspace(&t.p, &c, &bytes) ||
+              bytes > workspace_bytes)
             continue;
-          label(&c, name);
-          staged_runner run(&t, &c);
+          wg_config_label(&t.p, &c, name, sizeof name);
+          wg_runner run(&t, &c);
           TRY(cudaMemset(workspace, 0xff, 1 << 22));
           TRY(cudaMemset(t.y_base, 0xa5, t.y_bytes + 512));
           TRY(run.run(0));
@@ -558,6 +557,35 @@ static void check(bool few)
   printf("check: %d cases in f32 and f16, %d wrong\n", n, bad);
 }
 
+/* name:batch:label: the first configuration whose label begins so, three times; for a profiler */
+static void profile(const char *what)
+{
+  char name[32], wanted[64];
+  int n;
+  if (sscanf(what, "%31[^:]:%d:%63[^\n]", name, &n, wanted) != 3)
+    return;
+  for (const layer &l : LAYERS)
+    for (int last = 0; last < 2 && strcmp(l.name, name) == 0; last++) {
+      wg_shape s = {n, l.c, l.hw, l.hw, l.k, l.hw, l.hw, 1, 1};
+      tensors t;
+      make<float>(&t, s, 3, last, false, false);
+      for (int f = 0; f < 2; f++)
+        for (int tile = 0; tile < WG_N_TILES; tile++)
+          for (int splits = 1; splits <= 8; splits *= 2) {
+            wg_config c = {(wg_form_id)f, (uint8_t)tile, (uint8_t)splits, 0};
+            char text[96];
+            wg_config_label(&t.p, &c, text, sizeof text);
+            if (!fits(&t, &c) || strcmp(text, wanted) != 0)
+              continue;
+            wg_runner r(&t, &c);
+            for (int i = 0; i < 3; i++)
+              TRY(r.run(0));
+            TRY(cudaDeviceSynchronize());
+          }
+      drop(&t);
+    }
+}
+
 int main(int argc, char **argv)
 {
   cudaDeviceProp prop;
@@ -577,7 +605,7 @@ int main(int argc, char **argv)
     if (strcmp(argv[i], "small") == 0)
       workspace_bytes = (size_t)64 << 20;
   TRY(cudaMalloc(&workspace, workspace_bytes));
-  if (argc > 2 && cudnnCreate(&dnn) != CUDNN_STATUS_SUCCESS)
+  if (cudnnCreate(&dnn) != CUDNN_STATUS_SUCCESS)
     return 1;
   for (int i = 1; i < argc; i++)
     if (strcmp(argv[i], "check") == 0)
@@ -586,6 +614,8 @@ int main(int argc, char **argv)
       check(true);
     else if (strncmp(argv[i], "f32=", 4) == 0)
       time_layers(atoi(argv[i] + 4));
+    else if (strncmp(argv[i], "profile=", 8) == 0)
+      profile(argv[i] + 8);
     else if (strncmp(argv[i], "f16=", 4) == 0)
       time_half(atoi(argv[i] + 4));
   return 0;

@@ -15,3 +15,11 @@ tests_winograd_test_conv_SOURCES = tests/winograd/test_conv.c backends/winograd/
   tests/op_cases.c tests/op_cases.h tests/op_cases.def
 tests_winograd_test_conv_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
 tests_winograd_test_conv_LDADD = libgie_internal.la libgie_rt_internal.la $(CHECK_LIBS) $(LIBM)
+
+if HAVE_CUDA
+check_PROGRAMS += tests/winograd/test_device
+TESTS += tests/winograd/test_device
+tests_winograd_test_device_SOURCES = tests/winograd/test_device.c tests/op_cases.c tests/op_cases.h tests/op_cases.def
+tests_winograd_test_device_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
+tests_winograd_test_device_LDADD = libgie_internal.la libgie_rt_internal.la $(CHECK_LIBS) $(LIBM)
+endif

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Configurations: numbers, what is offered where, error bounds and the cost model. */
+#include "backends/winograd/winograd.h"
+
+#include <math.h>
+
+const struct wg_tile_shape WG_TILES[] = {
+#define WG_STAGED_TILE(unit, w, p, slice, ww, wp, stages, per_sm) {WG_STAGED, WG_##unit, w, p, slice, per_sm},
+#define WG_FUSED_TILE(unit, w) {WG_FUSED, WG_##unit, w, 32, 8, 1},
+#define WG_SMALL_TILE(keep) {WG_SMALL, WG_FFMA, keep, 128, 4, 2},
+#include "backends/winograd/tiles.def"
+#undef WG_STAGED_TILE
+#undef WG_FUSED_TILE
+#undef WG_SMALL_TILE
+};
+const int WG_N_TILES = sizeof WG_TILES / sizeof WG_TILES[0];
+
+/* ---- Numbers: form, structure, unit and flags in 4 bits each; weights and tiles / 8, splits, chunk in 8 */
+
+uint64_t wg_config_number(const struct wg_problem *p, const struct wg_config *c)
+{
+  const struct wg_tile_shape *t = &WG_TILES[c->tile];
+  uint64_t flags = (p->channels_last ? 1 : 0) | (p->dtype == GIE_F16 ? 2 : 0);
+  return (uint64_t)c->form | (uint64_t)t->structure << 4 | (uint64_t)t->unit << 8 | flags << 12 |
+         (uint64_t)(t->weights / 8) << 16 | (uint64_t)(t->tiles / 8) << 24 | (uint64_t)c->splits << 32 |
+         (uint64_t)c->chunk << 40;
+}
+
+bool wg_config_read(uint64_t number, struct wg_problem *p, struct wg_config *out)
+{
+  struct wg_config c = {(enum wg_form_id)(number & 15), 0, (uint8_t)(number >> 32), (uint8_t)(number >> 40)};
+  p->channels_last = number >> 12 & 1;
+  p->dtype = number >> 13 & 1 ? GIE_F16 : GIE_F32;
+  if ((number & 15) >= WG_N_FORMS || c.splits < 1 || c.splits > 16 || c.chunk > 30)
+    return false;
+  for (int i = 0; i < WG_N_TILES; i++) {
+    c.tile = (uint8_t)i;
+    *out = c;
+    if (wg_config_number(p, &c) == number)
+      return wg_is_possible(p, &c);
+  }
+  return false;
+}
+
+void wg_config_label(const struct wg_problem *p, const struct wg_config *c, char *buf, size_t size)
+{
+  static const char *const UNITS[] = {"ffma", "3xtf32", "f16"}, *const STRUCTURES[] = {"", "fused ", "few "};
+  const struct wg_tile_shape *t = &WG_TILES[c->tile];
+  int n = snprintf(buf, size, "%s%s %s %dx%d", STRUCTURES[t->structure], WG_FORMS[c->form].name,
+                   UNITS[t->unit], t->weights, t->tiles);
+  if (c->splits > 1 && n > 0 && (size_t)n < size)
+    n += snprintf(buf + n, size - (size_t)n, " /%d", c->splits);
+  if (c->chunk && n > 0 && (size_t)n < size)
+    n += snprintf(buf + n, size - (size_t)n, " in %d", 1 << c->chunk);
+  if (n > 0 && (size_t)n < size)
+    snprintf(buf + n, size - (size_t)n, " %s", p->channels_last ? "nhwc" : "nchw");
+}
+
+/* ---- What is offered */
+
+static int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+static double tiles_of(const struct wg_problem *p, const struct wg_form *f)
+{
+  return (double)p->s.n * (double)divide_up(p->s.oh, f->m) * (double)divide_up(p->s.ow, f->m);
+}
+
+static bool is_split_useful(const struct wg_problem *p, const struct wg_config *c)
+{
+  const struct wg_tile_shape *t = &WG_TILES[c->tile];
+  const struct wg_form *f = &WG_FORMS[c->form];
+  double points = t->structure == WG_STAGED ? f->n * f->n : 1;
+  double blocks = points * (double)divide_up(p->s.k, t->weights) * ceil(tiles_of(p, f) / t->tiles);
+  return c->splits == 1 || (c->chunk == 0 && p->s.c >= 2 * c->splits * t->slice &&
+                            blocks * c->splits <= 6.0 * p->units * t->per_sm);
+}
+
+/* A part should fill the device and stay in the cache with all that is made of it. */
+static bool is_chunk_useful(const struct wg_problem *p, const struct wg_config *c)
+{
+  const struct wg_form *f = &WG_FORMS[c->form];
+  double tiles = (double)((int64_t)1 << c->chunk),
+         bytes = tiles * f->n * f->n * (double)(p->s.c + p->s.k) * 4;
+  return c->chunk == 0 || (tiles < tiles_of(p, f) && bytes > 8e6 && bytes < 90e6);
+}
+
+bool wg_is_possible(const struct wg_problem *p, const struct wg_config *c)
+{
+  const struct wg_tile_shape *t = &WG_TILES[c->tile];
+  if (WG_FORMS[c->form].r != p->r || c->splits < 1)
+    return false;
+  if (t->structure == WG_SMALL)
+    return c->form == WG_f4r3 && (p->s.c == 1 || p->s.c == 3 || p->s.c == 4) && c->splits == 1 &&
+           c->chunk == 0;
+  if (t->structure == WG_FUSED &&
+      (c->form != (t->weights == 64 ? WG_f2r3 : WG_f4r3) || c->chunk != 0 || c->splits > 8))
+    return false;
+  return (t->unit == WG_F16MMA) == (p->dtype == GIE_F16);
+}
+
+bool wg_is_offered(const struct wg_problem *p, const struct wg_config *c, enum gie_math math)
+{
+  return wg_is_possible(p, c) && (c->form != WG_f6r3 || math != GIE_MATH_STRICT) && is_split_useful(p, c) &&
+         is_chunk_useful(p, c);
+}
+
+/* ---- Errors, as measured (doc/winograd.md) with room for other data; they grow as the root of the channels */
+
+float wg_error_bound(const struct wg_problem *p, const struct wg_config *c)
+{
+  static const float F32[WG_N_FORMS] = {
+      [WG_f2r3] = 1.5e-7f, [WG_f4r3] = 4e-7f, [WG_f2r5] = 6e-7f, [WG_f6r3] = 4e-6f};
+  static const float F16[WG_N_FORMS] = {
+      [WG_f2r3] = 2e-3f, [WG_f4r3] = 4e-3f, [WG_f2r5] = 6e-3f, [WG_f6r3] = 4e-2f};
+  return p->dtype == GIE_F16 ? F16[c->form] : F32[c->form] * (float)sqrt((double)p->s.c + 64);
+}
+
+/* ---- Cost */
+
+/* Of a multiprocessor, in operations a second, as the products reach them; of the device, in bytes. */
+static const double RATE[] = {[WG_FFMA] = 0.32e12, [WG_TF32X3] = 0.6e12, [WG_F16MMA] = 2.4e12};
+#define MEMORY_RATE 2.6e12
+#define CACHE_RATE 4.5e12
+#define CACHE_BYTES 40e6
+#define LAUNCH 2.0e-6
+
+static double move_time(double bytes, double live)
+{
+  return bytes / (live < CACHE_BYTES ? CACHE_RATE : MEMORY_RATE);
+}
+
+/* Blocks of equal work on multiprocessors that hold per_sm of them; *waves as in struct gie_cost. */
+static double product_time(const struct wg_tile_shape *t, double blocks, double flops, int units,
+                           double *waves)
+{
+  double resident = fmin(t->per_sm, ceil(blocks / units)), slots = units * resident;
+  *waves = blocks / slots;
+  return ceil(*waves) * flops * resident / (RATE[t->unit] * fmin(1, 0.6 + 0.4 * resident / t->per_sm));
+}
+
+static double estimate_staged(const struct wg_problem *p, const struct wg_config *c, struct gie_cost *cost)
+{
+  const struct wg_tile_shape *t = &WG_TILES[c->tile];
+  const struct wg_form *f = &WG_FORMS[c->form];
+  double points = f->n * f->n, all = tiles_of(p, f), size = p->dtype == GIE_F16 ? 2 : 4;
+  double tiles = c->chunk ? fmin(all, (double)((int64_t)1 << c->chunk)) : all, parts = ceil(all / tiles);
+  double x = (double)p->s.c * tiles * f->m * f->m * size, y = (double)p->s.k * tiles * f->m * f->m * size;
+  double v = points * (double)p->s.c * tiles * size, m = points * (double)p->s.k * tiles * 4 * c->splits;
+  double w = points * (double)p->s.c * (double)p->s.k * size, channels = (double)divide_up(p->s.c, c->splits),
+         waves;
+  double blocks = points * c->splits * (double)divide_up(p->s.k, t->weights) * ceil(tiles / t->tiles);
+  double flops = 2.0 * t->weights * t->tiles * (channels + t->slice);
+  double product = product_time(t, blocks, flops, p->units, &waves);
+  product = fmax(product, move_time(v + m + w, v + m + w)) +
+            0.3 * fmin(product, move_time(v + m + w, v + m + w));
+  if (cost) {
+    cost->flops = 2 * points * (double)p->s.c * (double)p->s.k * all;
+    cost->bytes = (x + y + 2 * (v + m)) * parts + w;
+    cost->waves = waves;
+  }
+  return parts * (move_time(x + v, v + m) + product + move_time(m + y, v + m) + 3 * LAUNCH);
+}
+
+static double estimate_fused(const struct wg_problem *p, const struct wg_config *c, struct gie_cost *cost)
+{
+  const struct wg_tile_shape *t = &WG_TILES[c->tile];
+  double tiles = tiles_of(p, &WG_FORMS[c->form]), channels = (double)divide_up(p->s.c, c->splits), waves;
+  const double points = WG_FORMS[c->form].n * WG_FORMS[c->form].n, m = WG_FORMS[c->form].m;
+  double blocks = (double)divide_up(p->s.k, t->weights) * ceil(tiles / 32) * c->splits;
+  double product = product_time(t, blocks, 2 * points * t->weights * 32 * (channels + 24), p->units, &waves);
+  double weights = blocks * points * t->weights * channels * 4; /* each block reads its own from the cache */
+  if (cost) {
+    cost->flops = 2 * points * (double)p->s.c * (double)p->s.k * tiles;
+    cost->bytes = points * (double)p->s.c * (double)p->s.k * 4 +
+                  4 * m * m * tiles * (double)(p->s.c + p->s.k);
+    cost->waves = waves;
+  }
+  return fmax(product, weights / CACHE_RATE) + LAUNCH;
+}
+
+static double estimate_small(const struct wg_problem *p, const struct wg_config *c, struct gie_cost *cost)
+{
+  const struct wg_tile_shape *t = &WG_TILES[c->tile];
+  double tiles = tiles_of(p, &WG_FORMS[c->form]), size = p->dtype == GIE_F16 ? 2 : 4;
+  double bytes = 16 * tiles * (double)(p->s.c + p->s.k) * size;
+  double work = tiles * ((double)p->s.k * (36 * (double)p->s.c * 2 + 260) +
+                         (double)divide_up(p->s.k, t->weights) * 500 * (double)p->s.c);
+  if (cost) {
+    cost->flops = work;
+    cost->bytes = bytes;
+    cost->waves = ceil(tiles / 128) * (double)divide_up(p->s.k, t->weights) / (p->units * 2.0);
+  }
+  return fmax(bytes / MEMORY_RATE, work / (p->units * RATE[WG_FFMA] * 0.7)) + LAUNCH;
+}
+
+double wg_estimate(const struct wg_problem *p, const struct wg_config *c, struct gie_cost *cost)
+{
+  static double (*const ESTIMATE[])(const struct wg_problem *, const struct wg_config *, struct gie_cost *) =
+      {[WG_STAGED] = estimate_staged, [WG_FUSED] = estimate_fused, [WG_SMALL] = estimate_small};
+  return ESTIMATE[WG_TILES[c->tile].structure](p, c, cost);
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One kernel for the whole convolution: F(2×2,3×3) and F(4×4,3×3), and F(4×4,3×3) for few input channels. */
+#include "backends/winograd/k_fused.cuh"
+#include "backends/winograd/k_small.cuh"
+#include "backends/winograd/launch.cuh"
+
+struct fused_plan {
+  wg_problem p;
+  wg_config c;
+  const void *kernel;
+  int threads, shared;
+  int64_t tiles;
+  dim3 grid;
+};
+
+/* ---- Instances */
+
+/* One, three and four input channels. */
+#define WG_SMALL_CODE(type)                                                                              \
+  {                                                                                                      \
+    {(const void *)wg_small_first_kernel<1, 16, type>, (const void *)wg_small_first_kernel<3, 16, type>, \
+     (const void *)wg_small_first_kernel<4, 16, type>},                                                  \
+    {                                                                                                    \
+      (const void *)wg_small_last_kernel<1, 16, type>, (const void *)wg_small_last_kernel<3, 16, type>,  \
+          (const void *)wg_small_last_kernel<4, 16, type>                                                \
+    }                                                                                                    \
+  }
+/* f16, channels last, input channels */
+static const void *const SMALL[2][2][3] = {WG_SMALL_CODE(float), WG_SMALL_CODE(__half)};
+/* form, unit, channels last */
+#define WG_FUSED_CODE(form)                                           \
+  {                                                                   \
+    {(const void *)wg_fused_kernel<form, WG_FFMA, false, float>,      \
+     (const void *)wg_fused_kernel<form, WG_FFMA, true, float>},      \
+    {                                                                 \
+      (const void *)wg_fused_kernel<form, WG_TF32X3, false, float>,   \
+          (const void *)wg_fused_kernel<form, WG_TF32X3, true, float> \
+    }                                                                 \
+  }
+static const void *const FUSED[2][2][2] = {WG_FUSED_CODE(wg_f2r3), WG_FUSED_CODE(wg_f4r3)};
+
+/* ---- Plans */
+
+static bool has(const struct wg_tile_shape *t)
+{
+  return t->structure == WG_FUSED || t->structure == WG_SMALL;
+}
+
+static void fill(const wg_problem *p, const wg_config *c, fused_plan *f)
+{
+  const wg_tile_shape *t = &WG_TILES[c->tile];
+  const int m = WG_FORMS[c->form].m;
+  bool half = p->dtype == GIE_F16, last = p->channels_last;
+  memset((void *)f, 0, sizeof *f);
+  f->p = *p;
+  f->c = *c;
+  f->tiles = p->s.n * ((p->s.ow + m - 1) / m) * ((p->s.oh + m - 1) / m);
+  if (t->structure == WG_FUSED) {
+    const bool four = c->form == WG_f4r3;
+    f->kernel = FUSED[four][t->unit][last];
+    f->threads = four ? wg_fused_shape<wg_f4r3>::THREADS : wg_fused_shape<wg_f2r3>::THREADS;
+    f->shared = four ? wg_fused_shape<wg_f4r3>::shared : wg_fused_shape<wg_f2r3>::shared;
+    f->grid = dim3((unsigned)((f->tiles + 31) / 32), (unsigned)((p->s.k + t->weights - 1) / t->weights),
+                   c->splits);
+  } else {
+    f->kernel = SMALL[half][last][p->s.c == 1 ? 0 : p->s.c - 2];
+    f->threads = 128;
+    int64_t block = last ? t->weights : 128, weights = last ? 128 : t->weights;
+    f->grid = dim3((unsigned)((f->tiles + block - 1) / block), (unsigned)((p->s.k + weights - 1) / weights));
+  }
+}
+
+static bool workspace(const struct wg_problem *p, const struct wg_config *c, size_t *bytes)
+{
+  const wg_form *f = &WG_FORMS[c->form];
+  int64_t tiles, rows = (p->s.oh + f->m - 1) / f->m, columns = (p->s.ow + f->m - 1) / f->m;
+  *bytes = 0;
+  return !__builtin_mul_overflow(rows, columns, &tiles) && !__builtin_mul_overflow(tiles, p->s.n, &tiles) &&
+         tiles < INT32_MAX / 2 && p->s.k <= 65535 * 8 && p->s.c <= INT32_MAX / 2;
+}
+
+static cudaError_t make(const struct wg_problem *p, const struct wg_config *c, void *plan)
+{
+  fused_plan *f = (fused_plan *)plan;
+  fill(p, c, f);
+  return f->shared ? cudaFuncSetAttribute(f->kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, f->shared)
+                   : cudaSuccess;
+}
+
+static cudaError_t run(const void *plan, const struct gie_cuda_steps *steps, const struct wg_addresses *a,
+                       cudaStream_t stream)
+{
+  const fused_plan *f = (const fused_plan *)plan;
+  const wg_problem *p = &f->p;
+  const int m = WG_FORMS[f->c.form].m;
+  const wg_geometry g = wg_geometry_of(p, m, 0, f->tiles);
+  const bool half = p->dtype == GIE_F16;
+  const int vector = wg_rows_are_vectors(p, m, a->y);
+  const int k_padded = (int)wg_padded(p->s.k);
+  if (WG_TILES[f->c.tile].structure == WG_FUSED) {
+    const int slices = (int)((p->s.c + 7) / 8);
+    wg_fused_args<float> args = {g,
+                                 (const float *)a->x,
+                                 (const float *)a->packed,
+                                 (float *)a->y,
+                                 a->bias,
+                                 half,
+                                 vector,
+                                 k_padded,
+                                 (slices + f->c.splits - 1) / f->c.splits * 8};
+    void *pointers[] = {&args, (void *)steps};
+    return wg_launch(f->kernel, f->grid, f->threads, f->shared, stream, false, f->c.splits, pointers);
+  }
+  wg_small_args<float> args = {
+      g, (const float *)a->x, (const float *)a->packed, (float *)a->y, a->bias, half, vector, k_padded};
+  void *pointers[] = {&args, (void *)steps}; /* of f16 too: only the types of the addresses differ */
+  return wg_launch(f->kernel, f->grid, f->threads, 0, stream, false, 1, pointers);
+}
+
+extern "C" {
+const struct wg_structure wg_fused_structure = {
+    "no form in one kernel for these channels or this kernel", has, sizeof(fused_plan), workspace, make, run};
+}
