@@ -427,7 +427,7 @@ static gie_status prepare(struct gpu *g, const struct gpu_case *c, const struct 
 gie_status gpu_run_make(struct gpu *g, const struct gpu_case *c, const struct gie_kernel *k,
                         const struct gie_variant *v, bool pitched, struct gpu_run *out)
 {
-  *out = (struct gpu_run){.k = k, .n_in = c->n->n_in, .ctx = g->ctx};
+  *out = (struct gpu_run){.k = k, .error = (double)v->error, .n_in = c->n->n_in, .ctx = g->ctx};
   return prepare(g, c, v, pitched, out);
 }
 
