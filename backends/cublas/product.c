@@ -103,10 +103,10 @@ static int image_axes(const struct gie_desc *d, int64_t *dim, int64_t *stride)
 /* The first `axes` of images and spatial axes are the batch, the others the rows. */
 static bool image_matrix(const struct gie_desc *d, int axes, struct cb_matrix *m)
 {
-  int64_t dim[GIE_MAX_RANK], stride[GIE_MAX_RANK];
+  int64_t dim[GIE_MAX_RANK] = {0}, stride[GIE_MAX_RANK] = {0};
   int n = image_axes(d, dim, stride);
   *m = (struct cb_matrix){.col = stride_of(d, 1)};
-  return gie_cuda_merge_axes(dim, stride, 0, axes, &m->batch) &&
+  return axes <= n && gie_cuda_merge_axes(dim, stride, 0, axes, &m->batch) &&
          gie_cuda_merge_axes(dim, stride, axes, n, &m->row);
 }
 
