@@ -42,6 +42,7 @@ struct cb_product {
   int64_t rows, cols, taps, batch; /* y is rows x cols, the sum goes over taps */
   struct cb_matrix x, w, y, add;
   int64_t pixels;       /* rows of one image; 1: rows are images */
+  int32_t batch_axes;   /* of a convolution: images and spatial axes that are the batch */
   int32_t bias, add_in; /* operand with one value per column; operand that is added; -1: none */
   float alpha, beta;    /* beta is the factor of the addend; 0 without */
   enum cb_act act;

@@ -6,7 +6,8 @@
 
 #include <stdio.h>
 
-/* Number in a variant's config, so only add. */
+/* Number in a variant's config, so only add. Many warps for the taps of few columns suit short products; where the
+ * warps of a block read the same x (wn), that costs less of the L2 cache's bandwidth. */
 static const struct cb_gemv_cut CUTS[] = {
     {.columns = 1, .wn = 8, .wk = 1},
     {.columns = 1, .wn = 2, .wk = 4},
@@ -18,6 +19,14 @@ static const struct cb_gemv_cut CUTS[] = {
     {.columns = 16, .wn = 1, .wk = 4, .tensor = true},
     {.columns = 16, .wn = 1, .wk = 8, .tensor = true},
     {.columns = 16, .wn = 1, .wk = 16, .tensor = true},
+    {.columns = 2, .wn = 8, .wk = 1},
+    {.columns = 2, .wn = 4, .wk = 2},
+    {.columns = 4, .wn = 8, .wk = 1},
+    {.columns = 4, .wn = 4, .wk = 2},
+    {.columns = 4, .wn = 2, .wk = 2},
+    {.columns = 16, .wn = 2, .wk = 8, .tensor = true},
+    {.columns = 16, .wn = 2, .wk = 4, .tensor = true},
+    {.columns = 16, .wn = 4, .wk = 4, .tensor = true},
 };
 #define N_CUTS ((uint32_t)(sizeof CUTS / sizeof *CUTS))
 #define MAX_SPLITS_LOG 3

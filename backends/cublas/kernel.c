@@ -59,6 +59,9 @@ static int32_t over_addend(const struct offer *o)
                                                                                                 : -1;
 }
 
+#define TF32_ERROR \
+  2e-3f /* factors have 11 bits; sums of a few thousand products are off by a quarter of that */
+
 static void fill(const struct offer *o, const struct cb_algo *a, struct gie_variant *v)
 {
   static const char *const MATHS[CB_MATHS] = {"f32", "tf32", "f16"};
@@ -68,7 +71,8 @@ static void fill(const struct offer *o, const struct cb_algo *a, struct gie_vari
                             .config = a->hash << 16 | cb_form_code(f),
                             .n_steps = o->p->node->n_steps,
                             .in_place = over_addend(o),
-                            .capture_safe = true};
+                            .capture_safe = true,
+                            .error = f->math == CB_TF32 ? TF32_ERROR : 0};
   snprintf(v->label, sizeof v->label, "%s%s %s%s a%d t%d s%d k%d", cb_lt_form_name(&o->shape),
            f->packed ? "'" : "", MATHS[f->math],
            !conv                    ? ""

@@ -43,8 +43,10 @@ static bool check_conv(const struct gie_problem *p, char *why, size_t size)
   for (int i = 0; i < n; i++) {
     if (w.kernel[i] != 1)
       return cb_refuse(why, size, "a kernel larger than 1x1");
-    if (w.stride[i] != 1 || w.pad_begin[i] || w.pad_end[i])
-      return cb_refuse(why, size, "a stride or padding");
+    if (w.pad_begin[i] || w.pad_end[i])
+      return cb_refuse(why, size, "padding");
+    if (w.out[i] != p->out[0].dim[2 + i])
+      return cb_refuse(why, size, "the result's axis %d does not fit the window", 2 + i);
   }
   return true;
 }
@@ -86,37 +88,62 @@ static int64_t stride_of(const struct gie_desc *d, int axis)
   return d->dim[axis] > 1 ? d->stride[axis] : 0;
 }
 
-/* One stride for images and pixels together. */
-static bool merge_images(const struct gie_desc *d, int64_t *row)
+/* Images and spatial axes of d, channels left out: dims and strides. Returns how many. */
+static int image_axes(const struct gie_desc *d, int64_t *dim, int64_t *stride)
 {
-  int64_t dim[GIE_MAX_RANK] = {d->dim[0]}, stride[GIE_MAX_RANK] = {d->stride[0]};
+  dim[0] = d->dim[0];
+  stride[0] = d->stride[0];
   for (int i = 2; i < d->rank; i++) {
     dim[i - 1] = d->dim[i];
     stride[i - 1] = d->stride[i];
   }
-  return gie_cuda_merge_axes(dim, stride, 0, d->rank - 1, row);
+  return d->rank - 1;
 }
 
-static bool image_matrix(const struct gie_desc *d, bool merged, struct cb_matrix *m)
+/* The first `axes` of images and spatial axes are the batch, the others the rows. */
+static bool image_matrix(const struct gie_desc *d, int axes, struct cb_matrix *m)
 {
-  *m = (struct cb_matrix){.col = stride_of(d, 1), .batch = merged ? 0 : stride_of(d, 0)};
-  return merged ? merge_images(d, &m->row) : gie_cuda_merge_axes(d->dim, d->stride, 2, d->rank, &m->row);
+  int64_t dim[GIE_MAX_RANK] = {0}, stride[GIE_MAX_RANK] = {0};
+  int n = image_axes(d, dim, stride);
+  *m = (struct cb_matrix){.col = stride_of(d, 1)};
+  return axes <= n && gie_cuda_merge_axes(dim, stride, 0, axes, &m->batch) &&
+         gie_cuda_merge_axes(dim, stride, axes, n, &m->row);
 }
 
-static bool read_conv(const struct cb_view *v, struct cb_product *c)
+/* The pixels of x that windows of one element see: x itself unless there is a stride. */
+static struct gie_desc seen_pixels(const struct gie_problem *p, const struct gie_desc *x,
+                                   const struct gie_desc *y)
 {
-  const struct gie_desc *x = &v->in[0], *w = &v->in[1], *y = v->out;
-  int64_t pixels = 1, unused;
-  for (int i = 2; i < x->rank; i++)
-    pixels *= x->dim[i];
-  bool merged = merge_images(x, &unused) && merge_images(y, &unused);
-  c->pixels = pixels;
-  c->rows = merged ? x->dim[0] * pixels : pixels;
-  c->batch = merged ? 1 : x->dim[0];
+  struct gie_desc d = *x;
+  int64_t stride[GIE_MAX_SPATIAL];
+  gie_node_ints(p->node, "stride", stride, GIE_MAX_SPATIAL, 1);
+  for (int i = 2; i < x->rank; i++) {
+    d.dim[i] = y->dim[i];
+    if (y->dim[i] > 1)
+      d.stride[i] *= stride[i - 2];
+  }
+  return d;
+}
+
+/* As few axes as can be are the batch: none where one stride leads from pixel to pixel and from image to image, the
+ * images where these are apart, and every line of pixels where a stride leaves lines out. */
+static bool read_conv(const struct gie_problem *p, const struct cb_view *v, struct cb_product *c)
+{
+  const struct gie_desc *w = &v->in[1], *y = v->out, x = seen_pixels(p, &v->in[0], y);
+  int axes = 0, n = x.rank - 1;
+  while (axes < n && !(image_matrix(&x, axes, &c->x) && image_matrix(y, axes, &c->y)))
+    axes++;
+  c->batch_axes = axes;
+  c->rows = c->pixels = 1;
+  for (int i = 0; i < n; i++) {
+    int64_t extent = y->dim[i ? i + 1 : 0];
+    *(i < axes ? &c->batch : &c->rows) *= extent;
+    c->pixels *= i ? extent : 1;
+  }
   c->cols = w->dim[0];
   c->taps = w->dim[1];
   c->w = (struct cb_matrix){.row = stride_of(w, 1), .col = stride_of(w, 0)};
-  return image_matrix(x, merged, &c->x) && image_matrix(y, merged, &c->y);
+  return axes < n;
 }
 
 /* ---- Matrix products ------------------------------------------------------------------------------- */
@@ -214,7 +241,9 @@ bool cb_read(const struct gie_problem *p, const struct cb_view *v, struct cb_pro
 {
   struct cb_product c = {
       .batch = 1, .pixels = 1, .bias = -1, .add_in = -1, .alpha = 1, .dtype = v->in[0].dtype};
-  bool fits = cb_is_conv(p) ? read_conv(v, &c) : is_op(p, "gemm") ? read_gemm(p, v, &c) : read_matmul(v, &c);
+  bool fits = cb_is_conv(p)      ? read_conv(p, v, &c)
+              : is_op(p, "gemm") ? read_gemm(p, v, &c)
+                                 : read_matmul(v, &c);
   if (!fits)
     return cb_refuse(why, size, "axes that are no one row, column and batch of a matrix");
   if (v->packed) {
@@ -238,7 +267,7 @@ static bool read_like_result(const struct gie_problem *p, const struct cb_view *
 {
   struct factor f;
   if (cb_is_conv(p))
-    return image_matrix(d, c->batch == 1, &c->add);
+    return image_matrix(d, c->batch_axes, &c->add);
   bool gemm = is_op(p, "gemm"), row_vector = !gemm && v->in[0].rank == 1,
        col_vector = !gemm && v->in[1].rank == 1;
   int axes = gemm ? 0 : batch_axes(&v->in[0], &v->in[1]);

@@ -233,10 +233,11 @@ static double broadcast(const struct gpu_case *c, uint32_t i, const int64_t *idx
 static double conv(const struct gpu_case *c, const int64_t *idx)
 {
   const struct gie_desc *x = &c->plain[0];
-  int64_t at = idx[0] * x->stride[0];
+  int64_t at = idx[0] * x->stride[0], stride[3];
   double sum = 0;
+  gie_node_ints(c->n, "stride", stride, 3, 1);
   for (int i = 2; i < x->rank; i++)
-    at += idx[i] * x->stride[i];
+    at += idx[i] * stride[i - 2] * x->stride[i];
   for (int64_t k = 0; k < x->dim[1]; k++)
     sum += c->value[0][at + k * x->stride[1]] * c->value[1][idx[1] * x->dim[1] + k];
   return sum;
@@ -426,7 +427,7 @@ static gie_status prepare(struct gpu *g, const struct gpu_case *c, const struct 
 gie_status gpu_run_make(struct gpu *g, const struct gpu_case *c, const struct gie_kernel *k,
                         const struct gie_variant *v, bool pitched, struct gpu_run *out)
 {
-  *out = (struct gpu_run){.k = k, .n_in = c->n->n_in, .ctx = g->ctx};
+  *out = (struct gpu_run){.k = k, .error = (double)v->error, .n_in = c->n->n_in, .ctx = g->ctx};
   return prepare(g, c, v, pitched, out);
 }
 

@@ -53,6 +53,7 @@ double gpu_expected(const struct gpu_case *c, const int64_t *idx);
 /* A variant ready to run. */
 struct gpu_run {
   const struct gie_kernel *k;
+  double error; /* bound that the variant states; 0: none */
   struct gie_desc desc[GPU_MAX_IO];
   char *base[GPU_MAX_IO]; /* of the tensors that contain the operands and the result */
   size_t bytes[GPU_MAX_IO], offset[GPU_MAX_IO];
