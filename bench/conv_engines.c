@@ -471,6 +471,8 @@ int main(int argc, char **argv)
   deadline = now() + (argc > 3 ? atof(argv[3]) : 100);
   info.struct_size = sizeof info;
   need(ops->open(ctx, 0, &dev), "device");
+  if (ops->activate)
+    need(ops->activate(dev), "device");
   need(ops->info(dev, &info), "device");
   if (kernel->library)
     need(kernel->library->open(ctx, dev, &library), "library");

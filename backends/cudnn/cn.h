@@ -44,6 +44,8 @@ struct cn_case {
   int mode; /* of the operation, where it has several */
 };
 
+/* The first step adds a tensor like the result, which may come before the bias. */
+bool cn_first_is_residual(const struct gie_problem *p);
 /* As it is to be for that form, without gaps (`dense`), or as the problem's descriptors say. false: cuDNN has no
  * word for it. */
 bool cn_case_init(struct cn_case *c, const struct gie_problem *p, const struct cn_op *op, uint32_t form,

@@ -46,91 +46,21 @@ static void set_device(struct cn_graph *g, cn_desc d, cudnnBackendAttributeName_
     cn_set(g, d, name, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &g->target.device);
 }
 
-/* ---- Configurations */
+/* ---- Engines */
 
-static void read_notes(cn_desc engine, struct cn_config *c)
+static void read_notes(cn_desc engine, uint32_t *numerical, uint32_t *behaviour)
 {
   cudnnBackendNumericalNote_t notes[CUDNN_NUMERICAL_NOTE_TYPE_COUNT];
-  cudnnBackendBehaviorNote_t behaviour[CUDNN_BEHAVIOR_NOTE_TYPE_COUNT];
+  cudnnBackendBehaviorNote_t how[CUDNN_BEHAVIOR_NOTE_TYPE_COUNT];
   int64_t n = 0;
   if (get(engine, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE,
           CUDNN_NUMERICAL_NOTE_TYPE_COUNT, &n, notes))
     while (n > 0)
-      c->notes |= 1u << notes[--n];
+      *numerical |= 1u << notes[--n];
   if (get(engine, CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE, CUDNN_TYPE_BEHAVIOR_NOTE, CUDNN_BEHAVIOR_NOTE_TYPE_COUNT,
-          &n, behaviour))
+          &n, how))
     while (n > 0)
-      c->behaviour |= 1u << behaviour[--n];
-}
-
-static bool read_engine(cn_desc config, struct cn_config *c)
-{
-  cn_desc engine;
-  if (make_many(CUDNN_BACKEND_ENGINE_DESCRIPTOR, &engine, 1) != 1)
-    return false;
-  bool ok = get_one(config, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, &engine) &&
-            get_one(engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, &c->engine);
-  if (ok)
-    read_notes(engine, c);
-  free_many(&engine, 1);
-  return ok;
-}
-
-static bool read_config(cn_desc config, struct cn_config *c)
-{
-  cn_desc choice[CN_MAX_KNOBS];
-  int64_t n = 0;
-  memset(c, 0, sizeof *c);
-  if (!read_engine(config, c))
-    return false;
-  if (!get_one(config, CUDNN_ATTR_ENGINECFG_WORKSPACE_SIZE, CUDNN_TYPE_INT64, &c->workspace))
-    c->workspace = -1;
-  uint32_t made = make_many(CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR, choice, CN_MAX_KNOBS);
-  bool ok = made == CN_MAX_KNOBS;
-  if (ok &&
-      get(config, CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, CUDNN_TYPE_BACKEND_DESCRIPTOR, CN_MAX_KNOBS, &n, choice))
-    for (int64_t i = 0; ok && i < n; i++)
-      ok = get_one(choice[i], CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE, CUDNN_TYPE_KNOB_TYPE, &c->knob[i].type) &&
-           get_one(choice[i], CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE, CUDNN_TYPE_INT64, &c->knob[i].value);
-  c->n_knobs = (uint32_t)n;
-  free_many(choice, made);
-  return ok;
-}
-
-uint32_t cn_ask(const struct cn_graph *g, cudnnBackendHeurMode_t mode, struct cn_config *out, uint32_t max)
-{
-  cn_desc answer[MAX_ANSWERS];
-  int64_t n = 0;
-  uint32_t kept = 0;
-  struct cn_graph asking;
-  cn_graph_init(&asking, &g->target);
-  asking.status = g->status;
-  cn_desc heur = cn_new(&asking, CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
-  cn_set(&asking, heur, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &g->graph);
-  cn_set(&asking, heur, CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, 1, &mode);
-  set_device(&asking, heur, CUDNN_ATTR_ENGINEHEUR_DEVICEPROP);
-  cn_finalize(&asking, heur);
-  if (asking.status == CUDNN_STATUS_SUCCESS) {
-    uint32_t made = make_many(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, answer, MAX_ANSWERS);
-    if (get(heur, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, made, &n, answer))
-      for (int64_t i = 0; i < n && kept < max; i++)
-        kept += read_config(answer[i], &out[kept]);
-    free_many(answer, made);
-  }
-  cn_graph_free(&asking);
-  return kept;
-}
-
-/* ---- From a configuration to a plan */
-
-static cn_desc make_engine(struct cn_graph *g, cn_desc graph, int64_t index)
-{
-  cn_desc e = cn_new(g, CUDNN_BACKEND_ENGINE_DESCRIPTOR);
-  cn_set(g, e, CUDNN_ATTR_ENGINE_OPERATION_GRAPH, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &graph);
-  cn_set(g, e, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, 1, &index);
-  set_device(g, e, CUDNN_ATTR_ENGINE_DEVICEPROP);
-  cn_finalize(g, e);
-  return e;
+      *behaviour |= 1u << how[--n];
 }
 
 static bool read_knob(cn_desc info, struct cn_knob *k)
@@ -155,6 +85,106 @@ static bool read_knobs(cn_desc engine, struct cn_knob *out, uint32_t *n_out)
   return ok;
 }
 
+const struct cn_engine *cn_engine_find(const struct cn_engines *all, int64_t index)
+{
+  for (uint32_t i = 0; i < all->n; i++)
+    if (all->v[i].index == index)
+      return &all->v[i];
+  return NULL;
+}
+
+static void look_at(struct cn_engines *all, cn_desc engine, int64_t index)
+{
+  if (all->n == CN_MAX_ENGINES)
+    return;
+  struct cn_engine *e = &all->v[all->n++];
+  memset(e, 0, sizeof *e);
+  e->index = index;
+  read_notes(engine, &e->notes, &e->behaviour);
+  if (!read_knobs(engine, e->knobs, &e->n_knobs))
+    e->n_knobs = UINT32_MAX;
+}
+
+/* ---- Configurations */
+
+static bool read_engine(cn_desc config, struct cn_engines *all, struct cn_config *c)
+{
+  cn_desc engine;
+  if (make_many(CUDNN_BACKEND_ENGINE_DESCRIPTOR, &engine, 1) != 1)
+    return false;
+  bool ok = get_one(config, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, &engine) &&
+            get_one(engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, &c->engine);
+  if (ok && !cn_engine_find(all, c->engine))
+    look_at(all, engine, c->engine);
+  const struct cn_engine *known = ok ? cn_engine_find(all, c->engine) : NULL;
+  if (known) {
+    c->notes = known->notes;
+    c->behaviour = known->behaviour;
+  } else if (ok) {
+    read_notes(engine, &c->notes, &c->behaviour);
+  }
+  free_many(&engine, 1);
+  return ok;
+}
+
+static bool read_config(cn_desc config, struct cn_engines *all, struct cn_config *c)
+{
+  cn_desc choice[CN_MAX_KNOBS];
+  int64_t n = 0;
+  memset(c, 0, sizeof *c);
+  if (!read_engine(config, all, c))
+    return false;
+  if (!get_one(config, CUDNN_ATTR_ENGINECFG_WORKSPACE_SIZE, CUDNN_TYPE_INT64, &c->workspace))
+    c->workspace = -1;
+  uint32_t made = make_many(CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR, choice, CN_MAX_KNOBS);
+  bool ok = made == CN_MAX_KNOBS;
+  if (ok &&
+      get(config, CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, CUDNN_TYPE_BACKEND_DESCRIPTOR, CN_MAX_KNOBS, &n, choice))
+    for (int64_t i = 0; ok && i < n; i++)
+      ok = get_one(choice[i], CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE, CUDNN_TYPE_KNOB_TYPE, &c->knob[i].type) &&
+           get_one(choice[i], CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE, CUDNN_TYPE_INT64, &c->knob[i].value);
+  c->n_knobs = (uint32_t)n;
+  free_many(choice, made);
+  return ok;
+}
+
+uint32_t cn_ask(const struct cn_graph *g, cudnnBackendHeurMode_t mode, struct cn_engines *engines,
+                struct cn_config *out, uint32_t max)
+{
+  cn_desc answer[MAX_ANSWERS];
+  int64_t n = 0;
+  uint32_t kept = 0;
+  struct cn_graph asking;
+  cn_graph_init(&asking, &g->target);
+  asking.status = g->status;
+  cn_desc heur = cn_new(&asking, CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
+  cn_set(&asking, heur, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &g->graph);
+  cn_set(&asking, heur, CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, 1, &mode);
+  set_device(&asking, heur, CUDNN_ATTR_ENGINEHEUR_DEVICEPROP);
+  cn_finalize(&asking, heur);
+  if (asking.status == CUDNN_STATUS_SUCCESS) {
+    uint32_t made = make_many(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, answer, MAX_ANSWERS);
+    if (get(heur, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, made, &n, answer))
+      for (int64_t i = 0; i < n && kept < max; i++)
+        kept += read_config(answer[i], engines, &out[kept]);
+    free_many(answer, made);
+  }
+  cn_graph_free(&asking);
+  return kept;
+}
+
+/* ---- From a configuration to a plan */
+
+static cn_desc make_engine(struct cn_graph *g, cn_desc graph, int64_t index)
+{
+  cn_desc e = cn_new(g, CUDNN_BACKEND_ENGINE_DESCRIPTOR);
+  cn_set(g, e, CUDNN_ATTR_ENGINE_OPERATION_GRAPH, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &graph);
+  cn_set(g, e, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, 1, &index);
+  set_device(g, e, CUDNN_ATTR_ENGINE_DEVICEPROP);
+  cn_finalize(g, e);
+  return e;
+}
+
 uint32_t cn_knobs(const struct cn_graph *g, int64_t engine, struct cn_knob *out)
 {
   struct cn_graph asking;
@@ -175,7 +205,7 @@ bool cn_engine_notes(const struct cn_graph *g, struct cn_config *c)
   cn_desc e = make_engine(&asking, g->graph, c->engine);
   bool ok = asking.status == CUDNN_STATUS_SUCCESS;
   if (ok)
-    read_notes(e, c);
+    read_notes(e, &c->notes, &c->behaviour);
   cn_graph_free(&asking);
   return ok;
 }

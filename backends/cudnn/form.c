@@ -118,6 +118,27 @@ static bool operands_of_steps(struct cn_case *c)
   return true;
 }
 
+bool cn_first_is_residual(const struct gie_problem *p)
+{
+  const struct gie_node *n = p->node;
+  if (n->n_operands < 3 || !p->in[2].dtype || n->n_steps == 0 || n->steps[0].operand < 0 ||
+      strcmp(n->steps[0].op->name, "add") != 0)
+    return false;
+  const struct gie_desc *d = &p->in[n->steps[0].operand];
+  return d->rank == p->out[0].rank && memcmp(d->dim, p->out[0].dim, (size_t)d->rank * sizeof d->dim[0]) == 0;
+}
+
+/* A form may come from a plan. */
+static bool form_fits(const struct gie_problem *p, const struct cn_op *op, uint32_t form, bool dense)
+{
+  enum gie_dtype t = p->in[0].dtype;
+  if (form & ~(uint32_t)(CN_LAST | CN_HALF | CN_RESIDUAL))
+    return false;
+  if ((form & CN_HALF) ? t != GIE_F16 && !(dense && t == GIE_F32) : t == GIE_F16)
+    return false;
+  return !(form & CN_RESIDUAL) || ((op->forms & CN_RESIDUAL) && cn_first_is_residual(p));
+}
+
 bool cn_case_init(struct cn_case *c, const struct gie_problem *p, const struct cn_op *op, uint32_t form,
                   bool dense)
 {
@@ -126,7 +147,7 @@ bool cn_case_init(struct cn_case *c, const struct gie_problem *p, const struct c
   c->op = op;
   c->form = form;
   c->dense = dense;
-  return p->n_in <= GIE_MAX_IO && op->describe(c) && operands_of_steps(c);
+  return p->n_in <= GIE_MAX_IO && form_fits(p, op, form, dense) && op->describe(c) && operands_of_steps(c);
 }
 
 /* ---- Keys */

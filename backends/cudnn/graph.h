@@ -107,8 +107,25 @@ struct cn_knob {
   int64_t min, max, stride;
 };
 
-/* What cuDNN's heuristics say in that mode, best first. Returns how many of them fit into out[0..max). */
-uint32_t cn_ask(const struct cn_graph *g, cudnnBackendHeurMode_t mode, struct cn_config *out, uint32_t max);
+/* Engines that answers name, each looked at once. */
+#define CN_MAX_ENGINES 32
+struct cn_engine {
+  int64_t index;
+  uint32_t notes, behaviour;
+  uint32_t n_knobs; /* UINT32_MAX: not known */
+  struct cn_knob knobs[CN_MAX_KNOBS];
+};
+struct cn_engines {
+  uint32_t n;
+  struct cn_engine v[CN_MAX_ENGINES];
+};
+/* NULL: none of that index. */
+const struct cn_engine *cn_engine_find(const struct cn_engines *all, int64_t index);
+
+/* What cuDNN's heuristics say in that mode, best first. Returns how many of them fit into out[0..max). Engines that
+ * are new are added as far as there is room; what they say of themselves is in their configurations' notes, too. */
+uint32_t cn_ask(const struct cn_graph *g, cudnnBackendHeurMode_t mode, struct cn_engines *engines,
+                struct cn_config *out, uint32_t max);
 /* Knobs of an engine for that graph, at most CN_MAX_KNOBS; UINT32_MAX: the engine does not take the graph. */
 uint32_t cn_knobs(const struct cn_graph *g, int64_t engine, struct cn_knob *out);
 /* Fills in the notes of c->engine; false: the engine does not take the graph. */

@@ -12,16 +12,6 @@ static const struct cn_op *op_of(const struct gie_kernel *k) { return k->user; }
 
 /* ---- Forms of a problem */
 
-static bool first_step_is_residual(const struct gie_problem *p)
-{
-  const struct gie_node *n = p->node;
-  if (n->n_operands < 3 || !p->in[2].dtype || n->n_steps == 0 || n->steps[0].operand < 0 ||
-      strcmp(n->steps[0].op->name, "add") != 0)
-    return false;
-  const struct gie_desc *d = &p->in[n->steps[0].operand];
-  return d->rank == p->out[0].rank && memcmp(d->dim, p->out[0].dim, (size_t)d->rank * sizeof d->dim[0]) == 0;
-}
-
 /* Forms to ask about, the likelier ones first. */
 static uint32_t forms_of(const struct cn_op *op, const struct gie_problem *p, uint32_t *out)
 {
@@ -30,7 +20,7 @@ static uint32_t forms_of(const struct cn_op *op, const struct gie_problem *p, ui
   enum gie_dtype t = p->in[0].dtype;
   const uint32_t *from = t == GIE_F32 ? of_f32 : t == GIE_F16 ? of_f16 : of_others;
   uint32_t n_from = t == GIE_F32 ? 4 : 2, n = 0;
-  bool residual = (op->forms & CN_RESIDUAL) && first_step_is_residual(p);
+  bool residual = (op->forms & CN_RESIDUAL) && cn_first_is_residual(p);
   for (uint32_t i = 0; i < n_from; i++) {
     if (residual)
       out[n++] = from[i] | CN_RESIDUAL;
@@ -240,26 +230,26 @@ static double count(const struct gie_desc *d)
 }
 
 /* Place among what is offered of its form. */
-static uint32_t rank_of(const struct walk *w, uint64_t code)
+static uint32_t rank_of(const struct cn_op *op, const struct gie_problem *p, uint64_t code)
 {
-  for (uint32_t f = 0; f < w->n_forms; f++)
-    for (uint32_t i = 0, rank = 0; i < w->list[f]->n; i++) {
-      if (w->list[f]->v[i].code == code)
-        return rank;
-      rank += is_allowed(w->p, w->form[f], &w->list[f]->v[i].config);
-    }
-  return 0;
+  struct cn_case *c = gie_alloc(p->ctx, 1, sizeof *c);
+  uint32_t form = cn_code_form(code), rank = 0, i = 0;
+  const struct cn_list *list = c && cn_case_init(c, p, op, form, true) ? cn_library_list(p->library, c)
+                                                                       : NULL;
+  for (; list && i < list->n && list->v[i].code != code; i++)
+    rank += is_allowed(p, form, &list->v[i].config);
+  gie_free(p->ctx, c);
+  return list && i < list->n ? rank : 0;
 }
 
 void cn_estimate(const struct gie_kernel *k, const struct gie_problem *p, const struct gie_variant *v,
                  struct gie_cost *out)
 {
-  struct walk w;
   bool half = (cn_code_form(v->config) & CN_HALF) != 0;
   bool transpose = strcmp(p->node->op->name, "conv_transpose") == 0;
   double worse = 1, values = count(&p->out[0]);
-  if (p->library && walk_init(&w, k, p))
-    worse += 0.05 * rank_of(&w, v->config);
+  if (p->library)
+    worse += 0.05 * rank_of(op_of(k), p, v->config);
   if (op_of(k)->weights)
     out->flops = 2 * count(transpose ? &p->in[0] : &p->out[0]) * count(&p->in[1]) / (double)p->in[1].dim[0];
   out->flops += values * p->node->n_steps;

@@ -9,7 +9,6 @@
 
 #define MAX_KEY 2048
 #define MAX_ANSWERS 100    /* of one mode */
-#define MAX_ENGINES 24     /* of one list, whose knobs are kept in mind */
 #define MAX_IDLE 64        /* plans kept that nobody uses */
 #define WORTH_STORING 0.02 /* seconds that making a plan takes */
 
@@ -160,52 +159,24 @@ static void keep(struct cn_list *list, const struct cn_case *c, const struct cn_
     list->v[list->n++].config = *x;
 }
 
-/* Knobs of the engines in a list, which has the same few engines over and over. */
-struct known {
-  uint32_t n;
-  struct {
-    int64_t engine;
-    uint32_t n_knobs;
-    struct cn_knob knobs[CN_MAX_KNOBS];
-  } v[MAX_ENGINES];
-};
-
-static uint32_t knobs_of(struct known *all, const struct cn_graph *g, int64_t engine,
-                         const struct cn_knob **out)
-{
-  uint32_t i = 0;
-  while (i < all->n && all->v[i].engine != engine)
-    i++;
-  if (i == MAX_ENGINES)
-    i = 0; /* the place of one that is asked about again */
-  if (i == all->n || all->v[i].engine != engine) {
-    all->n = i == all->n ? i + 1 : all->n;
-    all->v[i].engine = engine;
-    all->v[i].n_knobs = cn_knobs(g, engine, all->v[i].knobs);
-  }
-  *out = all->v[i].knobs;
-  return all->v[i].n_knobs;
-}
-
-static void number(struct cn_list *list, const struct cn_case *c, const struct cn_graph *g, struct known *all)
+static void number(struct cn_list *list, const struct cn_case *c, const struct cn_engines *engines)
 {
   for (uint32_t i = 0; i < list->n; i++) {
-    const struct cn_knob *knobs;
-    uint32_t n = knobs_of(all, g, list->v[i].config.engine, &knobs);
-    list->v[i].code = cn_code(c->form, &list->v[i].config, knobs, n);
+    const struct cn_engine *e = cn_engine_find(engines, list->v[i].config.engine);
+    list->v[i].code = cn_code(c->form, &list->v[i].config, e ? e->knobs : NULL, e ? e->n_knobs : UINT32_MAX);
   }
 }
 
 /* Mode B answers what A does, where A answers at all. */
 static void ask_all(struct cn_list *list, const struct cn_case *c, const struct cn_graph *g,
-                    struct cn_config *answers)
+                    struct cn_engines *engines, struct cn_config *answers)
 {
   static const cudnnBackendHeurMode_t modes[] = {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_B,
                                                  CUDNN_HEUR_MODE_FALLBACK};
   for (int m = 0; m < 3; m++) {
     if (modes[m] == CUDNN_HEUR_MODE_B && list->n > 0)
       continue;
-    uint32_t n = cn_ask(g, modes[m], answers, MAX_ANSWERS);
+    uint32_t n = cn_ask(g, modes[m], engines, answers, MAX_ANSWERS);
     for (uint32_t i = 0; i < n; i++)
       keep(list, c, &answers[i]);
   }
@@ -216,13 +187,13 @@ static bool fill_list(struct cn_library *lib, const struct cn_case *c, struct cn
   struct cn_graph *g = gie_alloc(lib->ctx, 1, sizeof *g);
   struct cn_config *answers = gie_alloc(lib->ctx, MAX_ANSWERS, sizeof *answers);
   struct cn_choice *kept = gie_alloc(lib->ctx, 2 * MAX_ANSWERS, sizeof *kept);
-  struct known *known = gie_alloc(lib->ctx, 1, sizeof *known);
-  bool ok = g && answers && kept && known;
+  struct cn_engines *engines = gie_alloc(lib->ctx, 1, sizeof *engines);
+  bool ok = g && answers && kept && engines;
   if (ok) {
     cn_build(g, &lib->target, c);
     list->v = kept;
-    ask_all(list, c, g, answers);
-    number(list, c, g, known);
+    ask_all(list, c, g, engines, answers);
+    number(list, c, engines);
     cn_graph_free(g);
     list->v = gie_alloc(lib->ctx, list->n, sizeof *list->v);
     ok = list->v != NULL;
@@ -232,7 +203,7 @@ static bool fill_list(struct cn_library *lib, const struct cn_case *c, struct cn
   gie_free(lib->ctx, g);
   gie_free(lib->ctx, answers);
   gie_free(lib->ctx, kept);
-  gie_free(lib->ctx, known);
+  gie_free(lib->ctx, engines);
   return ok;
 }
 
