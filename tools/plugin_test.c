@@ -92,9 +92,10 @@ static void show_note(struct job *job)
   struct tool *t = job->t;
   const struct gie_note *n = &job->note;
   const char *requires = "";
-  for (uint32_t i = 0; i < n->n_requires && i < 4; i++)
-  requires = tool_format(t, "%s%s%s %u.%u", requires, i ? ", " : "", n->requires_[i].name,
-                         n->requires_[i].major, n->requires_[i].min_minor);
+  for (uint32_t i = 0; i < n->n_requires && i < 4; i++) {
+    requires = tool_format(t, "%s%s%s %u.%u", requires, i ? ", " : "", n->requires_[i].name,
+                           n->requires_[i].major, n->requires_[i].min_minor);
+  }
   if (job->j) {
     json_text(job->j, "name", n->name);
     json_text(job->j, "version", n->version);

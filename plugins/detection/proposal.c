@@ -150,7 +150,8 @@ static uint32_t make_regions(const struct setting *s, const struct det_node *n, 
   for (int64_t cell = 0; cell < cells; cell++)
     for (int64_t a = 0; a < n_anchors; a++) {
       int64_t i = cell * n_anchors + a;
-      float dx = (float)(cell % width * s->stride), dy = (float)(cell / width * s->stride);
+      int64_t column = cell % width, row = cell / width;
+      float dx = (float)(column * s->stride), dy = (float)(row * s->stride);
       const struct det_box at = {anchors[a].x1 + dx, anchors[a].y1 + dy, anchors[a].x2 + dx,
                                  anchors[a].y2 + dy};
       w->boxes[i] = move(&at, deltas + 4 * a * cells + cell, cells, image);

@@ -126,13 +126,13 @@ static gie_status infer_psroi(struct gie_infer *x)
   int64_t outputs = gie_node_int(x->node, "output_dim"), group = gie_node_int(x->node, "group_size");
   struct gie_dim c = channels_of(x);
   GIE_TRY(check_rois(x, 5));
-  if (outputs < 1 || group < 1 || outputs > INT32_MAX || group > 65536)
+  if (outputs < 1 || group < 1 || outputs > INT32_MAX || group > 4096)
     return det_bad(x, GIE_E_ATTR, "output_dim %lld and group_size %lld have to be positive",
                    (long long)outputs, (long long)group);
-  if (gie_dim_is_num(c) && c.b != outputs * group * group)
+  int64_t needed = outputs * group * group;
+  if (gie_dim_is_num(c) && c.b != needed)
     return det_bad(x, GIE_E_SHAPE, "%lld channels; %lld outputs of %lld by %lld parts need %lld",
-                   (long long)c.b, (long long)outputs, (long long)group, (long long)group,
-                   (long long)(outputs * group * group));
+                   (long long)c.b, (long long)outputs, (long long)group, (long long)group, (long long)needed);
   return infer_pool(x, gie_dim_num(outputs), group, group);
 }
 

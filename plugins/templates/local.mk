@@ -8,7 +8,7 @@ dist_templatespass_DATA = plugins/templates/pass/Makefile plugins/templates/pass
   plugins/templates/pass/try.gie
 templateslayerdir = $(pkgdatadir)/templates/layer
 dist_templateslayer_DATA = plugins/templates/layer/Makefile plugins/templates/layer/template.c \
-  plugins/templates/layer/try.gie
+  plugins/templates/layer/template_cuda.cu plugins/templates/layer/try.gie
 templatesformatdir = $(pkgdatadir)/templates/format
 dist_templatesformat_DATA = plugins/templates/format/Makefile plugins/templates/format/template.c \
   plugins/templates/format/try.template

@@ -3,7 +3,7 @@
 """Records what OpenCV's dnn module computes for Caffe networks with made-up weights (doc/caffe.md says how).
 
     apt install python3-opencv
-    python3 tests/caffe/record_random.py build/gie ../shared/data/caffe tests/caffe/records
+    python3 tests/caffe/record_random.py build/gie ../shared/data/caffe tests/caffe/records [NETWORK...]
 
 gie says which weights a network has; their values are made here, put into a .caffemodel, and OpenCV reads that.
 """
@@ -22,8 +22,12 @@ NETWORKS = {
     "bvlc_googlenet": ("bvlc_googlenet_deploy", 224, ("loss3/classifier",)),
     "ResNet-50": ("ResNet-50-deploy", 224, ("fc1000",)),
     "mobilenet_v2": ("mobilenet_v2_deploy", 224, ("fc7",)),
+    "VGG_ILSVRC_19": ("VGG_ILSVRC_19_layers_deploy", 224, ("fc8",)),
 }
 SEED, GOLDEN, MASK = 1, 0x9E3779B97F4A7C15, (1 << 64) - 1
+
+
+CHUNK = 1 << 22
 
 
 def he(layer, index, dims):
@@ -32,12 +36,15 @@ def he(layer, index, dims):
         h = (h ^ c) * 0x100000001B3 & MASK
     state = (h + SEED * GOLDEN + index) & MASK
     count = int(np.prod(dims))
-    z = np.uint64(state) + np.arange(1, count + 1, dtype=np.uint64) * np.uint64(GOLDEN)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    z ^= z >> np.uint64(31)
-    total = sum(((z >> np.uint64(s)) & np.uint64(0xFFFF)).astype(np.float64) for s in (0, 16, 32, 48))
-    return ((total - 131070) * (np.sqrt(2.0 / (count // dims[0])) * np.sqrt(3.0) / 65536)).astype(np.float32)
+    out = np.empty(count, np.float32)
+    for first in range(0, count, CHUNK):
+        z = np.uint64(state) + np.arange(first + 1, min(first + CHUNK, count) + 1, dtype=np.uint64) * np.uint64(GOLDEN)
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        z ^= z >> np.uint64(31)
+        total = sum(((z >> np.uint64(s)) & np.uint64(0xFFFF)).astype(np.float64) for s in (0, 16, 32, 48))
+        out[first:first + len(z)] = (total - 131070) * (np.sqrt(2.0 / (count // dims[0])) * np.sqrt(3.0) / 65536)
+    return out
 
 
 def varint(v):
@@ -75,16 +82,18 @@ def blobs_of(text):
 
 def main():
     gie, data_dir, out_dir = sys.argv[1], pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3])
-    for name, (prototxt, side, outputs) in NETWORKS.items():
+    wanted = sys.argv[4:] or NETWORKS
+    for name in wanted:
+        prototxt, side, outputs = NETWORKS[name]
         net = data_dir / f"{prototxt}.prototxt"
         with tempfile.TemporaryDirectory() as tmp:
             text = pathlib.Path(tmp, "net.gie")
             subprocess.run([gie, "opt", "--quiet", "--passes=", f"--random-weights={SEED}", net, "-o", text], check=True)
             model = pathlib.Path(tmp, "net.caffemodel")
             layers = blobs_of(text.read_text())
-            model.write_bytes(b"".join(
-                field(100, field(1, layer.encode()) + b"".join(field(7, b[i]) for i in sorted(b)))
-                for layer, b in layers.items()))
+            with model.open("wb") as f:
+                for layer, b in layers.items():
+                    f.write(field(100, field(1, layer.encode()) + b"".join(field(7, b[i]) for i in sorted(b))))
             record_net(name, net, model, "data", (1, 3, side, side), 1 / 64, 127.0, outputs, out_dir)
 
 

@@ -21,6 +21,7 @@ static const struct network {
     {"bvlc_googlenet", "bvlc_googlenet_deploy", NULL},
     {"ResNet-50", "ResNet-50-deploy", NULL},
     {"mobilenet_v2", "mobilenet_v2_deploy", NULL},
+    {"VGG_ILSVRC_19", "VGG_ILSVRC_19_layers_deploy", NULL},
 };
 
 static char shared[4096], source[4096];

@@ -7,7 +7,9 @@ set -eu
 . "${top_srcdir:-.}/tests/installed.sh"
 page=$(cd "$top_srcdir" && pwd)/doc/plugin.md
 GIE_WORKER=$(find "$tmp/root" -name gie-worker -type f)
-export GIE_WORKER
+# Whether there is an nvcc is no matter of the page.
+NVCC=
+export GIE_WORKER NVCC
 mkdir "$tmp/work"
 cd "$tmp/work"
 in_block=no

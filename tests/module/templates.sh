@@ -31,7 +31,7 @@ gie opt --list | grep -q my_pass || fail "my_pass is no pass"
 gie plugin list --json | python3 -c '
 import json, sys
 modules = {m["name"]: m for m in json.load(sys.stdin)["modules"]}
-assert modules["my_layer"]["ops"] == ["my_layer::Swish"] and modules["my_layer"]["kernels"] == ["my_layer.swish"]
+assert modules["my_layer"]["ops"] == ["my_layer::Swish"] and modules["my_layer"]["kernels"][0] == "my_layer.swish"
 assert modules["my_format"]["formats"] == ["my_format"] and modules["my_format"]["refused"] is None
 assert modules["my_pass"]["passes"] == ["my_pass"] and modules["my_pass"]["kind"] == "pass"
 ' || fail "the list for machines is wrong"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A custom layer for gie: the op "template::Swish", y = x * sigmoid(beta * x), and its kernel for the
- * cpu device.
+ * cpu device. Its kernel for CUDA devices, where nvcc compiled it, is in template_cuda.cu.
  *
  * Models use it without further ado: an ONNX node Swish of the domain "template" becomes this op, and
  * so does "template::Swish" in gie text. */
@@ -96,13 +96,21 @@ static const struct gie_kernel kernel = {
     .create = create,
     .destroy = destroy,
     .run = run,
+    .flags = GIE_KERNEL_REFERENCE, /* what other kernels of this op are compared with */
 };
 
 /* 4. The module: its name, its kind and what it registers. */
+#ifdef WITH_CUDA
+extern const struct gie_kernel template_cuda_kernel;
+#endif
+
 static gie_status init(const struct gie_host *host, void **state)
 {
   (void)state;
   GIE_TRY(host->register_op(host, &op));
+#ifdef WITH_CUDA
+  GIE_TRY(host->register_kernel(host, &template_cuda_kernel));
+#endif
   return host->register_kernel(host, &kernel);
 }
 
