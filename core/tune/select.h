@@ -154,6 +154,9 @@ gie_status select_solve(struct selection *s);
 gie_status select_settle(struct selection *s, bool *changed);
 gie_status select_lower(struct selection *s, struct gie_graph **out);
 
+/* Decides by a measurement whether the lowered graph runs on one stream or several; puts a line into the table. */
+gie_status tune_streams(struct tuner *t, struct gie_graph **g, struct gie_buf *table);
+
 /* ---- Shared by the parts -------------------------------------------------------------------------- */
 
 /* Candidate for kernel and config on that problem, made if new; the problem is copied or freed. */
