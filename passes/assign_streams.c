@@ -20,8 +20,10 @@
 
 struct node {
   double work;  /* of the node */
+  double above; /* of the longest way from the start to it, itself included */
   double below; /* of the longest way from it to the end, itself included */
-  double chain; /* of the node and its heirs, down to one that another node reaches by a longer way */
+  double chain; /* of the node and its heirs, down to one that is reached by a longer way */
+  gie_id from;  /* producer that the longest way to it comes by */
   gie_id heir;  /* reader that carries on its stream */
   uint32_t stream;
   uint32_t clock[MAX_STREAMS]; /* steps of each stream that are over when it is */
@@ -81,6 +83,25 @@ static gie_id producer(const struct gie_graph *g, gie_id value)
   return v ? v->producer : GIE_NONE;
 }
 
+static void look_ahead(struct state *s)
+{
+  GIE_FOR_NODES(s->g, id) {
+    const struct gie_node *n = gie_node_get(s->g, id);
+    struct node *at = &s->nodes[id];
+    double most = -1;
+    at->from = GIE_NONE;
+    at->work = work_of(s->g, n);
+    for (uint32_t i = 0; i < n->n_in; i++) {
+      gie_id dep = producer(s->g, n->in[i]);
+      if (dep != GIE_NONE && s->nodes[dep].above > most) {
+        most = s->nodes[dep].above;
+        at->from = dep;
+      }
+    }
+    at->above = at->work + (most > 0 ? most : 0);
+  }
+}
+
 /* From the end: the work below every node, its heir, and what its chain weighs. */
 static void look_back(struct state *s)
 {
@@ -97,16 +118,10 @@ static void look_back(struct state *s)
           at->heir = use.node;
         }
     }
-    at->work = work_of(s->g, n);
     at->below = at->work + (most > 0 ? most : 0);
-  }
-  for (gie_id id = gie_graph_last(s->g); id != GIE_NONE; id = gie_node_get(s->g, id)->prev) {
-    struct node *at = &s->nodes[id];
-    const struct gie_node *heir = gie_node_get(s->g, at->heir);
     at->chain = at->work;
-    if (heir && heir->n_operands && pass_is_op(heir, "concat"))
-      continue; /* chains end where branches meet */
-    at->chain += heir ? s->nodes[at->heir].chain : 0;
+    if (at->heir != GIE_NONE && s->nodes[at->heir].from == id)
+      at->chain += s->nodes[at->heir].chain;
   }
 }
 
@@ -116,24 +131,19 @@ static void join(const struct state *s, gie_id dep, uint32_t clock[MAX_STREAMS])
     clock[i] = clock[i] > s->nodes[dep].clock[i] ? clock[i] : s->nodes[dep].clock[i];
 }
 
-/* The stream of the producer that has the node as heir and is the tail of it; of several the one with the most
- * work below. MAX_STREAMS: none. *latest: that of any producer. */
+/* The stream of the producer that has the node as heir and is the tail of it; of several the one that took longest.
+ * MAX_STREAMS: none. *latest: that of the producer that took longest. */
 static uint32_t inherited(const struct state *s, const struct gie_node *n, uint32_t *latest)
 {
-  double most = -1, any = -1;
+  double most = -1;
   uint32_t stream = MAX_STREAMS;
-  *latest = 0;
+  gie_id from = s->nodes[n->id].from;
+  *latest = from == GIE_NONE ? 0 : s->nodes[from].stream;
   for (uint32_t i = 0; i < n->n_in; i++) {
     gie_id dep = producer(s->g, n->in[i]);
-    if (dep == GIE_NONE)
-      continue;
-    const struct node *d = &s->nodes[dep];
-    if (d->below > any) {
-      any = d->below;
-      *latest = d->stream;
-    }
-    if (d->heir == n->id && s->tail[d->stream] == dep && d->below > most) {
-      most = d->below;
+    const struct node *d = dep == GIE_NONE ? NULL : &s->nodes[dep];
+    if (d && d->heir == n->id && s->tail[d->stream] == dep && d->above > most) {
+      most = d->above;
       stream = d->stream;
     }
   }
@@ -196,6 +206,7 @@ static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32
   struct state s = {.g = g, .nodes = gie_alloc(pc->ctx, (size_t)gie_graph_n_nodes(g) + 1, sizeof *s.nodes)};
   if (!s.nodes)
     return GIE_E_MEMORY;
+  look_ahead(&s);
   look_back(&s);
   assign(&s);
   gie_status st = take_notes(&s, changes);

@@ -303,7 +303,7 @@ static enum reason judge(struct tool *t, const struct options *o, const struct m
                          const struct tune_entry *e)
 {
   const struct gie_kernel *k = find_kernel(t, e->kernel);
-  bool is_peak = strcmp(e->kernel, TUNE_PEAK) == 0;
+  bool is_peak = strcmp(e->kernel, TUNE_PEAK) == 0 || strcmp(e->kernel, TUNE_STREAMS) == 0;
   enum reason reason = k || is_peak ? NO_DEVICE : NO_KERNEL;
   if (o->bad && e->verdict != PROBE_OK)
     return FAILED;

@@ -153,6 +153,11 @@ static void show_line(struct explain *e, char *line)
     show_profile(e, field);
   } else if (strcmp(field[0], "node") == 0) {
     show_node(e, field);
+  } else if (strcmp(field[0], "streams") == 0) {
+    end_table(e);
+    if (e->names.n == 0)
+      printf("\n%s streams take %.3f ms, one takes %.3f ms: %s kept\n", field[1], 1e3 * number(field[3]),
+             1e3 * number(field[2]), strcmp(field[4], "one") == 0 ? "one is" : "several are");
   } else if (strcmp(field[0], "cut") == 0) {
     end_table(e);
     if (e->wanted)

@@ -28,7 +28,7 @@ tools_libtools_la_SOURCES = \
   tools/measure.c \
   tools/net.c tools/net.h \
   tools/npy.c \
-  tools/opt.c tools/opt.h tools/opt_report.c \
+  tools/opt.c tools/opt.h tools/opt_report.c tools/opt_streams.c \
   tools/option.c \
   tools/plugin.c tools/plugin.h tools/plugin_test.c \
   tools/png.c \

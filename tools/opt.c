@@ -221,6 +221,8 @@ static gie_status optimize(struct tool *t, struct opt *o, struct gie_graph *g, c
   gie_status st = run_rounds(t, o, g, passes);
   if (st == GIE_OK && o->stats && !o->json)
     print_stats(t, o);
+  if (st == GIE_OK && o->streams)
+    st = opt_streams(t, g);
   if (st == GIE_OK && o->diff)
     st = print_diff(t, path, before, g);
   if (st == GIE_OK && o->report)
@@ -299,6 +301,8 @@ int tool_opt(struct tool *t, int argc, char **argv)
       {"diff", 0, TOOL_FLAG, &o->diff, NULL, "print how the text of the graph differs from before"},
       {"report", 0, TOOL_TEXT, &o->report, "FILE",
        "save a page for browsers: the graph before and after, the passes"},
+      {"streams", 0, TOOL_FLAG, &o->streams, NULL,
+       "note streams for parallel branches behind the passes, and print them"},
       {"list", 0, TOOL_FLAG, &o->list, NULL, "list all passes and end"},
       {"stats", 0, TOOL_FLAG, &o->stats, NULL, "print what each pass did and how long it took"},
       {"print-after", 0, TOOL_TEXT, &o->print_after, "PASS", "print the graph each time this pass has run"},
@@ -311,10 +315,12 @@ int tool_opt(struct tool *t, int argc, char **argv)
     return exit_code;
   if (!o->list && args.n == 0)
     return tool_fail(t, GIE_E_USAGE, "an argument is missing; usage: gie opt %s", cmd.usage);
-  if (!o->list && !o->out && !o->stats && !o->print_after && !o->json && !o->diff && !o->report)
-    return tool_fail(t, GIE_E_USAGE,
-                     "nothing to do with the result; give -o FILE, --stats, --diff, --report=FILE or "
-                     "--print-after=PASS");
+  if (!o->list && !o->out && !o->stats && !o->print_after && !o->json && !o->diff && !o->report &&
+      !o->streams)
+    return tool_fail(
+        t, GIE_E_USAGE,
+        "nothing to do with the result; give -o FILE, --stats, --diff, --report=FILE, --streams or "
+        "--print-after=PASS");
   if ((exit_code = check_names(t, o)) != TOOL_GO_ON)
     return exit_code;
   if ((exit_code = tool_open(t)) != TOOL_GO_ON)
@@ -322,5 +328,7 @@ int tool_opt(struct tool *t, int argc, char **argv)
   if (o->list)
     return list_passes(t, o->json);
   const char *passes = o->passes ? o->passes : gie_pipeline_default();
+  if (o->streams)
+    passes = tool_format(t, "%s%sassign_streams", passes, *passes ? "," : "");
   return opt(t, o, args.v[0], o->disable ? without_disabled(t, o, passes, "") : passes);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the files of gie opt share: opt.c is the verb, opt_report.c the page of --report. */
+/* What the files of gie opt share: opt.c is the verb, opt_report.c the page of --report, opt_streams.c the table of
+ * --streams. */
 #ifndef GIE_TOOLS_OPT_H
 #define GIE_TOOLS_OPT_H
 
@@ -10,7 +11,7 @@
 
 struct opt {
   const char *passes, *out, *print_after, *disable, *report;
-  bool list, stats, json, verify_each, fixpoint, diff;
+  bool list, stats, json, verify_each, fixpoint, diff, streams;
   uint32_t rounds;
   struct gie_pass_stat stat[OPT_MAX_STATS];
   uint32_t n_stats;
@@ -19,5 +20,7 @@ struct opt {
 /* Saves a page with both graphs and what each pass did. Atomic. */
 gie_status opt_report(struct tool *t, const struct opt *o, const char *model, const struct gie_graph *before,
                       const struct gie_graph *after);
+/* Prints where streams begin and wait. */
+gie_status opt_streams(struct tool *t, const struct gie_graph *g);
 
 #endif

@@ -115,7 +115,7 @@ static gie_status list_steps(struct run_spec *s)
 }
 
 /* The streams that the nodes' notes `stream` (an int, from 0) name; more than there can be wrap round. One without a
- * note runs on the first. A device that has no streams runs on one; a host has threads. */
+ * note runs on the first. A device that has no streams runs on one; a host has as many as threads. */
 static gie_status read_streams(struct run_spec *s, const struct run_binder *b, uint32_t **stream_of,
                                uint32_t *n)
 {
@@ -123,10 +123,12 @@ static gie_status read_streams(struct run_spec *s, const struct run_binder *b, u
   *n = 1;
   if (!of)
     return GIE_E_MEMORY;
-  bool several = run_has_streams(b->device) || b->device->host;
-  for (uint32_t i = 0; several && i < s->n_static; i++) {
+  uint32_t threads = b->threads ? b->threads : b->device->threads;
+  uint32_t max = run_has_streams(b->device) ? RUN_MAX_STREAMS : b->device->host ? threads : 1;
+  max = max < RUN_MAX_STREAMS ? max : RUN_MAX_STREAMS;
+  for (uint32_t i = 0; max > 1 && i < s->n_static; i++) {
     const struct gie_attr *a = gie_attrs_find(&gie_node_get(s->graph, s->steps[i].node)->notes, "stream");
-    of[i] = a && a->kind == GIE_ATTR_INT && a->u.i > 0 ? (uint32_t)(a->u.i % RUN_MAX_STREAMS) : 0;
+    of[i] = a && a->kind == GIE_ATTR_INT && a->u.i > 0 ? (uint32_t)(a->u.i % max) : 0;
     *n = of[i] >= *n ? of[i] + 1 : *n;
   }
   *stream_of = of;

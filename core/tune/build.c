@@ -389,8 +389,11 @@ static gie_status add_profile(struct tuner *t, const char *shapes, struct gie_pl
   GIE_TRY(specialize(t, plan->base, shapes, &g));
   gie_status st = choose_structure(t, g, index, &best);
   gie_graph_free(g);
-  if (st == GIE_OK) {
+  if (st == GIE_OK)
     gie_buf_puts(tables, best.table);
+  if (st == GIE_OK)
+    st = tune_streams(t, &best.graph, tables);
+  if (st == GIE_OK) {
     t->report.cost += best.cost;
     t->report.lower_bound += best.lower_bound;
     t->report.exact &= best.exact;

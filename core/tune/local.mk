@@ -31,4 +31,5 @@ libgie_internal_la_SOURCES += \
   core/tune/sample_sum.c \
   core/tune/select.h \
   core/tune/solve.c \
+  core/tune/streams.c \
   core/tune/tune.h

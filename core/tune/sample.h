@@ -72,6 +72,8 @@ struct sample_sum sample_sum_at(const struct sample_problem *p, const int64_t *i
 double sample_operand(const struct sample_problem *p, uint32_t i, const int64_t *idx);
 
 bool sample_has_step(const struct gie_step *s);
-double sample_run_steps(const struct sample_problem *p, const int64_t *idx, double v);
+double sample_run_step(const struct sample_problem *p, const int64_t *idx, uint32_t step, double v);
+/* From step `first` on. */
+double sample_run_steps(const struct sample_problem *p, const int64_t *idx, uint32_t first, double v);
 
 #endif

@@ -101,20 +101,24 @@ bool sample_has_step(const struct gie_step *s)
   return find(s->op->name) != NULL && to_float;
 }
 
-double sample_run_steps(const struct sample_problem *p, const int64_t *idx, double v)
+double sample_run_step(const struct sample_problem *p, const int64_t *idx, uint32_t step, double v)
 {
-  for (uint32_t i = 0; i < p->node->n_steps; i++) {
-    const struct gie_step *s = &p->node->steps[i];
-    const struct step_fn *f = find(s->op->name);
-    struct args a = {.x = v};
-    if (s->operand >= 0) {
-      double other = sample_operand(p, (uint32_t)s->operand, idx);
-      a.x = s->reverse ? other : v;
-      a.y = s->reverse ? v : other;
-    }
-    a.alpha = f->alpha ? gie_step_float(s, f->alpha) : 0;
-    a.beta = f->beta ? gie_step_float(s, f->beta) : 0;
-    v = f->fn(&a);
+  const struct gie_step *s = &p->node->steps[step];
+  const struct step_fn *f = find(s->op->name);
+  struct args a = {.x = v};
+  if (s->operand >= 0) {
+    double other = sample_operand(p, (uint32_t)s->operand, idx);
+    a.x = s->reverse ? other : v;
+    a.y = s->reverse ? v : other;
   }
+  a.alpha = f->alpha ? gie_step_float(s, f->alpha) : 0;
+  a.beta = f->beta ? gie_step_float(s, f->beta) : 0;
+  return f->fn(&a);
+}
+
+double sample_run_steps(const struct sample_problem *p, const int64_t *idx, uint32_t first, double v)
+{
+  for (uint32_t i = first; i < p->node->n_steps; i++)
+    v = sample_run_step(p, idx, i, v);
   return v;
 }

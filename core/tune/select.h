@@ -157,6 +157,9 @@ gie_status select_lower(struct selection *s, struct gie_graph **out);
  * candidate was given up: to be solved anew. E_MEMORY says what is needed at least. (fit.c) */
 gie_status select_fit(struct selection *s, const struct gie_graph *lowered, bool *again);
 
+/* Decides by a measurement whether the lowered graph runs on one stream or several; puts a line into the table. */
+gie_status tune_streams(struct tuner *t, struct gie_graph **g, struct gie_buf *table);
+
 /* ---- Shared by the parts -------------------------------------------------------------------------- */
 
 /* Candidate for kernel and config on that problem, made if new; the problem is copied or freed. */

@@ -108,6 +108,8 @@ struct tune_entry {
 };
 #define TUNE_PEAK \
   "peak" /* in place of a kernel: an entry whose seconds are a peak of the device, named by `problem` */
+#define TUNE_STREAMS \
+  "streams" /* in place of a kernel: a whole plan on one stream (config 0) or several (1) */
 struct tune_cache;
 /* `path` NULL: in memory only. A missing file is an empty cache; lines that cannot be used are dropped
  * with one warning that counts them (the file is rewritten without them at the next save). A file that is

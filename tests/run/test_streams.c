@@ -17,7 +17,7 @@ static const char NET[] = "graph \"net\" { input %x : f32[1,8,24,24] nchw "
                           "%d = conv(%n, %w) | exp "
                           "%e = conv(%m, %w) | tanh !{stream=1} "
                           "%f0 = add(%d, %e) "
-    "%f = add(%f0, %b) "
+                          "%f = add(%f0, %b) "
                           "output %f output %m }";
 
 static char *net_text(void)

@@ -274,6 +274,69 @@ START_TEST(test_measured)
 }
 END_TEST
 
+/* Makes several streams take that long, for all that the cache knows. */
+static uint32_t set_streams(struct gie_context *ctx, const char *path, double seconds)
+{
+  struct tune_cache *c;
+  struct tune_entry e, found[64];
+  uint32_t n = 0;
+  ck_gie_ok(ctx, tune_cache_open_named(ctx, path, false, &c));
+  for (size_t i = 0; tune_cache_at(c, i, &e) && n < 64; i++)
+    if (strcmp(e.kernel, TUNE_STREAMS) == 0 && e.config == 1)
+      found[n++] = e;
+  for (uint32_t i = 0; i < n; i++) {
+    found[i].seconds = seconds;
+    ck_gie_ok(ctx, tune_cache_put(c, &found[i]));
+  }
+  ck_gie_ok(ctx, tune_cache_save(c));
+  tune_cache_free(c);
+  return n;
+}
+
+static uint32_t count_streams(const struct gie_plan *plan)
+{
+  struct gie_plan_profile p = {.struct_size = sizeof p};
+  uint32_t n = 0;
+  ck_assert_int_eq(gie_plan_profile(plan, 0, &p), GIE_OK);
+  GIE_FOR_NODES(p.graph, id)
+    n += gie_attrs_find(&gie_node_get(p.graph, id)->notes, "stream") != NULL;
+  return n;
+}
+
+/* Branches run beside each other where that was faster when both ways were run, and not where it was not. */
+START_TEST(test_streams)
+{
+  char dir[] = "/tmp/gie-build-XXXXXX", path[8192], cache[64];
+  struct gie_context *ctx = modules_context(NULL);
+  struct gie_graph *g;
+  struct gie_plan *plan;
+  ck_assert_ptr_nonnull(mkdtemp(dir));
+  snprintf(cache, sizeof cache, "%s/timing.txt", dir);
+  struct gie_build_options o = {
+      .struct_size = sizeof o, .threads = 2, .cache = cache, .shapes = &NETWORKS[0].shapes, .n_shapes = 1};
+  ck_assert(network_path(&NETWORKS[0], path, sizeof path));
+  ck_gie_ok(ctx, gie_graph_load(ctx, path, NULL, &g));
+  ck_gie_ok(ctx, gie_build(g, &o, NULL, &plan));
+  gie_plan_free(plan);
+  for (int several = 0; several < 2; several++) {
+    struct gie_build_report r = {.struct_size = sizeof r};
+    ck_assert_uint_eq(set_streams(ctx, cache, several ? 1e-9 : 1e3), 1);
+    ck_gie_ok(ctx, gie_build(g, &o, &r, &plan));
+    ck_assert_uint_eq(r.timed, 0);
+    ck_assert_int_eq(count_streams(plan) > 0, several);
+    ck_assert_ptr_nonnull(strstr(gie_plan_candidates(plan), several ? "\tseveral\n" : "\tone\n"));
+    ck_assert(against_reference(plan, g, NETWORKS[0].shapes, 1) < 1e-4);
+    gie_plan_free(plan);
+  }
+  gie_graph_free(g);
+  gie_context_free(ctx);
+  unlink(cache);
+  strcat(cache, ".lock");
+  unlink(cache);
+  rmdir(dir);
+}
+END_TEST
+
 /* A budget that ends at once still gives a plan that runs. */
 START_TEST(test_budget)
 {
@@ -357,18 +420,21 @@ int main(void)
   int n = sizeof NETWORKS / sizeof *NETWORKS;
   bool shared = network_path(&NETWORKS[1], path, sizeof path);
   Suite *suite = suite_create("build");
-  TCase *tc = tcase_create("build");
+  TCase *tc = tcase_create("build"), *streams = tcase_create("streams");
   tcase_set_timeout(tc, 600);
+  tcase_set_timeout(streams, 600);
   tcase_add_loop_test(tc, test_random_costs, 0, shared ? n : 1);
   if (!is_big()) {
     tcase_add_loop_test(tc, test_estimates, 0, shared ? n : 1);
     tcase_add_test(tc, test_one_cache_one_plan);
     tcase_add_test(tc, test_measured);
+    tcase_add_test(streams, test_streams);
     tcase_add_test(tc, test_budget);
     tcase_add_test(tc, test_bad_kernels);
     tcase_add_test(tc, test_tempting);
   }
   suite_add_tcase(suite, tc);
+  suite_add_tcase(suite, streams);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_ENV);
   int failed = srunner_ntests_failed(runner);

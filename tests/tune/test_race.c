@@ -126,6 +126,49 @@ START_TEST(test_wrong)
 }
 END_TEST
 
+/* What is left of 150 * tanh(x) + 150 near 0 is as exact as 150 is, not as exact as it is small. */
+START_TEST(test_cancellation)
+{
+  static const char text[] =
+      "graph { input %x : f32[64,1] input %w : f32[1,4] input %s : f32[] input %t : f32[] "
+      "%y = gemm(%x, %w) | tanh | mul(%s) | add(%t) output %y }";
+  static const struct gie_layout plain;
+  static float x[64], y[256];
+  const float w[4] = {1, 1, 1, 1}, s = 150, t = 150.0055f;
+  const void *host[] = {x, w, &s, &t};
+  struct gie_context *ctx = NULL;
+  struct gie_graph *g;
+  struct gie_desc in[4], out;
+  struct gie_arena mem;
+  struct sample_set set;
+  struct sample_diff diff;
+  ck_assert_int_eq(gie_context_new(NULL, &ctx), GIE_OK);
+  ck_gie_ok(ctx, gie_graph_parse(ctx, text, strlen(text), NULL, &g));
+  const struct gie_node *n = gie_node_get(g, gie_graph_first(g));
+  for (int i = 0; i < 4; i++)
+    ck_gie_ok(ctx, gie_desc_make(ctx, &gie_value_get(g, n->in[i])->type, &plain, &in[i], NULL));
+  ck_gie_ok(ctx, gie_desc_make(ctx, &gie_value_get(g, n->out[0])->type, &plain, &out, NULL));
+  for (int i = 0; i < 64; i++)
+    x[i] = -10;
+  for (int i = 0; i < 256; i++)
+    y[i] = tanhf(-10) * s + t;
+  const struct sample_problem p = {
+      .ctx = ctx, .node = n, .n_in = 4, .in = in, .out = &out, .in_host = host, .seed = 1};
+  gie_arena_init(&mem, ctx);
+  ck_assert(sample_supports(&p));
+  ck_gie_ok(ctx, sample_make(&p, &mem, &set));
+  sample_compare(&set, y, false, 0, &diff);
+  ck_assert_msg(!diff.wrong, "%.12g instead of %.12g", diff.a, diff.b);
+  for (int i = 0; i < 256; i++)
+    y[i] += 2e-4f; /* more than rounding does */
+  sample_compare(&set, y, false, 0, &diff);
+  ck_assert(diff.wrong);
+  gie_arena_free(&mem);
+  gie_graph_free(g);
+  gie_context_free(ctx);
+}
+END_TEST
+
 /* Layouts and pitches of the problem are what kernels get; variants that want others refuse. */
 START_TEST(test_forms)
 {
@@ -332,5 +375,5 @@ START_TEST(test_every_step)
 }
 END_TEST
 
-GIE_TESTS_MAIN("race", test_wrong, test_forms, test_restarts, test_hangs, test_times, test_every_op,
-               test_every_step)
+GIE_TESTS_MAIN("race", test_wrong, test_cancellation, test_forms, test_restarts, test_hangs, test_times,
+               test_every_op, test_every_step)

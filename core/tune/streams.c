@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One stream or several: the lowered graph is run both ways on the device at hand, in turn, and several are kept only
+ * where they are faster. What kernels take beside each other cannot be told from what they take alone. Both figures are
+ * kept in the timing cache, by what runs where. */
+#include "core/tune/select.h"
+#include <math.h>
+
+#define ROUNDS 9
+#define MIN_ROUNDS 3
+#define MAX_SECONDS 4.0 /* of measuring, after the first rounds */
+#define GAIN 0.03 /* several streams have to be that much faster: less is noise, and they need more memory */
+
+struct ways {
+  struct tuner *t;
+  struct gie_graph *g[2]; /* on one stream, on several */
+  struct gie_exec *x[2];
+  char key[2 * 32 + 64];
+  double sample[2][ROUNDS], seconds[2];
+  uint32_t n;
+};
+
+/* ---- What is known ------------------------------------------------------------------------------------ */
+
+static void hash_note(struct gie_buf *b, const struct gie_node *n, const char *name)
+{
+  const struct gie_attr *a = gie_attrs_find(&n->notes, name);
+  if (a && a->kind == GIE_ATTR_STRING)
+    gie_buf_printf(b, " %s", a->u.s);
+  else if (a && a->kind == GIE_ATTR_INT)
+    gie_buf_printf(b, " %lld", (long long)a->u.i);
+}
+
+/* Nodes with their kernels, forms and streams; weights play no part. */
+static gie_status make_key(struct ways *w)
+{
+  struct gie_buf b;
+  unsigned char digest[32];
+  char hex[2 * 32 + 1], shape[256];
+  struct gie_sha256 h;
+  gie_buf_init(&b, w->t->ctx);
+  GIE_FOR_NODES(w->g[1], id) {
+    const struct gie_node *n = gie_node_get(w->g[1], id);
+    gie_buf_puts(&b, n->op->name);
+    hash_note(&b, n, "kernel");
+    hash_note(&b, n, "config");
+    hash_note(&b, n, "stream");
+    for (uint32_t i = 0; i < n->n_in; i++)
+      gie_buf_printf(&b, " %u", (unsigned)n->in[i]);
+    for (uint32_t i = 0; i < n->n_out; i++) {
+      const struct gie_value *v = gie_value_get(w->g[1], n->out[i]);
+      gie_buf_printf(&b, " %s%s", gie_dtype_name(v->type.dtype),
+                     gie_shape_text(w->g[1], &v->type.shape, shape, sizeof shape));
+    }
+    gie_buf_puts(&b, "\n");
+  }
+  gie_status st = b.status;
+  gie_sha256_init(&h);
+  gie_sha256_update(&h, b.data ? b.data : "", b.len);
+  gie_sha256_final(&h, digest);
+  gie_sha256_hex(digest, hex);
+  snprintf(w->key, sizeof w->key, "plan %s", hex);
+  gie_buf_free(&b);
+  return st;
+}
+
+static struct tune_entry entry_of(const struct ways *w, int way)
+{
+  return (struct tune_entry){.problem = w->key,
+                             .kernel = TUNE_STREAMS,
+                             .config = (uint64_t)way,
+                             .device = w->t->device_key,
+                             .version = w->t->device.info.version,
+                             .text = ""};
+}
+
+static bool find_known(struct ways *w)
+{
+  for (int i = 0; i < 2; i++) {
+    struct tune_entry key = entry_of(w, i), e;
+    if (!tune_cache_find(w->t->cache, &key, &e, NULL) || e.verdict != PROBE_OK)
+      return false;
+    w->seconds[i] = e.seconds;
+  }
+  w->t->report.cached += 2;
+  return true;
+}
+
+static gie_status keep(struct ways *w)
+{
+  for (int i = 0; i < 2; i++) {
+    struct tune_entry e = entry_of(w, i);
+    e.seconds = w->seconds[i];
+    GIE_TRY(tune_cache_put(w->t->cache, &e));
+  }
+  w->t->report.timed += 2;
+  return GIE_OK;
+}
+
+/* ---- Measuring ---------------------------------------------------------------------------------------- */
+
+/* Numbers in [0, 1) for floats, zeros for the rest. */
+static gie_status feed(struct gie_exec *x, const struct gie_graph *g, uint32_t input)
+{
+  const struct gie_value *v = gie_value_get(g, gie_graph_input(g, input));
+  struct gie_tensor t = {.struct_size = sizeof t, .dtype = v->type.dtype, .rank = v->type.shape.rank};
+  size_t bytes;
+  uint32_t seed = 1;
+  for (int i = 0; i < t.rank; i++)
+    t.dim[i] = v->type.shape.dim[i].b;
+  GIE_TRY(run_tensor_bytes(x->ctx, &t, &bytes));
+  t.data = gie_alloc(x->ctx, bytes + 1, 1);
+  if (!t.data)
+    return GIE_E_MEMORY;
+  for (size_t i = 0; t.dtype == GIE_F32 && i < bytes / 4; i++) {
+    seed = seed * 1664525u + 1013904223u;
+    ((float *)t.data)[i] = (float)(seed >> 8) / (1 << 24);
+  }
+  gie_status st = gie_exec_set_input(x, v->name, &t);
+  gie_free(x->ctx, t.data);
+  return st;
+}
+
+/* Both share the weights. */
+static gie_status open_ways(struct ways *w, struct run_engines *pool)
+{
+  const struct gie_exec_options o = {.struct_size = sizeof o, .threads = w->t->device.threads};
+  for (int i = 0; i < 2; i++) {
+    struct run_engine *engine;
+    struct gie_graph *copy;
+    GIE_TRY(gie_graph_clone(w->g[i], &copy));
+    gie_status st = run_engine_get(pool, w->t->ctx, w->t->o->device, &engine);
+    if (st != GIE_OK) {
+      gie_graph_free(copy);
+      return st;
+    }
+    GIE_TRY(run_exec_new(copy, NULL, engine, &o, w->t->o->backends, &w->x[i]));
+    for (uint32_t k = 0; k < gie_graph_n_inputs(w->g[i]); k++)
+      GIE_TRY(feed(w->x[i], w->g[i], k));
+    GIE_TRY(gie_exec_run(w->x[i]));
+  }
+  return GIE_OK;
+}
+
+static int by_size(const void *a, const void *b)
+{
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+static gie_status run_ways(struct ways *w)
+{
+  double start = run_now();
+  for (w->n = 0; w->n < ROUNDS && (w->n < MIN_ROUNDS || run_now() - start < MAX_SECONDS); w->n++) {
+    GIE_TRY(tuner_check_stop(w->t));
+    for (int i = 0; i < 2; i++) {
+      double before = run_now();
+      GIE_TRY(gie_exec_run(w->x[i]));
+      w->sample[i][w->n] = run_now() - before;
+    }
+  }
+  for (int i = 0; i < 2; i++) {
+    qsort(w->sample[i], w->n, sizeof(double), by_size);
+    w->seconds[i] = w->sample[i][w->n / 2];
+  }
+  return keep(w);
+}
+
+static gie_status measure(struct ways *w)
+{
+  struct run_engines pool;
+  run_engines_init(&pool);
+  gie_status st = open_ways(w, &pool);
+  if (st == GIE_OK)
+    st = run_ways(w);
+  for (int i = 0; i < 2; i++)
+    gie_exec_free(w->x[i]);
+  run_engines_free(&pool);
+  return st;
+}
+
+/* ---- The choice --------------------------------------------------------------------------------------- */
+
+static gie_status on_several(struct gie_graph *g, struct gie_graph **out, uint32_t *n_streams)
+{
+  const struct gie_pipeline_options po = {.struct_size = sizeof po};
+  GIE_TRY(gie_graph_clone(g, out));
+  gie_status st = gie_pipeline_run(*out, "assign_streams", &po);
+  *n_streams = 1;
+  if (st != GIE_OK) {
+    gie_graph_free(*out);
+    *out = NULL;
+    return st;
+  }
+  GIE_FOR_NODES(*out, id) {
+    const struct gie_attr *a = gie_attrs_find(&gie_node_get(*out, id)->notes, "stream");
+    *n_streams = a && a->u.i >= *n_streams ? (uint32_t)a->u.i + 1 : *n_streams;
+  }
+  return GIE_OK;
+}
+
+static bool may_measure(const struct tuner *t)
+{
+  bool host_has_one = t->device.host && t->device.threads < 2;
+  return !t->no_timing && !t->o->random_costs && !host_has_one &&
+         !(t->deadline > 0 && run_now() > t->deadline);
+}
+
+gie_status tune_streams(struct tuner *t, struct gie_graph **g, struct gie_buf *table)
+{
+  struct ways w = {.t = t, .g = {*g}};
+  char one[GIE_NUMBER_MAX], several[GIE_NUMBER_MAX];
+  uint32_t n;
+  if (!may_measure(t))
+    return GIE_OK;
+  GIE_TRY(on_several(*g, &w.g[1], &n));
+  gie_status st = n > 1 ? make_key(&w) : GIE_OK;
+  if (st == GIE_OK && n > 1 && !find_known(&w))
+    st = measure(&w);
+  if (st != GIE_OK && st != GIE_E_STOPPED) { /* nothing rests on it */
+    gie_log(t->ctx, GIE_LOG_WARN, "tune",
+            "one stream, since it could not be measured whether several are faster: %s",
+            gie_error_text(t->ctx));
+    gie_graph_free(w.g[1]);
+    return GIE_OK;
+  }
+  bool faster = st == GIE_OK && n > 1 && w.seconds[1] < w.seconds[0] * (1 - GAIN);
+  if (st == GIE_OK && n > 1)
+    gie_buf_printf(table, "streams\t%u\t%s\t%s\t%s\n", (unsigned)n, gie_double_text(w.seconds[0], one),
+                   gie_double_text(w.seconds[1], several), faster ? "several" : "one");
+  if (faster) {
+    gie_graph_free(*g);
+    *g = w.g[1];
+  } else {
+    gie_graph_free(w.g[1]);
+  }
+  return st;
+}
