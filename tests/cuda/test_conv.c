@@ -7,7 +7,6 @@
 
 #define MAX_IO 16
 #define MAX_VARIANTS 32
-#define SKIPPED 77
 
 static struct gie_context *ctx;
 static struct op_device cpu, cuda;
@@ -340,17 +339,22 @@ static int n_devices(void)
   return n;
 }
 
-static int run_tests(void);
-#define main run_tests_main
-GIE_TESTS_MAIN("cuda convolution", cases, random_problems)
-#undef main
-static int run_tests(void) { return run_tests_main(); }
-
 int main(void)
 {
   if (n_devices() == 0) {
-    printf("skipped: no CUDA device\n");
-    return SKIPPED;
+    printf("needs a device of kind cuda: skipped\n");
+    return 77;
   }
-  return run_tests();
+  Suite *suite = suite_create("cuda convolution");
+  TCase *tcase = tcase_create("cuda convolution");
+  tcase_set_timeout(tcase, 600);
+  tcase_add_test(tcase, cases);
+  tcase_add_test(tcase, random_problems);
+  suite_add_tcase(suite, tcase);
+  SRunner *runner = srunner_create(suite);
+  srunner_set_fork_status(runner, CK_NOFORK); /* a device does not survive a fork */
+  srunner_run_all(runner, CK_ENV);
+  int failed = srunner_ntests_failed(runner);
+  srunner_free(runner);
+  return failed != 0;
 }
