@@ -2,9 +2,9 @@
 # Layers of VGG-E by the winograd backend and by cuDNN: `make bench/winograd/layers`, then see layers.cu.
 if HAVE_CUDNN
 EXTRA_PROGRAMS += bench/winograd/layers
-bench_winograd_layers_SOURCES = bench/winograd/layers.cu backends/winograd/config.c backends/winograd/forms.c \
-  backends/winograd/staged.cu backends/winograd/product.cu backends/winograd/fused.cu
+bench_winograd_layers_SOURCES = bench/winograd/layers.cu backends/winograd/config.c backends/winograd/forms.c
 bench_winograd_layers_CPPFLAGS = $(AM_CPPFLAGS) $(CUDA_CPPFLAGS)
 bench_winograd_layers_LDFLAGS = $(AM_LDFLAGS) $(GIE_PROGRAM_LDFLAGS) $(CUDA_LDFLAGS)
-bench_winograd_layers_LDADD = $(CUDNN_LIBS) $(CUDA_LIBS) -lstdc++ $(LIBM)
+bench_winograd_layers_LDADD = backends/winograd/staged.lo backends/winograd/product.lo backends/winograd/fused.lo \
+  $(CUDNN_LIBS) $(CUDA_LIBS) -lstdc++ $(LIBM)
 endif
