@@ -169,13 +169,15 @@ static gie_status take_news(void *user, enum wire_type type, char *payload, size
   if (type == WIRE_REPLY)
     return GIE_OK;
   GIE_TRY(conform_get_news(job->t->ctx, payload, size, &n));
+  if (n.word == CONFORM_ENTRY)
+    return GIE_OK; /* still at work */
   job->next = n.index + 1;
   if (n.word == CONFORM_START) {
     job->name = gie_arena_strdup(&job->t->arena, n.name);
     job->is_open = job->name != NULL;
     return job->name ? GIE_OK : GIE_E_MEMORY;
   }
-  if (n.word != CONFORM_ENTRY && job->is_open)
+  if (job->is_open)
     report(job, n.word, job->name, n.text);
   job->is_open = false;
   return GIE_OK;

@@ -63,6 +63,8 @@ static void say(struct conform *c, enum conform_word word, const char *name, con
   gie_buf_free(&b);
 }
 
+void conform_alive(struct conform *c) { say(c, CONFORM_ENTRY, "", ""); }
+
 bool conform_is_fatal(const struct conform *c)
 {
   for (uint32_t i = 0; i < c->n_fatal; i++)

@@ -6,7 +6,7 @@
  *   CONFORM  parent → worker   module NAME   seed NUMBER   from INDEX (checks to leave out)   case PATH (any number)
  *                              fatal INDEX (any number): checks that ended a worker, so nothing of them is repeated
  *                              list 1: say only what the module registers
- *   PROGRESS worker → parent   entry: word entry   name NAME   text WHAT
+ *   PROGRESS worker → parent   entry: word entry   name NAME   text WHAT; without a name: still at work between checks
  *                              a check begins: word start   index NUMBER   name NAME
  *                              … and ends:     word ok|failed|skipped   index NUMBER   text WHAT
  *   REPLY    worker → parent   empty: that was all */
@@ -65,6 +65,8 @@ struct conform {
   uint32_t *fatal;
   uint32_t n_fatal;
 };
+/* Between two checks: still at work. */
+void conform_alive(struct conform *c);
 /* Whether the next check ended an earlier worker. */
 bool conform_is_fatal(const struct conform *c);
 GIE_PRINTF(2, 3) bool conform_begin(struct conform *c, const char *fmt, ...);

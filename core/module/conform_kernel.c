@@ -434,12 +434,14 @@ static void check_memory(struct conform *c, const struct gie_kernel *k, struct g
 
 /* ---- Guesses */
 
-static void ask_guesses(struct conform *c, const struct gie_kernel *k, const struct gie_op *op,
+static void ask_guesses(struct conform *c, const struct gie_kernel *k, const struct gie_op *op, bool is_check,
                         struct answers *a)
 {
   uint64_t random = c->seed;
   for (int i = 0; i < GUESSES && !a->no_device && a->n_cases < MAX_CASES; i++) {
     gie_status st;
+    if (!is_check && i % 50 == 0)
+      conform_alive(c);
     struct gie_graph *g = conform_guess(c->ctx, op, &random, i % 2 == 1, &st);
     if (!g)
       continue;
@@ -480,7 +482,7 @@ static void check_op(struct conform *c, const struct gie_kernel *k, const struct
   bool is_fatal = conform_is_fatal(c),
        wanted = conform_begin(c, "kernel %s: answers for %s", k->name, op->name);
   if (!is_fatal)
-    ask_guesses(c, k, op, &a); /* also when the check was made before: its cases follow */
+    ask_guesses(c, k, op, wanted, &a); /* also when the check was made before: its cases follow */
   if (wanted)
     end_answers(c, k, &a);
   for (uint32_t i = 0; i < a.n_cases; i++) {
