@@ -7,7 +7,7 @@
 const struct wg_tile_shape WG_TILES[] = {
 #define WG_STAGED_TILE(unit, w, p, slice, ww, wp, stages, per_sm) {WG_STAGED, WG_##unit, w, p, slice, per_sm},
 #define WG_FUSED_TILE(unit, w) {WG_FUSED, WG_##unit, w, 32, 8, 1},
-#define WG_SMALL_TILE(keep) {WG_SMALL, WG_FFMA, keep, 128, 4, 2},
+#define WG_SMALL_TILE(keep) {WG_SMALL, WG_FFMA, keep, 128, 4, 3},
 #include "backends/winograd/tiles.def"
 #undef WG_STAGED_TILE
 #undef WG_FUSED_TILE
@@ -90,18 +90,28 @@ bool wg_is_possible(const struct wg_problem *p, const struct wg_config *c)
   if (WG_FORMS[c->form].r != p->r || c->splits < 1)
     return false;
   if (t->structure == WG_SMALL)
-    return c->form == WG_f4r3 && (p->s.c == 1 || p->s.c == 3 || p->s.c == 4) && c->splits == 1 &&
-           c->chunk == 0;
+    return c->form == (t->weights == 16 ? WG_f2r3 : WG_f4r3) && (p->s.c == 1 || p->s.c == 3 || p->s.c == 4) &&
+           c->splits == 1 && c->chunk == 0;
   if (t->structure == WG_FUSED &&
       (c->form != (t->weights == 64 ? WG_f2r3 : WG_f4r3) || c->chunk != 0 || c->splits > 8))
     return false;
   return (t->unit == WG_F16MMA) == (p->dtype == GIE_F16);
 }
 
+/* At most four times the error of a direct f32 convolution: F(4×4) adds more than that to sums of few terms, the
+ * fused product on tensor cores (which cut off) to sums of many. */
+static bool is_strict(const struct wg_problem *p, const struct wg_config *c)
+{
+  const struct wg_tile_shape *t = &WG_TILES[c->tile];
+  if (c->form == WG_f6r3 || (c->form == WG_f4r3 && p->s.c < 8))
+    return false;
+  return t->structure != WG_FUSED || t->unit != WG_TF32X3 || p->s.c <= 256 * c->splits;
+}
+
 bool wg_is_offered(const struct wg_problem *p, const struct wg_config *c, enum gie_math math)
 {
-  return wg_is_possible(p, c) && (c->form != WG_f6r3 || math != GIE_MATH_STRICT) && is_split_useful(p, c) &&
-         is_chunk_useful(p, c);
+  return wg_is_possible(p, c) && (math != GIE_MATH_STRICT || p->dtype == GIE_F16 || is_strict(p, c)) &&
+         is_split_useful(p, c) && is_chunk_useful(p, c);
 }
 
 /* ---- Errors, as measured (doc/winograd.md) with room for other data; they grow as the root of the channels */
@@ -119,6 +129,9 @@ float wg_error_bound(const struct wg_problem *p, const struct wg_config *c)
 
 /* Of a multiprocessor, in operations a second, as the products reach them; of the device, in bytes. */
 static const double RATE[] = {[WG_FFMA] = 0.32e12, [WG_TF32X3] = 0.6e12, [WG_F16MMA] = 2.4e12};
+/* The fused form's, by unit and form: its few warps wait for each other at every slice. */
+static const double FUSED_RATE[][WG_N_FORMS] = {[WG_FFMA] = {[WG_f2r3] = 0.24e12, [WG_f4r3] = 0.14e12},
+                                                [WG_TF32X3] = {[WG_f2r3] = 0.27e12, [WG_f4r3] = 0.155e12}};
 #define MEMORY_RATE 2.6e12
 #define CACHE_RATE 4.5e12
 #define CACHE_BYTES 40e6
@@ -130,12 +143,12 @@ static double move_time(double bytes, double live)
 }
 
 /* Blocks of equal work on multiprocessors that hold per_sm of them; *waves as in struct gie_cost. */
-static double product_time(const struct wg_tile_shape *t, double blocks, double flops, int units,
+static double product_time(const struct wg_tile_shape *t, double rate, double blocks, double flops, int units,
                            double *waves)
 {
   double resident = fmin(t->per_sm, ceil(blocks / units)), slots = units * resident;
   *waves = blocks / slots;
-  return ceil(*waves) * flops * resident / (RATE[t->unit] * fmin(1, 0.6 + 0.4 * resident / t->per_sm));
+  return ceil(*waves) * flops * resident / (rate * fmin(1, 0.6 + 0.4 * resident / t->per_sm));
 }
 
 static double estimate_staged(const struct wg_problem *p, const struct wg_config *c, struct gie_cost *cost)
@@ -150,7 +163,7 @@ static double estimate_staged(const struct wg_problem *p, const struct wg_config
          waves;
   double blocks = points * c->splits * (double)divide_up(p->s.k, t->weights) * ceil(tiles / t->tiles);
   double flops = 2.0 * t->weights * t->tiles * (channels + t->slice);
-  double product = product_time(t, blocks, flops, p->units, &waves);
+  double product = product_time(t, RATE[t->unit], blocks, flops, p->units, &waves);
   product = fmax(product, move_time(v + m + w, v + m + w)) +
             0.3 * fmin(product, move_time(v + m + w, v + m + w));
   if (cost) {
@@ -167,7 +180,8 @@ static double estimate_fused(const struct wg_problem *p, const struct wg_config 
   double tiles = tiles_of(p, &WG_FORMS[c->form]), channels = (double)divide_up(p->s.c, c->splits), waves;
   const double points = WG_FORMS[c->form].n * WG_FORMS[c->form].n, m = WG_FORMS[c->form].m;
   double blocks = (double)divide_up(p->s.k, t->weights) * ceil(tiles / 32) * c->splits;
-  double product = product_time(t, blocks, 2 * points * t->weights * 32 * (channels + 24), p->units, &waves);
+  double product = product_time(t, FUSED_RATE[t->unit][c->form], blocks,
+                                2 * points * t->weights * 32 * (channels + 24), p->units, &waves);
   double weights = blocks * points * t->weights * channels * 4; /* each block reads its own from the cache */
   if (cost) {
     cost->flops = 2 * points * (double)p->s.c * (double)p->s.k * tiles;
@@ -175,22 +189,24 @@ static double estimate_fused(const struct wg_problem *p, const struct wg_config 
                   4 * m * m * tiles * (double)(p->s.c + p->s.k);
     cost->waves = waves;
   }
-  return fmax(product, weights / CACHE_RATE) + LAUNCH;
+  return fmax(product, weights / CACHE_RATE) + (c->splits > 1 ? 4 : 2) * LAUNCH;
 }
 
 static double estimate_small(const struct wg_problem *p, const struct wg_config *c, struct gie_cost *cost)
 {
   const struct wg_tile_shape *t = &WG_TILES[c->tile];
+  const double points = WG_FORMS[c->form].n * WG_FORMS[c->form].n, m = WG_FORMS[c->form].m;
   double tiles = tiles_of(p, &WG_FORMS[c->form]), size = p->dtype == GIE_F16 ? 2 : 4;
-  double bytes = 16 * tiles * (double)(p->s.c + p->s.k) * size;
-  double work = tiles * ((double)p->s.k * (36 * (double)p->s.c * 2 + 260) +
-                         (double)divide_up(p->s.k, t->weights) * 500 * (double)p->s.c);
+  double bytes = m * m * tiles * (double)(p->s.c + p->s.k) * size;
+  double work = tiles * points *
+                ((double)p->s.k * (2 * (double)p->s.c + 8) +
+                 (double)divide_up(p->s.k, t->weights) * 14 * (double)p->s.c);
   if (cost) {
     cost->flops = work;
     cost->bytes = bytes;
     cost->waves = ceil(tiles / 128) * (double)divide_up(p->s.k, t->weights) / (p->units * 2.0);
   }
-  return fmax(bytes / MEMORY_RATE, work / (p->units * RATE[WG_FFMA] * 0.7)) + LAUNCH;
+  return fmax(bytes / MEMORY_RATE, work / (p->units * RATE[WG_FFMA] * 0.35)) + 2 * LAUNCH;
 }
 
 double wg_estimate(const struct wg_problem *p, const struct wg_config *c, struct gie_cost *cost)

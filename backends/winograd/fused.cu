@@ -16,17 +16,22 @@ struct fused_plan {
 /* ---- Instances */
 
 /* One, three and four input channels. */
-#define WG_SMALL_CODE(type)                                                                              \
-  {                                                                                                      \
-    {(const void *)wg_small_first_kernel<1, 16, type>, (const void *)wg_small_first_kernel<3, 16, type>, \
-     (const void *)wg_small_first_kernel<4, 16, type>},                                                  \
-    {                                                                                                    \
-      (const void *)wg_small_last_kernel<1, 16, type>, (const void *)wg_small_last_kernel<3, 16, type>,  \
-          (const void *)wg_small_last_kernel<4, 16, type>                                                \
-    }                                                                                                    \
+#define WG_SMALL_CODE(form, keep, type)                            \
+  {                                                                \
+    {(const void *)wg_small_first_kernel<form, 1, keep, type>,     \
+     (const void *)wg_small_first_kernel<form, 3, keep, type>,     \
+     (const void *)wg_small_first_kernel<form, 4, keep, type>},    \
+    {                                                              \
+      (const void *)wg_small_last_kernel<form, 1, keep, type>,     \
+          (const void *)wg_small_last_kernel<form, 3, keep, type>, \
+          (const void *)wg_small_last_kernel<form, 4, keep, type>  \
+    }                                                              \
   }
-/* f16, channels last, input channels */
-static const void *const SMALL[2][2][3] = {WG_SMALL_CODE(float), WG_SMALL_CODE(__half)};
+/* form, f16, channels last, input channels */
+static const void *const SMALL[2][2][2][3] = {{WG_SMALL_CODE(wg_f2r3, 16, float),
+                                               WG_SMALL_CODE(wg_f2r3, 16, __half)},
+                                              {WG_SMALL_CODE(wg_f4r3, 8, float),
+                                               WG_SMALL_CODE(wg_f4r3, 8, __half)}};
 /* form, unit, channels last */
 #define WG_FUSED_CODE(form)                                           \
   {                                                                   \
@@ -63,7 +68,7 @@ static void fill(const wg_problem *p, const wg_config *c, fused_plan *f)
     f->grid = dim3((unsigned)((f->tiles + 31) / 32), (unsigned)((p->s.k + t->weights - 1) / t->weights),
                    c->splits);
   } else {
-    f->kernel = SMALL[half][last][p->s.c == 1 ? 0 : p->s.c - 2];
+    f->kernel = SMALL[c->form == WG_f4r3][half][last][p->s.c == 1 ? 0 : p->s.c - 2];
     f->threads = 128;
     int64_t block = last ? t->weights : 128, weights = last ? 128 : t->weights;
     f->grid = dim3((unsigned)((f->tiles + block - 1) / block), (unsigned)((p->s.k + weights - 1) / weights));
@@ -83,6 +88,9 @@ static cudaError_t make(const struct wg_problem *p, const struct wg_config *c, v
 {
   fused_plan *f = (fused_plan *)plan;
   fill(p, c, f);
+  cudaError_t e = f->shared ? wg_check_device(c->splits > 1) : cudaSuccess;
+  if (e != cudaSuccess)
+    return e;
   return f->shared ? cudaFuncSetAttribute(f->kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, f->shared)
                    : cudaSuccess;
 }

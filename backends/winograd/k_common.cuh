@@ -126,17 +126,27 @@ __device__ __forceinline__ float wg_load(const __half *p) { return __half2float(
 __device__ __forceinline__ void wg_store(float *p, float v) { *p = v; }
 __device__ __forceinline__ void wg_store(__half *p, float v) { *p = __float2half_rn(v); }
 
-/* ---- Copies to shared memory that do not wait; bytes behind `valid` become zero */
+/* ---- Copies to shared memory that do not wait; bytes behind `valid` become zero. What older devices do not have is
+ * left out of their code, and wg_check_device() keeps it from being launched there. */
 
 __device__ __forceinline__ void wg_copy16(void *to, const void *from, int valid)
 {
+#if __CUDA_ARCH__ >= 800
   uint32_t s = (uint32_t)__cvta_generic_to_shared(to);
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(s), "l"(from), "r"(valid) : "memory");
+#endif
 }
-__device__ __forceinline__ void wg_copy_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+__device__ __forceinline__ void wg_copy_commit()
+{
+#if __CUDA_ARCH__ >= 800
+  asm volatile("cp.async.commit_group;" ::: "memory");
+#endif
+}
 template <int N> __device__ __forceinline__ void wg_copy_wait()
 {
+#if __CUDA_ARCH__ >= 800
   asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory");
+#endif
 }
 
 /* ---- Chains of launches: a kernel may start before the one in front has ended, and waits here for its results */
@@ -158,8 +168,10 @@ __device__ __forceinline__ void wg_let_next_start()
 
 __device__ __forceinline__ uint32_t wg_tf32(float x)
 {
-  uint32_t r;
+  uint32_t r = 0;
+#if __CUDA_ARCH__ >= 800
   asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(r) : "f"(x));
+#endif
   return r;
 }
 
@@ -172,18 +184,22 @@ __device__ __forceinline__ void wg_split(float x, uint32_t &big, uint32_t &small
 
 __device__ __forceinline__ void wg_mma_tf32(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2])
 {
+#if __CUDA_ARCH__ >= 800
   asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
                "{%0,%1,%2,%3};"
                : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
                : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+#endif
 }
 
 __device__ __forceinline__ void wg_mma_f16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2])
 {
+#if __CUDA_ARCH__ >= 800
   asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
                "{%0,%1,%2,%3};"
                : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
                : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+#endif
 }
 
 __device__ __forceinline__ void wg_ldmatrix4(uint32_t (&r)[4], const void *row)

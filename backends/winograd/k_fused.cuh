@@ -165,8 +165,12 @@ __global__ void __launch_bounds__(wg_fused_shape<F>::THREADS, 1)
   using S = wg_fused_shape<F>;
   constexpr int M = F::m, N = F::n, PAIRS = S::PAIRS, HALF = S::P / 2;
   extern __shared__ __align__(128) float memory[];
+#if __CUDA_ARCH__ >= 900
   cooperative_groups::cluster_group cluster = cooperative_groups::this_cluster();
   const int parts = (int)cluster.num_blocks(), part = (int)cluster.block_rank();
+#else
+  const int parts = 1, part = 0;
+#endif
   const int k0 = (int)blockIdx.y * S::K, p0 = (int)blockIdx.x * S::P, warp = threadIdx.x / 32;
   float acc[S::OWN][S::ACC];
 #pragma unroll
@@ -204,6 +208,7 @@ __global__ void __launch_bounds__(wg_fused_shape<F>::THREADS, 1)
           sums[(half * M * M + j) * PAIRS + at] = y[j / M][j % M];
     }
   }
+#if __CUDA_ARCH__ >= 900
   if (parts == 1)
     return;
   cluster.sync();
@@ -221,6 +226,7 @@ __global__ void __launch_bounds__(wg_fused_shape<F>::THREADS, 1)
     finish(at, half, y);
   }
   cluster.sync(); /* this block's memory must be there until all have read it */
+#endif
 }
 
 #endif

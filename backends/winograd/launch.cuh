@@ -28,6 +28,16 @@ static inline cudaError_t wg_launch(const void *kernel, dim3 grid, int threads, 
   return cudaLaunchKernelExC(&config, kernel, args);
 }
 
+/* Copies that do not wait and TF32 came with compute capability 8, clusters with 9. */
+static inline cudaError_t wg_check_device(bool clusters)
+{
+  int device, major;
+  cudaError_t e = cudaGetDevice(&device);
+  if (e == cudaSuccess)
+    e = cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device);
+  return e != cudaSuccess ? e : major >= (clusters ? 9 : 8) ? cudaSuccess : cudaErrorNotSupported;
+}
+
 /* Tiles of m×m, `count` of them from `first` on. */
 static inline wg_geometry wg_geometry_of(const wg_problem *p, int m, int64_t first, int64_t count)
 {

@@ -105,6 +105,9 @@ static cudaError_t make(const struct wg_problem *p, const struct wg_config *c, v
 {
   wg_staged *s = (wg_staged *)plan;
   fill(p, c, s);
+  cudaError_t e = wg_check_device(false);
+  if (e != cudaSuccess)
+    return e;
   return cudaFuncSetAttribute(s->product.kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                               s->product.shared);
 }

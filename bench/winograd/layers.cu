@@ -5,7 +5,8 @@
  *   f32=N, f16=N   the layers at batch N
  *   profile=LAYER:N:LABEL   one configuration three times, for a profiler
  *   small          a workspace of 64 MiB
- * Every time goes to out/details.txt, where there is such a folder. */
+ * Every time goes to out/details.txt, where there is such a folder.
+ * `make bench/winograd/layers` builds it. */
 #include "backends/winograd/winograd.h"
 
 #include <algorithm>
@@ -290,7 +291,7 @@ static double time_runner(runner *r, double least = 0)
 static bool fits(const tensors *t, const wg_config *c)
 {
   size_t bytes;
-  return wg_is_offered(&t->p, c, GIE_MATH_FAST) && structure_of(c)->workspace(&t->p, c, &bytes) &&
+  return wg_is_offered(&t->p, c, GIE_MATH_STRICT) && structure_of(c)->workspace(&t->p, c, &bytes) &&
          bytes <= workspace_bytes;
 }
 
