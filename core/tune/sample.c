@@ -177,7 +177,7 @@ static double carried(const struct sample_problem *p, const int64_t *idx, uint32
 static void finish(const struct sample_problem *p, uint32_t i, const struct sample_sum *sum, double d,
                    struct sample_set *s)
 {
-  int64_t idx[GIE_MAX_RANK];
+  int64_t idx[GIE_MAX_RANK] = {0};
   double u = p->in[0].dtype == GIE_F64 ? 0x1p-53 : 0x1p-24, v = sum->sum;
   find_output(p, s->at[i], idx);
   double want = sample_run_steps(p, idx, 0, v), off = carried(p, idx, 0, v, d, want);
@@ -227,7 +227,7 @@ gie_status sample_make(const struct sample_problem *p, struct gie_arena *mem, st
     return GIE_E_MEMORY;
   }
   for (uint32_t i = 0; i < s.n; i++) {
-    int64_t idx[GIE_MAX_RANK];
+    int64_t idx[GIE_MAX_RANK] = {0};
     find_output(p, s.at[i], idx);
     sums[i] = sample_sum_at(p, idx);
     magnitude = fmax(magnitude, sums[i].magnitude);
