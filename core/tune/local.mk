@@ -19,7 +19,7 @@ libgie_internal_la_SOURCES += \
   core/tune/pbqp.h \
   core/tune/pbqp_core.c \
   core/tune/pbqp_local.c \
-  core/tune/problem.c \
+  core/tune/problem.c core/tune/prune.c \
   core/tune/race.c \
   core/tune/race.h \
   core/tune/race_case.c \

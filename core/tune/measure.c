@@ -5,7 +5,6 @@
 #include "core/tune/select.h"
 #include <math.h>
 
-#define PRUNE 4.0     /* estimates are trusted to this factor */
 #define MAX_NOISE 0.1 /* a spread above that is a disturbance and says nothing of which is faster */
 #define NOISE 0.02    /* times closer than this are called equal, or than the spread if that is more */
 #define PATIENCE \
@@ -15,81 +14,8 @@
 #define MAX_BYTES ((double)(96 << 20)) /* that their tensors take, or one candidate more */
 #define DEVICE_BYTES \
   ((double)((uint64_t)8 << 30)) /* the same on a device with memory of its own, but for a quarter of it */
+#define DEVICE_SAMPLE 3e-4      /* seconds at least: a device's clock shows half a microsecond */
 #define DEVICE_DEADLINE 60      /* seconds that compiling or loading a kernel may take there */
-
-/* ---- Pruning -------------------------------------------------------------------------------------- */
-
-static double set_estimate(const struct tuner *t, uint32_t set)
-{
-  double best = INFINITY;
-  for (uint32_t i = 0; i < t->sets[set].n; i++)
-    best = fmin(best, t->cands[t->sets[set].cands[i]].estimate);
-  return best;
-}
-
-static double alt_estimate(const struct tuner *t, const struct tune_alt *a)
-{
-  double sum = a->kind == ALT_KERNEL ? t->cands[a->cand].estimate : 0;
-  for (uint32_t i = 0; i < a->n_rest; i++)
-    sum += set_estimate(t, a->rest[i]);
-  return sum;
-}
-
-static void want_set(struct tuner *t, uint32_t set)
-{
-  double best = set_estimate(t, set);
-  for (uint32_t i = 0; i < t->sets[set].n; i++) {
-    struct tune_cand *c = &t->cands[t->sets[set].cands[i]];
-    c->wanted |= t->o->exhaustive || c->estimate <= PRUNE * best;
-  }
-}
-
-/* To the letter: plain and its permutation are two, as they are for the cache. */
-static bool same_form(const struct tune_form *a, const struct tune_form *b)
-{
-  const struct gie_layout *x = &a->layout, *y = &b->layout;
-  return a->dtype == b->dtype && x->rank == y->rank && memcmp(x->perm, y->perm, sizeof x->perm) == 0 &&
-         x->block == y->block && x->block_axis == y->block_axis;
-}
-
-/* Whether the same kernel offers b, which fuses more, with the same forms at both ends: then a is not worth timing. */
-static bool fuses_less(const struct tuner *t, const struct tune_alt *a, const struct tune_alt *b)
-{
-  return b->kind == ALT_KERNEL && b->n_steps > a->n_steps &&
-         t->cands[a->cand].kernel == t->cands[b->cand].kernel && same_form(&a->in[0].form, &b->in[0].form) &&
-         same_form(&a->out[0].form, &b->out[0].form);
-}
-
-static bool is_outdone(const struct tuner *t, const struct tune_node *node, const struct tune_alt *a)
-{
-  for (size_t i = 0; i < node->n_alts; i++)
-    if (fuses_less(t, a, &node->alts[i]))
-      return true;
-  return false;
-}
-
-/* Marks what is worth a measurement. An alternative that costs nothing does not count as the one to beat: its
- * cost lies in the conversions around it. */
-static void prune(struct selection *s, struct tune_node *node)
-{
-  struct tuner *t = s->t;
-  double best = INFINITY;
-  for (size_t i = 0; i < node->n_alts; i++)
-    if (node->alts[i].kind == ALT_KERNEL)
-      best = fmin(best, alt_estimate(t, &node->alts[i]));
-  for (size_t i = 0; i < node->n_alts; i++) {
-    struct tune_alt *a = &node->alts[i];
-    if (a->kind != ALT_KERNEL)
-      continue;
-    a->pruned = !t->o->exhaustive && (alt_estimate(t, a) > PRUNE * best || is_outdone(t, node, a));
-    t->report.pruned += a->pruned;
-    if (a->pruned)
-      continue;
-    t->cands[a->cand].wanted = true;
-    for (uint32_t k = 0; k < a->n_rest; k++)
-      want_set(t, a->rest[k]);
-  }
-}
 
 /* ---- Figures -------------------------------------------------------------------------------------- */
 
@@ -267,6 +193,7 @@ static gie_status race(struct tuner *t, const struct field *f)
   struct tune_race_options o = {.threads = t->device.threads,
                                 .check_only = t->o->random_costs != 0,
                                 .device = t->o->device,
+                                .min_time = t->device.host ? 0 : DEVICE_SAMPLE,
                                 .max_workspace = t->o->memory_limit};
   gie_status st = c ? start_worker(t) : GIE_E_MEMORY;
   for (uint32_t i = 0; st == GIE_OK && i < f->n; i++) {
@@ -384,7 +311,7 @@ static gie_status measure_the_rest(struct selection *s, gie_id id)
     t->report.pruned--;
     t->cands[a->cand].wanted = true;
     for (uint32_t k = 0; k < a->n_rest; k++)
-      want_set(t, a->rest[k]);
+      tuner_want_set(t, a->rest[k]);
   }
   s->t->progress.done--; /* it is the same node */
   return measure_node(s, id);
@@ -461,7 +388,8 @@ static bool same_ports(const struct gie_node *n, const struct tune_alt *a, const
   for (uint32_t i = 0; i < n->n_in + n->n_out; i++) {
     const struct tune_port *p = i < n->n_in ? &a->in[i] : &a->out[i - n->n_in];
     const struct tune_port *q = i < n->n_in ? &b->in[i] : &b->out[i - n->n_in];
-    if (!same_form(&p->form, &q->form) || p->pitch < q->pitch || p->axes != q->axes || p->align > q->align)
+    if (!tune_form_same(&p->form, &q->form) || p->pitch < q->pitch || p->axes != q->axes ||
+        p->align > q->align)
       return false;
   }
   return true;
@@ -507,7 +435,7 @@ static gie_status measure_value(struct selection *s, gie_id value, struct field 
       if (tune_form_equal(&from[i], &to[k], rank) && !s->has_view[value])
         continue;
       GIE_TRY(tuner_conversion(s->t, &v->type, &from[i], &to[k], &set));
-      want_set(s->t, set);
+      tuner_want_set(s->t, set);
       if (s->t->o->exhaustive)
         GIE_TRY(enter_set(s->t, f, set));
     }
@@ -536,7 +464,7 @@ static gie_status enter_home(struct selection *s, gie_id value, struct field *f)
   select_home(s, value, &h);
   for (uint32_t i = 0; i < h.n_forms + h.copied; i++) {
     GIE_TRY(select_home_conversion(s, value, &h, i, &set));
-    want_set(s->t, set);
+    tuner_want_set(s->t, set);
     GIE_TRY(enter_set(s->t, f, set));
   }
   return GIE_OK;
@@ -564,11 +492,7 @@ gie_status select_measure(struct selection *s)
 {
   struct tuner *t = s->t;
   uint32_t n = 0;
-  GIE_FOR_NODES(s->g, id)
-    if (s->nodes[id].open) {
-      prune(s, &s->nodes[id]);
-      n++;
-    }
+  select_prune(s, &n);
   /* Structures to come are taken to have as many nodes as this one. */
   t->progress.total = t->progress.done + n * (t->parts ? t->parts : 1);
   GIE_FOR_NODES(s->g, id)

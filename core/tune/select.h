@@ -4,7 +4,8 @@
  *
  *   select_ask       every node asks every kernel, for every cut of its epilogue      (alts.c)
  *   select_expand    variants become alternatives with a form for each value          (alts.c)
- *   select_measure   estimates prune, the rest comes from the cache or a race         (measure.c)
+ *   select_prune     what estimates say is not worth a measurement is left out         (prune.c)
+ *   select_measure   the rest comes from the cache or a race                           (measure.c)
  *   select_solve     PBQP over the alternatives, then a search in true cost           (solve.c)
  *   select_settle    conversions in use are measured; until none is new, solved again (measure.c)
  *   select_lower     the choice is written into a copy of the graph                   (lower.c) */
@@ -147,6 +148,8 @@ void selection_free(struct selection *s);
 
 gie_status select_ask(struct selection *s);
 gie_status select_expand(struct selection *s);
+/* Marks what estimates say is not worth a measurement (prune.c); *n: nodes with alternatives. */
+void select_prune(struct selection *s, uint32_t *n);
 gie_status select_measure(struct selection *s);
 gie_status select_solve(struct selection *s);
 /* Measures the conversions that the choice makes and that rest on estimates yet; *changed: there were some, so
@@ -175,12 +178,21 @@ gie_status tuner_conversion(struct tuner *t, const struct gie_type *type, const 
 gie_status tuner_step(struct tuner *t, const struct gie_graph *g, const struct gie_node *n, uint32_t step,
                       const struct tune_form *form, const struct tune_form *operand_form, uint32_t *set);
 double tuner_set_seconds(const struct tuner *t, uint32_t set);
+/* Marks the set's candidates that are worth a measurement (prune.c). */
+void tuner_want_set(struct tuner *t, uint32_t set);
 /* Whether the best of the set was measured, not estimated. */
 bool tuner_set_is_measured(const struct tuner *t, uint32_t set);
 /* E_STOPPED when the caller wants it. */
 gie_status tuner_check_stop(struct tuner *t);
 
 bool tune_form_equal(const struct tune_form *a, const struct tune_form *b, int rank);
+/* To the letter: plain and its permutation are two, as they are for the cache. */
+static inline bool tune_form_same(const struct tune_form *a, const struct tune_form *b)
+{
+  const struct gie_layout *x = &a->layout, *y = &b->layout;
+  return a->dtype == b->dtype && x->rank == y->rank && memcmp(x->perm, y->perm, sizeof x->perm) == 0 &&
+         x->block == y->block && x->block_axis == y->block_axis;
+}
 /* What a value has when nobody chooses: plain, of its dtype. */
 struct tune_form tune_plain_form(const struct gie_value *v);
 /* True for values whose form is open: no constant, dims known, made or read by a node with alternatives. */
