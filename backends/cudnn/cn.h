@@ -40,10 +40,16 @@ struct cn_case {
   uint32_t form;
   bool dense;
   struct cn_tensor in[GIE_MAX_IO], out;
+  struct cn_tensor bias; /* of a convolution; rank 0: none is added */
   struct cn_window window;
-  int mode; /* of the operation, where it has several */
+  bool zeros; /* the bias is no operand */
+  int mode;   /* of the operation, where it has several */
 };
 
+/* A bias is added: the node's, or zeros where a convolution has steps and no bias, because most engines that come
+ * compiled compute steps behind a bias only. */
+bool cn_has_bias(const struct gie_problem *p);
+bool cn_needs_zeros(const struct gie_problem *p);
 /* The first step adds a tensor like the result, which may come before the bias. */
 bool cn_first_is_residual(const struct gie_problem *p);
 /* As it is to be for that form, without gaps (`dense`), or as the problem's descriptors say. false: cuDNN has no
@@ -83,8 +89,9 @@ struct cn_op {
   bool (*describe)(struct cn_case *c);
   /* The operations before the steps. */
   void (*begin)(struct cn_flow *f);
-  bool weights;   /* operand 1 is packed to the form's layout */
-  uint32_t forms; /* forms besides the layouts */
+  bool weights;     /* operand 1 is packed to the form's layout */
+  bool precompiled; /* engines that are compiled at run time are none of ours */
+  uint32_t forms;   /* forms besides the layouts */
 };
 
 __attribute__((format(printf, 3, 4))) bool cn_refuse(char *why, size_t size, const char *fmt, ...);
@@ -163,12 +170,15 @@ struct cn_plan {
   char why[160];
 };
 
+#define CN_ZEROS_BYTES ((size_t)256 << 10)
+
 struct cn_library {
   struct gie_context *ctx;
   pthread_mutex_t lock;
   struct cn_target target;
   void *stream; /* that the handle launches on */
   bool has_stream;
+  void *zeros; /* CN_ZEROS_BYTES on the device; NULL without one */
   struct cn_store store;
   double worth_storing; /* seconds that making a plan takes */
   struct cn_list *lists;

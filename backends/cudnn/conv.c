@@ -9,8 +9,6 @@ static bool is_transpose(const struct gie_problem *p)
   return strcmp(p->node->op->name, "conv_transpose") == 0;
 }
 
-static bool has_bias(const struct gie_problem *p) { return p->node->n_operands > 2 && p->in[2].dtype; }
-
 static bool read_window(const struct gie_problem *p, struct gie_window *w, const char **why)
 {
   int n = p->in[0].rank - 2;
@@ -62,18 +60,21 @@ static bool conv_describe(struct cn_case *c)
   if (!cn_tensor_of(c, &p->in[0], &c->in[0]) || !cn_tensor_of(&packed, &p->in[1], &c->in[1]) ||
       !cn_tensor_of(c, &p->out[0], &c->out))
     return false;
-  if (!has_bias(p))
+  c->zeros = cn_needs_zeros(p);
+  if (!cn_has_bias(p) && !c->zeros)
     return true;
-  struct gie_desc bias = {.dtype = p->in[2].dtype, .rank = p->out[0].rank, .dim = {1, 1, 1, 1, 1}};
-  bias.dim[1] = p->in[2].dim[0];
+  struct gie_desc bias = {.dtype = c->zeros ? p->in[0].dtype : p->in[2].dtype,
+                          .rank = p->out[0].rank,
+                          .dim = {1, 1, 1, 1, 1}};
+  bias.dim[1] = p->out[0].dim[1];
   packed.dense = true;
-  return cn_tensor_of(&packed, &bias, &c->in[2]);
+  return cn_tensor_of(&packed, &bias, &c->bias);
 }
 
-static void add_operand(struct cn_flow *f, int32_t i)
+static void add(struct cn_flow *f, const struct cn_tensor *t, int32_t io)
 {
-  struct cn_pointwise add = {.mode = CUDNN_POINTWISE_ADD};
-  cn_flow_apply(f, &add, f->g ? cn_real(f->g, &f->c->in[i], i) : NULL);
+  struct cn_pointwise p = {.mode = CUDNN_POINTWISE_ADD};
+  cn_flow_apply(f, &p, f->g ? cn_real(f->g, t, io) : NULL);
 }
 
 static void conv_begin(struct cn_flow *f)
@@ -90,10 +91,12 @@ static void conv_begin(struct cn_flow *f)
     cn_conv(f->g, &c->window, true, y, w, x);
   else if (f->g)
     cn_conv(f->g, &c->window, false, x, w, y);
-  if (c->form & CN_RESIDUAL)
-    add_operand(f, c->p->node->steps[first++].operand);
-  if (has_bias(c->p))
-    add_operand(f, 2);
+  if (c->form & CN_RESIDUAL) {
+    int32_t residual = c->p->node->steps[first++].operand;
+    add(f, &c->in[residual], residual);
+  }
+  if (c->bias.rank)
+    add(f, &c->bias, c->zeros ? CN_ZEROS : 2);
   cn_steps(f, first);
 }
 

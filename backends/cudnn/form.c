@@ -118,10 +118,18 @@ static bool operands_of_steps(struct cn_case *c)
   return true;
 }
 
+bool cn_has_bias(const struct gie_problem *p) { return p->node->n_operands > 2 && p->in[2].dtype; }
+
+bool cn_needs_zeros(const struct gie_problem *p)
+{
+  return !cn_has_bias(p) && p->node->n_steps > 0 && strcmp(p->node->op->name, "conv") == 0 &&
+         (uint64_t)p->out[0].dim[1] <= CN_ZEROS_BYTES / sizeof(float);
+}
+
 bool cn_first_is_residual(const struct gie_problem *p)
 {
   const struct gie_node *n = p->node;
-  if (n->n_operands < 3 || !p->in[2].dtype || n->n_steps == 0 || n->steps[0].operand < 0 ||
+  if ((!cn_has_bias(p) && !cn_needs_zeros(p)) || n->n_steps == 0 || n->steps[0].operand < 0 ||
       strcmp(n->steps[0].op->name, "add") != 0)
     return false;
   const struct gie_desc *d = &p->in[n->steps[0].operand];
@@ -205,6 +213,7 @@ bool cn_case_key(const struct cn_case *c, char *buf, size_t size)
         (long long)c->window.dilation[i], (long long)c->window.pad_begin[i], (long long)c->window.pad_end[i]);
   for (uint32_t i = 0; i < n->n_operands; i++)
     add_tensor(&t, "x", &c->in[i]);
+  add_tensor(&t, c->zeros ? "0" : "b", &c->bias);
   add_tensor(&t, "y", &c->out);
   for (uint32_t i = 0; i < n->n_steps; i++)
     add_step(&t, c, &n->steps[i]);

@@ -25,9 +25,10 @@ typedef cudnnBackendDescriptor_t cn_desc;
 /* Where a tensor of the graph comes from. */
 #define CN_OUT (-1)    /* result 0 */
 #define CN_SCALAR (-2) /* a number of the graph itself */
+#define CN_ZEROS (-3)  /* zeros that the library handle has on the device */
 struct cn_bound {
   int64_t uid;
-  int32_t io; /* operand, CN_OUT or CN_SCALAR */
+  int32_t io; /* operand, CN_OUT, CN_SCALAR or CN_ZEROS */
   float scalar;
 };
 

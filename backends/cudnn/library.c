@@ -9,6 +9,7 @@
 
 #define MAX_KEY 2048
 #define MAX_ANSWERS 100    /* of one mode */
+#define ENOUGH 16          /* configurations without those of the fallback */
 #define MAX_IDLE 64        /* plans kept that nobody uses */
 #define WORTH_STORING 0.02 /* seconds that making a plan takes */
 
@@ -54,10 +55,20 @@ static gie_status library_open(struct gie_context *ctx, void *dev, void **handle
   if (st != CUDNN_STATUS_SUCCESS)
     return failed(ctx, "make a handle", st);
   describe_device(about, sizeof about);
-  if ((*handle = cn_library_new(ctx, &target, about)))
-    return GIE_OK;
-  cudnnDestroy(target.handle);
-  return GIE_E_MEMORY;
+  struct cn_library *lib = cn_library_new(ctx, &target, about);
+  if (!lib) {
+    cudnnDestroy(target.handle);
+    return GIE_E_MEMORY;
+  }
+  if (cudaMalloc(&lib->zeros, CN_ZEROS_BYTES) != cudaSuccess ||
+      cudaMemset(lib->zeros, 0, CN_ZEROS_BYTES) != cudaSuccess || cudaDeviceSynchronize() != cudaSuccess) {
+    cudaError_t e = cudaGetLastError(); /* so that no later call finds it */
+    cn_library_free(lib);
+    return gie_fail(ctx, GIE_E_MEMORY, "the device has no memory for cuDNN's handle: %s",
+                    cudaGetErrorString(e));
+  }
+  *handle = lib;
+  return GIE_OK;
 }
 
 static void plan_free(struct gie_context *ctx, struct cn_plan *plan)
@@ -84,6 +95,8 @@ void cn_library_free(struct cn_library *lib)
     next = l->next;
     list_free(lib->ctx, l);
   }
+  if (lib->zeros)
+    cudaFree(lib->zeros);
   if (lib->target.handle)
     cudnnDestroy(lib->target.handle);
   pthread_mutex_destroy(&lib->lock);
@@ -147,7 +160,8 @@ static bool is_wanted(const struct cn_case *c, const struct cn_config *x)
   bool narrows = c->in[0].type == CUDNN_DATA_FLOAT &&
                  cn_has_note(x, CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS);
   bool bad_tanh = !cn_is_compiled(x) && has_step(c, "tanh");
-  return !narrows && !bad_tanh && !cn_has_note(x, CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC);
+  return !narrows && !bad_tanh && !(c->op->precompiled && cn_is_compiled(x)) &&
+         !cn_has_note(x, CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC);
 }
 
 static void keep(struct cn_list *list, const struct cn_case *c, const struct cn_config *x)
@@ -167,14 +181,23 @@ static void number(struct cn_list *list, const struct cn_case *c, const struct c
   }
 }
 
-/* Mode B answers what A does, where A answers at all. */
+/* Mode B answers what A does, where A answers at all. The fallback takes longest and has hardly ever the best, but
+ * for channels that fast engines do not take. */
+static bool is_asked(const struct cn_list *list, const struct cn_case *c, cudnnBackendHeurMode_t mode)
+{
+  bool odd = c->in[0].dim[1] % 8 != 0 || c->out.dim[1] % 8 != 0;
+  if (mode == CUDNN_HEUR_MODE_B)
+    return list->n == 0;
+  return mode == CUDNN_HEUR_MODE_A || odd || list->n < ENOUGH;
+}
+
 static void ask_all(struct cn_list *list, const struct cn_case *c, const struct cn_graph *g,
                     struct cn_engines *engines, struct cn_config *answers)
 {
   static const cudnnBackendHeurMode_t modes[] = {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_B,
                                                  CUDNN_HEUR_MODE_FALLBACK};
   for (int m = 0; m < 3; m++) {
-    if (modes[m] == CUDNN_HEUR_MODE_B && list->n > 0)
+    if (!is_asked(list, c, modes[m]))
       continue;
     uint32_t n = cn_ask(g, modes[m], engines, answers, MAX_ANSWERS);
     for (uint32_t i = 0; i < n; i++)

@@ -72,4 +72,8 @@ static void pool_begin(struct cn_flow *f)
   cn_steps(f, 0);
 }
 
-const struct cn_op cn_op_pool = {.check = pool_check, .describe = pool_describe, .begin = pool_begin};
+/* The compiled engine writes whole vectors of channels, also where the result ends before. */
+const struct cn_op cn_op_pool = {.check = pool_check,
+                                 .describe = pool_describe,
+                                 .begin = pool_begin,
+                                 .precompiled = true};

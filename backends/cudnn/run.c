@@ -43,14 +43,26 @@ void cn_destroy(void *instance)
 
 /* ---- Addresses */
 
+static void *address_of(struct instance *self, const struct gie_launch *l, uint32_t i)
+{
+  switch (self->plan->graph.bound[i].io) {
+  case CN_SCALAR:
+    return &self->scalars[i];
+  case CN_ZEROS:
+    return self->lib->zeros;
+  case CN_OUT:
+    return l->out[0];
+  default:
+    return l->in[self->plan->graph.bound[i].io];
+  }
+}
+
 static bool take_addresses(struct instance *self, const struct gie_launch *l)
 {
-  const struct cn_graph *g = &self->plan->graph;
   bool changed = !self->pack || self->workspace != l->workspace;
   self->workspace = l->workspace;
-  for (uint32_t i = 0; i < g->n_bound; i++) {
-    int32_t io = g->bound[i].io;
-    void *at = io == CN_SCALAR ? &self->scalars[i] : io == CN_OUT ? l->out[0] : l->in[io];
+  for (uint32_t i = 0; i < self->plan->graph.n_bound; i++) {
+    void *at = address_of(self, l, i);
     changed |= at != self->at[i];
     self->at[i] = at;
   }

@@ -276,6 +276,26 @@ START_TEST(residuals_come_before_the_bias)
 }
 END_TEST
 
+/* Engines that come compiled want a bias before other steps; zeros are one. */
+START_TEST(zeros_stand_for_a_bias)
+{
+  static struct gie_variant v[MAX_VARIANTS];
+  struct question q;
+  setup();
+  for (int last = 0; last < 2; last++) {
+    ask(&q, last ? "f16" : "f32",
+        "input %x : T[1,64,14,14] input %w : T[64,64,3,3] input %r : T[1,64,14,14] %y = conv(%x, %w) "
+        "{pad=[1,1,1,1]} | add(%r) | relu output %y");
+    uint32_t n = variants_of(&q, v);
+    ck_assert_uint_gt(count(v, n, "plain"), 3);
+    ck_assert_uint_gt(count(v, n, "last"), 3);
+    ck_assert_uint_gt(count(v, n, "sum"), 3);
+    gie_graph_free(q.g);
+  }
+  teardown();
+}
+END_TEST
+
 START_TEST(a_noted_choice_is_the_only_one)
 {
   static struct gie_variant v[MAX_VARIANTS], one[MAX_VARIANTS];
@@ -455,5 +475,5 @@ START_TEST(slow_plans_are_stored)
 END_TEST
 
 GIE_TESTS_MAIN("cudnn plans", graphs_are_taken, numbers_stand_for_configurations, variants_keep_to_the_math,
-               residuals_come_before_the_bias, a_noted_choice_is_the_only_one, weights_are_packed, refusals,
-               stored_plans, slow_plans_are_stored)
+               residuals_come_before_the_bias, zeros_stand_for_a_bias, a_noted_choice_is_the_only_one,
+               weights_are_packed, refusals, stored_plans, slow_plans_are_stored)
