@@ -427,9 +427,18 @@ static gie_status expand_raw(struct selection *s, struct tune_node *node, const 
   return GIE_OK;
 }
 
-/* Ports of a node that does nothing: every value whose rank fits has that layout. */
+/* The element type that nodes which do nothing may pass on instead of f32, or NONE: without it the values around a
+ * concat whose neighbours compute in f16 would go through f32. */
+static enum gie_dtype narrow_dtype(const struct selection *s, const struct gie_node *n)
+{
+  bool may = GIE_OPTION(s->t->o, reduced_precision) && !tune_keeps_f32(n);
+  return may && gie_value_get(s->g, n->out[0])->type.dtype == GIE_F32 ? GIE_F16 : GIE_DTYPE_NONE;
+}
+
+/* Ports of a node that does nothing: every value whose rank fits has that layout, and what is f32 the type `narrow`
+ * (NONE: f32). */
 static struct tune_port *idle_ports(struct selection *s, const struct gie_node *n,
-                                    const struct gie_layout *layout)
+                                    const struct gie_layout *layout, enum gie_dtype narrow)
 {
   struct tune_port *p = gie_arena_alloc(&s->mem, (size_t)n->n_in + n->n_out, sizeof *p);
   int rank = rank_of(s, n->out[0]);
@@ -440,16 +449,18 @@ static struct tune_port *idle_ports(struct selection *s, const struct gie_node *
     p[i].form = tune_plain_form(gie_value_get(s->g, v));
     if (layout && !is_const(s, v) && rank_of(s, v) == rank)
       p[i].form.layout = *layout;
+    if (narrow != GIE_DTYPE_NONE && !is_const(s, v) && p[i].form.dtype == GIE_F32)
+      p[i].form.dtype = narrow;
     p[i].pitch = true;
   }
   return p;
 }
 
-static gie_status add_idle(struct selection *s, struct tune_node *node, const struct gie_node *n,
-                           enum tune_alt_kind kind, const struct gie_layout *layout)
+static gie_status add_idle_as(struct selection *s, struct tune_node *node, const struct gie_node *n,
+                              enum tune_alt_kind kind, const struct gie_layout *layout, enum gie_dtype narrow)
 {
   struct tune_alt alt = {.kind = kind, .cand = TUNE_NONE};
-  struct tune_port *p = idle_ports(s, n, layout);
+  struct tune_port *p = idle_ports(s, n, layout, narrow);
   if (!p)
     return GIE_E_MEMORY;
   if (kind == ALT_FREE) /* shares bytes only with what is dense */
@@ -457,6 +468,14 @@ static gie_status add_idle(struct selection *s, struct tune_node *node, const st
   alt.in = p;
   alt.out = p + n->n_in;
   return add_alt(s, node, &alt);
+}
+
+static gie_status add_idle(struct selection *s, struct tune_node *node, const struct gie_node *n,
+                           enum tune_alt_kind kind, const struct gie_layout *layout)
+{
+  enum gie_dtype narrow = narrow_dtype(s, n);
+  GIE_TRY(add_idle_as(s, node, n, kind, layout, GIE_DTYPE_NONE));
+  return narrow == GIE_DTYPE_NONE ? GIE_OK : add_idle_as(s, node, n, kind, layout, narrow);
 }
 
 /* Offsets that the layout can begin a range at. */

@@ -179,6 +179,30 @@ START_TEST(test_precision)
 }
 END_TEST
 
+/* A concat that costs nothing, and a reshape, pass narrower floats on: no cast before or behind them. */
+START_TEST(test_precision_of_views)
+{
+  static const struct cost_row rows[] = {{"s.f16", "sigmoid", NULL, NULL, 0.4, 0, true, GIE_F16, 0},
+                                         {"t.f16", "tanh", NULL, NULL, 0.4, 0, true, GIE_F16, 0},
+                                         {"e.f16", "exp", NULL, NULL, 0.4, 0, true, GIE_F16, 0},
+                                         {"c", "concat", NULL, NULL, 5.0, 0, true, 0, 0},
+                                         {"f", "flatten", NULL, NULL, 5.0, 0, true, 0, 0},
+                                         {"cast", "cast", NULL, NULL, 0.3, 0, true, 0, 0}};
+  struct gie_build_options o = {.struct_size = sizeof o, .reduced_precision = true};
+  struct gie_context *c = costs_context(rows, N(rows));
+  struct gie_plan *plan = costs_build(
+      c,
+      "graph { input %x" T4 " %a : f32[1,8,4,4] nchw view(%c, 1, 0, 8) = sigmoid(%x) "
+      "%b : f32[1,8,4,4] nchw view(%c, 1, 8, 8) = tanh(%x) %c : f32[1,16,4,4] nchw = concat(%a, %b) {axis=1} "
+      "%d = flatten(%c) %e = exp(%d) output %e }",
+      &o, NULL);
+  ck_assert_str_eq(costs_decisions(plan, decisions, sizeof decisions),
+                   "cast:cast sigmoid:s.f16 tanh:t.f16 concat:- flatten:- exp:e.f16 cast:cast");
+  gie_plan_free(plan);
+  gie_context_free(c);
+}
+END_TEST
+
 /* Structures are solved apart and compared in full. */
 START_TEST(test_structures)
 {
@@ -404,5 +428,5 @@ END_TEST
 
 GIE_TESTS_MAIN("select", test_greedy_is_wrong, test_a_long_chain_pays_for_reorders, test_shared_conversion,
                test_epilogue_cut, test_cut_step_keeps_its_operand, test_views, test_split_views,
-               test_precision, test_structures, test_progress, test_too_many, test_ties, test_nothing_runs_it,
-               test_against_brute_force)
+               test_precision, test_precision_of_views, test_structures, test_progress, test_too_many,
+               test_ties, test_nothing_runs_it, test_against_brute_force)
