@@ -431,6 +431,13 @@ template <class T> static void launch(const struct norm *n, const struct gie_lau
     launch_rows<T, 1>(a, p, s);
 }
 
+static gie_status clear_lanes(const struct cuda_tensor &t, const struct gie_launch *l)
+{
+  struct zero_lanes z = {t, cuda_order_of(t)};
+  bool some = t.block_axis >= 0 && t.dim[t.block_axis] % t.block != 0;
+  return some ? cuda_run_each(z, l, "launching a normalization") : GIE_OK;
+}
+
 static gie_status norm_run(void *instance, const struct gie_launch *l)
 {
   const struct norm *n = static_cast<const struct norm *>(instance);
@@ -448,10 +455,10 @@ static gie_status norm_run(void *instance, const struct gie_launch *l)
   f.bias.data = n->has_bias ? static_cast<char *>(l->in[2]) : nullptr;
   f.mean.data = n->has_mean ? static_cast<char *>(l->out[1]) : nullptr;
   f.inverse.data = n->has_inverse ? static_cast<char *>(l->out[2]) : nullptr;
-  if (f.out.block_axis >= 0 && f.out.dim[f.out.block_axis] % f.out.block != 0) {
-    struct zero_lanes z = {f.out, cuda_order_of(f.out)};
-    GIE_TRY(cuda_run_each(z, l, "launching a normalization"));
-  }
+  const struct cuda_tensor *const results[] = {&f.out, &f.mean, &f.inverse};
+  for (const struct cuda_tensor *t : results)
+    if (t->data)
+      GIE_TRY(clear_lanes(*t, l));
   norm_rows_each<<<cuda_blocks(f.order.count), 256, 0, gie_cuda_stream(l)>>>(f);
   return gie_cuda_launched(l->ctx, "launching a normalization");
 }
