@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bandwidth of the memory-bound CUDA kernels beside the device's copy bandwidth: one row per case, tensors far larger than
+/* Bandwidth of the memory-bound CUDA kernels (the first variant for the layouts) beside the device's copy bandwidth: one row per case, tensors far larger than
  * the L2 cache, runs in a captured graph, the median of several. Bytes: each operand and result once.
  *
  *   bench/cuda_kernels [PREFIX]     only kernels whose names begin with it
@@ -134,6 +134,8 @@ struct run {
   struct gie_desc plain[MAX_IO], desc[MAX_IO];
   const void *data[MAX_IO];
   void *at[MAX_IO], *workspace, *instance, *graph;
+  char *weights[MAX_IO]; /* made-up constants */
+  void *packed[MAX_IO];
   double bytes;
 };
 
@@ -151,22 +153,27 @@ static gie_status parse(struct bench *b, const struct row *r, struct gie_graph *
   return gie_graph_parse(b->ctx, text, at, NULL, g);
 }
 
-/* Numbers around 0 in every dtype: a pattern of f16 or f32 values. */
-static gie_status fill(struct bench *b, void *at, size_t bytes, bool half)
+/* Numbers around 0: a pattern of f16 or f32 values. */
+static void fill_host(char *host, size_t bytes, bool half)
 {
-  enum { PIECE = 1 << 20 };
-  size_t size = half ? 2 : 4, piece = bytes < PIECE ? bytes : PIECE;
-  char *host = gie_alloc(b->ctx, 1, piece + 4);
-  if (!host)
-    return GIE_E_MEMORY;
-  for (size_t i = 0; i < piece / size; i++) {
+  for (size_t i = 0; i < bytes / (half ? 2 : 4); i++) {
     float v = (float)((int)(i * 2654435761u >> 20 & 255) - 128) / 64.0f;
     if (half)
       ((uint16_t *)(void *)host)[i] = gie_f32_to_f16(v);
     else
       ((float *)(void *)host)[i] = v;
   }
+}
+
+static gie_status fill(struct bench *b, void *at, size_t bytes, bool half)
+{
+  enum { PIECE = 1 << 20 };
+  size_t piece = bytes < PIECE ? bytes : PIECE;
+  char *host = gie_alloc(b->ctx, 1, piece + 4);
   gie_status st = GIE_OK;
+  if (!host)
+    return GIE_E_MEMORY;
+  fill_host(host, piece, half);
   for (size_t i = 0; i < bytes && st == GIE_OK; i += piece)
     st = b->ops->copy(b->dev, (char *)at + i, host, bytes - i < piece ? bytes - i : piece, GIE_COPY_TO_DEVICE,
                       b->stream);
@@ -194,6 +201,13 @@ static gie_status make_tensors(struct bench *b, const struct row *r, struct run 
     GIE_TRY(gie_desc_make(b->ctx, &v->type, &layout, &x->desc[i], &bytes));
     x->data[i] = is_in ? gie_value_bytes(x->g, id, &size) : NULL;
     x->bytes += (double)bytes;
+    if (weights && i < x->n->n_operands && !x->data[i]) {
+      x->weights[i] = gie_alloc(b->ctx, 1, bytes + 4);
+      if (!x->weights[i])
+        return GIE_E_MEMORY;
+      fill_host(x->weights[i], bytes, v->type.dtype == GIE_F16);
+      x->data[i] = x->weights[i];
+    }
     GIE_TRY(b->ops->alloc(b->dev, bytes, &x->at[i]));
     if (x->data[i])
       GIE_TRY(b->ops->copy(b->dev, x->at[i], x->data[i], bytes, GIE_COPY_TO_DEVICE, b->stream));
@@ -209,14 +223,12 @@ static int compare(const void *a, const void *b)
   return (x > y) - (x < y);
 }
 
-static gie_status time_it(struct bench *b, struct run *x, const struct gie_kernel *k, double *seconds)
+static gie_status time_it(struct bench *b, struct run *x, const struct gie_kernel *k, void *const *in,
+                          double *seconds)
 {
   double t[REPEATS];
-  struct gie_launch l = {.struct_size = sizeof l,
-                         .in = x->at,
-                         .out = x->at + x->n->n_in,
-                         .workspace = x->workspace,
-                         .ctx = b->ctx};
+  struct gie_launch l = {
+      .struct_size = sizeof l, .in = in, .out = x->at + x->n->n_in, .workspace = x->workspace, .ctx = b->ctx};
   l.stream = b->stream;
   GIE_TRY(k->run(x->instance, &l));
   GIE_TRY(b->ops->sync(b->dev, b->stream));
@@ -238,9 +250,52 @@ static gie_status time_it(struct bench *b, struct run *x, const struct gie_kerne
   return GIE_OK;
 }
 
+/* Constants in the kernel's own form take the place of the operands; *in is what the launch gets. */
+static gie_status pack(struct bench *b, struct run *x, const struct gie_kernel *k,
+                       const struct gie_problem *p, const struct gie_variant *v, void **in)
+{
+  static struct gie_pack packs[MAX_IO];
+  memset(packs, 0, sizeof packs);
+  uint32_t n = k->pack_desc ? k->pack_desc(k, p, v, packs, MAX_IO) : 0;
+  for (uint32_t i = 0; i < n; i++) {
+    uint32_t operand = packs[i].operand;
+    char *host = gie_alloc(b->ctx, 1, packs[i].bytes);
+    gie_status st = host ? k->pack(k, p, v, &packs[i], x->data[operand], host) : GIE_E_MEMORY;
+    if (st == GIE_OK)
+      st = b->ops->alloc(b->dev, packs[i].bytes, &x->packed[i]);
+    if (st == GIE_OK)
+      st = b->ops->copy(b->dev, x->packed[i], host, packs[i].bytes, GIE_COPY_TO_DEVICE, b->stream);
+    if (st == GIE_OK)
+      st = b->ops->sync(b->dev, b->stream);
+    gie_free(b->ctx, host);
+    GIE_TRY(st);
+    in[operand] = x->packed[i];
+  }
+  return GIE_OK;
+}
+
+static bool fits_layouts(const struct run *x, const struct gie_variant *v)
+{
+  for (uint32_t i = 0; i < x->n->n_in + x->n->n_out; i++) {
+    bool is_in = i < x->n->n_in;
+    uint32_t j = is_in ? i : i - x->n->n_in;
+    const struct gie_port *port = is_in          ? j < v->n_in ? &v->in[j] : &v->any_in
+                                  : j < v->n_out ? &v->out[j]
+                                                 : &v->any_out;
+    bool changes = port->dtype != GIE_DTYPE_NONE && port->dtype != x->plain[i].dtype;
+    if (x->plain[i].dtype == GIE_DTYPE_NONE)
+      continue;
+    if (changes ||
+        (!port->layout.any && !gie_layout_equal(&port->layout, &x->desc[i].layout, x->desc[i].rank)))
+      return false;
+  }
+  return true;
+}
+
 static gie_status run_kernel(struct bench *b, struct run *x, const struct gie_kernel *k, double *seconds)
 {
-  static struct gie_variant v[16];
+  enum { VARIANTS = 64 };
+  static struct gie_variant v[VARIANTS];
   char why[256] = "";
   struct gie_problem p = {.struct_size = sizeof p,
                           .ctx = b->ctx,
@@ -256,14 +311,21 @@ static gie_status run_kernel(struct bench *b, struct run *x, const struct gie_ke
   if (!k->supports(k, &p, why, sizeof why))
     return gie_fail(b->ctx, GIE_E_UNSUPPORTED, "%s", why);
   memset(v, 0, sizeof v);
-  if (!k->variants || k->variants(k, &p, v, 16) == 0)
-    v[0].n_steps = x->n->n_steps;
+  uint32_t n = k->variants ? k->variants(k, &p, v, VARIANTS) : 1, i = 0;
+  v[0].any_in.layout.any = v[0].any_out.layout.any = v[0].any_in.layout.any || !k->variants;
+  while (i < n && !fits_layouts(x, &v[i]))
+    i++;
+  if (i == n)
+    return gie_fail(b->ctx, GIE_E_UNSUPPORTED, "no variant for these layouts");
+  void *in[MAX_IO];
+  memcpy(in, x->at, sizeof in);
   p.in = x->desc;
   p.out = x->desc + x->n->n_in;
-  size_t bytes = k->workspace ? k->workspace(k, &p, &v[0]) : 0;
+  size_t bytes = k->workspace ? k->workspace(k, &p, &v[i]) : 0;
   GIE_TRY(b->ops->alloc(b->dev, bytes, &x->workspace));
-  GIE_TRY(k->create(k, &p, &v[0], &x->instance));
-  gie_status st = time_it(b, x, k, seconds);
+  GIE_TRY(pack(b, x, k, &p, &v[i], in));
+  GIE_TRY(k->create(k, &p, &v[i], &x->instance));
+  gie_status st = time_it(b, x, k, in, seconds);
   k->destroy(x->instance);
   return st;
 }
@@ -311,13 +373,19 @@ static void run_row(struct bench *b, const struct row *r, const char *prefix)
       printf("%-26s %-4s %-7s %-7s %s\n", k->name, r->dtype, r->in, r->out, gie_error_text(b->ctx));
     b->ops->capture_free(b->dev, x.graph);
     b->ops->free(b->dev, x.workspace);
+    for (int j = 0; j < MAX_IO; j++) {
+      b->ops->free(b->dev, x.packed[j]);
+      x.packed[j] = NULL;
+    }
     x.graph = x.workspace = NULL;
     fflush(stdout);
   }
   if (st != GIE_OK)
     printf("%s: %s\n", r->text, gie_error_text(b->ctx));
-  for (int i = 0; i < MAX_IO; i++)
+  for (int i = 0; i < MAX_IO; i++) {
     b->ops->free(b->dev, x.at[i]);
+    gie_free(b->ctx, x.weights[i]);
+  }
   gie_graph_free(x.g);
 }
 

@@ -66,7 +66,7 @@ template <int W, bool greatest> __device__ __forceinline__ float over_group(floa
 
 template <class T, int W, class F>
 __device__ __forceinline__ void norm_row(const struct norm_args &a, const struct norm_pointers<T> &p,
-                                         uint32_t row, float *shared, const F &for_each)
+                                         uint32_t row, float *shared, F &for_each)
 {
   int64_t x, y;
   row_at(a, row, &x, &y);
@@ -74,11 +74,16 @@ __device__ __forceinline__ void norm_row(const struct norm_args &a, const struct
     float most = -INFINITY, sum = 0;
     for_each([&](uint32_t, float &v) { most = fmaxf(most, v); });
     most = over_group<W, true>(most, shared);
-    for_each([&](uint32_t, float &v) { sum += expf(v - most); });
+    bool keeps = for_each.KEEPS && a.op == SOFTMAX; /* the exponentials, instead of the elements */
+    for_each([&](uint32_t, float &v) {
+      float e = expf(v - most);
+      sum += e;
+      v = keeps ? e : v;
+    });
     sum = over_group<W, false>(sum, shared);
     float shift = most + (a.op == LOG_SOFTMAX ? logf(sum) : 0.0f), factor = 1.0f / sum;
     for_each.store([&](uint32_t, float v) {
-      return a.op == LOG_SOFTMAX ? v - most - (shift - most) : expf(v - most) * factor;
+      return a.op == LOG_SOFTMAX ? v - most - (shift - most) : (keeps ? v : expf(v - most)) * factor;
     });
     return;
   }
@@ -106,6 +111,7 @@ __device__ __forceinline__ void norm_row(const struct norm_args &a, const struct
 
 /* A row in the registers of a warp: N vectors of V elements per lane. */
 template <class T, int V, int N> struct warp_row {
+  static constexpr bool KEEPS = true; /* what f() makes of an element */
   float v[N][V];
   uint32_t length;
   T *y;
@@ -118,16 +124,15 @@ template <class T, int V, int N> struct warp_row {
         cuda_load_v<T, V>(x + i, v[k]);
     }
   }
-  template <class F> __device__ __forceinline__ void operator()(const F &f) const
+  template <class F> __device__ __forceinline__ void operator()(const F &f)
   {
 #pragma unroll
     for (int k = 0; k < N; k++)
 #pragma unroll
       for (int e = 0; e < V; e++) {
         uint32_t i = (k * 32 + threadIdx.x % 32) * V + e;
-        float value = v[k][e];
         if (i < length)
-          f(i, value);
+          f(i, v[k][e]);
       }
   }
   template <class F> __device__ __forceinline__ void store(const F &f) const
@@ -160,6 +165,7 @@ __global__ void __launch_bounds__(256) norm_warp(const __grid_constant__ norm_ar
 
 /* A row of 256 threads, in shared memory or read again and again. */
 template <class T, int V> struct block_row {
+  static constexpr bool KEEPS = false;
   const T *x;
   T *y;
   uint32_t length;
@@ -425,6 +431,13 @@ template <class T> static void launch(const struct norm *n, const struct gie_lau
     launch_rows<T, 1>(a, p, s);
 }
 
+static gie_status clear_lanes(const struct cuda_tensor &t, const struct gie_launch *l)
+{
+  struct zero_lanes z = {t, cuda_order_of(t)};
+  bool some = t.block_axis >= 0 && t.dim[t.block_axis] % t.block != 0;
+  return some ? cuda_run_each(z, l, "launching a normalization") : GIE_OK;
+}
+
 static gie_status norm_run(void *instance, const struct gie_launch *l)
 {
   const struct norm *n = static_cast<const struct norm *>(instance);
@@ -442,10 +455,10 @@ static gie_status norm_run(void *instance, const struct gie_launch *l)
   f.bias.data = n->has_bias ? static_cast<char *>(l->in[2]) : nullptr;
   f.mean.data = n->has_mean ? static_cast<char *>(l->out[1]) : nullptr;
   f.inverse.data = n->has_inverse ? static_cast<char *>(l->out[2]) : nullptr;
-  if (f.out.block_axis >= 0 && f.out.dim[f.out.block_axis] % f.out.block != 0) {
-    struct zero_lanes z = {f.out, cuda_order_of(f.out)};
-    GIE_TRY(cuda_run_each(z, l, "launching a normalization"));
-  }
+  const struct cuda_tensor *const results[] = {&f.out, &f.mean, &f.inverse};
+  for (const struct cuda_tensor *t : results)
+    if (t->data)
+      GIE_TRY(clear_lanes(*t, l));
   norm_rows_each<<<cuda_blocks(f.order.count), 256, 0, gie_cuda_stream(l)>>>(f);
   return gie_cuda_launched(l->ctx, "launching a normalization");
 }

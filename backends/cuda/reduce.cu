@@ -56,6 +56,8 @@ __device__ __forceinline__ float finish(enum fold f, float r, uint32_t n)
 __device__ __forceinline__ int64_t offset_in(const struct reduce_axes &a, uint32_t i)
 {
   int64_t at = 0;
+  if (a.rank == 1)
+    return i * a.in[0];
   for (int k = 0; k < a.rank; k++) {
     uint32_t q = cuda_quotient(a.div[k], i);
     at += (i - q * a.div[k].d) * a.in[k];
@@ -75,21 +77,22 @@ __device__ __forceinline__ void offsets(const struct reduce_axes &a, uint32_t i,
   }
 }
 
-__device__ __forceinline__ float join_warp(enum fold f, float r)
+/* Over G neighbouring lanes, at most a warp. */
+template <int G> __device__ __forceinline__ float join_lanes(enum fold f, float r)
 {
 #pragma unroll
-  for (int k = 16; k > 0; k /= 2)
+  for (int k = G / 2; k > 0; k /= 2)
     r = join(f, r, __shfl_xor_sync(0xffffffffu, r, k));
   return r;
 }
 
-/* A group of 32*W threads per result; 256 threads. V contiguous elements at a time where V > 1. */
-template <class T, int W, int V>
+/* G threads per result, 8, 32 or 256, all of a block. V contiguous elements at a time where V > 1. */
+template <class T, int G, int V>
 __global__ void __launch_bounds__(256)
     reduce_rows(const __grid_constant__ reduce_args a, const T *__restrict__ x, T *__restrict__ y)
 {
-  const uint32_t threads = 32 * W, lane = threadIdx.x % threads;
-  uint32_t row = blockIdx.x * (256 / threads) + threadIdx.x / threads;
+  const uint32_t lane = threadIdx.x % G;
+  uint32_t row = blockIdx.x * (256 / G) + threadIdx.x / G;
   float r = start_of(a.fold);
   int64_t in = 0, out = 0;
   if (row < a.kept) {
@@ -99,7 +102,7 @@ __global__ void __launch_bounds__(256)
 #pragma unroll
       for (int v = 0; v < V; v++)
         part[v] = r;
-      for (uint32_t i = lane * V; i < a.reduced; i += threads * V) {
+      for (uint32_t i = lane * V; i < a.reduced; i += G * V) {
         cuda_load_v<T, V>(x + in + i, e);
 #pragma unroll
         for (int v = 0; v < V; v++)
@@ -110,18 +113,18 @@ __global__ void __launch_bounds__(256)
         r = join(a.fold, r, part[v]);
     } else {
 #pragma unroll 4
-      for (uint32_t i = lane; i < a.reduced; i += threads)
+      for (uint32_t i = lane; i < a.reduced; i += G)
         r = take(a.fold, r, cuda_to_float(x[in + offset_in(a.sum, i)]));
     }
   }
-  r = join_warp(a.fold, r);
-  if (W > 1) {
-    __shared__ float parts[W > 1 ? W : 1];
+  r = join_lanes < G < 32 ? G : 32 > (a.fold, r);
+  if (G > 32) {
+    __shared__ float parts[8];
     if (threadIdx.x % 32 == 0)
       parts[threadIdx.x / 32] = r;
     __syncthreads();
     r = parts[0];
-    for (int k = 1; k < W; k++)
+    for (int k = 1; k < 8; k++)
       r = join(a.fold, r, parts[k]);
   }
   if (row < a.kept && lane == 0)
@@ -324,28 +327,44 @@ template <class T> static void launch_rows(const struct reduce *r, const T *x, T
   for (int k = 0; k < a->keep.rank; k++)
     vectors = vectors && a->keep.in[k] % V == 0;
   bool block = a->reduced >= 2048 || (a->reduced >= 512 && a->kept < 2048);
-  unsigned blocks = block ? a->kept : (a->kept + 7) / 8;
-  if (block && vectors)
-    reduce_rows<T, 8, V><<<blocks, 256, 0, stream>>>(*a, x, y);
-  else if (block)
-    reduce_rows<T, 8, 1><<<blocks, 256, 0, stream>>>(*a, x, y);
-  else if (vectors)
-    reduce_rows<T, 1, V><<<blocks, 256, 0, stream>>>(*a, x, y);
+  bool some = !block && a->reduced <= 128;
+  int group = block ? 256 : some ? 8 : 32;
+  unsigned blocks = unsigned((uint64_t(a->kept) * group + 255) / 256);
+#define ROWS(g)                                                         \
+  (vectors ? reduce_rows<T, g, V><<<blocks, 256, 0, stream>>>(*a, x, y) \
+           : reduce_rows<T, g, 1><<<blocks, 256, 0, stream>>>(*a, x, y))
+  if (block)
+    ROWS(256);
+  else if (some)
+    ROWS(8);
   else
-    reduce_rows<T, 1, 1><<<blocks, 256, 0, stream>>>(*a, x, y);
+    ROWS(32);
+#undef ROWS
 }
 
+/* Whether V neighbouring results and elements lie at multiples of V. */
+static bool columns_fit(const struct reduce *r, int v, size_t size, const void *x, const void *y)
+{
+  const struct reduce_args *a = &r->args;
+  if (r->inner % v != 0 || a->keep.out[0] != 1 || (uintptr_t(x) | uintptr_t(y)) % (size_t(v) * size) != 0)
+    return false;
+  for (int k = 1; k < a->keep.rank; k++)
+    if (a->keep.in[k] % v != 0 || a->keep.out[k] % v != 0)
+      return false;
+  for (int k = 0; k < a->sum.rank; k++)
+    if (a->sum.in[k] % v != 0)
+      return false;
+  return true;
+}
+
+/* Wide vectors where that leaves blocks enough for the device. */
 template <class T> static void launch_columns(const struct reduce *r, const T *x, T *y, cudaStream_t stream)
 {
   const struct reduce_args *a = &r->args;
-  const int v = sizeof(T) == 2 ? 2 : 1;
-  bool pairs = v == 2 && r->inner % 2 == 0 && uintptr_t(x) % 4 == 0 && uintptr_t(y) % 4 == 0;
-  for (int k = 1; k < a->keep.rank; k++)
-    pairs = pairs && a->keep.in[k] % 2 == 0 && a->keep.out[k] % 2 == 0;
-  for (int k = 0; k < a->sum.rank; k++)
-    pairs = pairs && a->sum.in[k] % 2 == 0;
-  pairs = pairs && a->keep.out[0] == 1;
-  if (pairs)
+  constexpr int V = 16 / sizeof(T);
+  if (a->kept / (32 * V) >= 256 && columns_fit(r, V, sizeof(T), x, y))
+    reduce_columns<T, V><<<(a->kept + 32 * V - 1) / (32 * V), 256, 0, stream>>>(*a, x, y);
+  else if (sizeof(T) == 2 && a->kept >= 64 * 64 && columns_fit(r, 2, sizeof(T), x, y))
     reduce_columns<T, 2><<<(a->kept + 63) / 64, 256, 0, stream>>>(*a, x, y);
   else
     reduce_columns<T, 1><<<(a->kept + 31) / 32, 256, 0, stream>>>(*a, x, y);
