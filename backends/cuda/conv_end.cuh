@@ -85,10 +85,56 @@ template <class K> struct conv_bias {
   }
 };
 
+/* The operand of a first step that adds, for the first rounds of a thread, on its way while the sums are made. Only where it lies
+ * as the result does and relu is all that may follow; other epilogues read their operands in the end. */
+template <class K> struct conv_residual {
+  using T = typename K::T;
+  static constexpr int PER_ROW = K::N / K::V, ROUNDS = K::M * PER_ROW > K::THREADS ? 2 : 1;
+  uint4 v[ROUNDS];
+  bool used, relu;
+
+  __device__ __forceinline__ conv_residual(const conv_args &a, const gie_cuda_steps &steps,
+                                           const conv_place &at, int tid)
+  {
+    const gie_cuda_step &add = steps.step[0];
+    relu = steps.n == 2;
+    used = steps.kind == GIE_CUDA_STEPS_LIST && add.op == GIE_CUDA_STEP_ADD && add.operand >= 0 &&
+           add.stride_c == 1 && add.aligned >= 16 && (add.half != 0) == (sizeof(T) == 2) &&
+           (steps.n == 1 || (relu && steps.step[1].op == GIE_CUDA_STEP_RELU)) && a.vector_y;
+    if (!used)
+      return;
+    const int share = K::M * PER_ROW / a.split, n = at.n + tid % PER_ROW * K::V;
+#pragma unroll
+    for (int i = 0; i < ROUNDS; i++) {
+      int round = i * K::THREADS + tid, m = at.m + (at.rank * share + round) / PER_ROW;
+      v[i] = make_uint4(0, 0, 0, 0);
+      if (round >= share || m >= a.m || n + K::V > a.n)
+        continue;
+      int image = conv_divide(m, a.by_pixels), pixel = m - image * static_cast<int>(a.by_pixels.by);
+      v[i] = *reinterpret_cast<const uint4 *>(static_cast<const T *>(add.data) + image * add.stride_n +
+                                              pixel * add.stride_p + at.group * a.n + n);
+    }
+  }
+  /* Whether that was all of the epilogue of a full vector. */
+  __device__ __forceinline__ bool apply(float (&r)[K::V], int round) const
+  {
+    if (!used || round >= ROUNDS)
+      return false;
+    const uint4 bits = ROUNDS > 1 && round > 0 ? v[ROUNDS - 1] : v[0];
+#pragma unroll
+    for (int e = 0; e < K::V; e++) {
+      r[e] += conv_to_float(reinterpret_cast<const T *>(&bits)[e]);
+      r[e] = relu && r[e] < 0 ? 0 : r[e];
+    }
+    return true;
+  }
+};
+
 /* This block's share of the tile, channels next to each other. */
 template <class K>
 CONV_DEVICE void conv_finish_channels(const conv_args &a, const gie_cuda_steps &steps, const conv_place &at,
-                                      const float *sums, const conv_bias<K> &bias, int tid)
+                                      const float *sums, const conv_bias<K> &bias,
+                                      const conv_residual<K> &residual, int tid)
 {
   using T = typename K::T;
   constexpr int V = K::V, VECTORS = K::M * (K::N / V);
@@ -97,7 +143,7 @@ CONV_DEVICE void conv_finish_channels(const conv_args &a, const gie_cuda_steps &
   const int column = tid % (K::N / V) * V, n = at.n + column, c = at.group * a.n + n;
   if (n >= a.n)
     return;
-  for (int v = at.rank * share + tid; v < end; v += K::THREADS) {
+  for (int v = at.rank * share + tid, round = 0; v < end; v += K::THREADS, round++) {
     int row = v / (K::N / V), m = at.m + row;
     float r[V];
     if (m >= a.m)
@@ -109,7 +155,8 @@ CONV_DEVICE void conv_finish_channels(const conv_args &a, const gie_cuda_steps &
     for (int e = 0; e < V; e++)
       r[e] += bias.v[e];
     if (a.vector_y && n + V <= a.n) {
-      gie_cuda_steps_apply_c<V>(steps, r, image, c, pixel);
+      if (!residual.apply(r, round))
+        gie_cuda_steps_apply_c<V>(steps, r, image, c, pixel);
       conv_store_vector(y, r);
     } else {
 #pragma unroll
@@ -146,7 +193,8 @@ CONV_DEVICE void conv_finish_pixels(const conv_args &a, const gie_cuda_steps &st
 /* From sums in registers to the result. Threads from K::THREADS on only keep step. */
 template <class K>
 CONV_DEVICE void conv_end(const conv_args &a, const gie_cuda_steps &steps, const conv_place &at,
-                          const conv_sums<K, K::KIND> &sums, const conv_bias<K> &bias, float *total, int tid)
+                          const conv_sums<K, K::KIND> &sums, const conv_bias<K> &bias,
+                          const conv_residual<K> &residual, float *total, int tid)
 {
   const bool works = tid < K::THREADS;
   if (works)
@@ -163,7 +211,7 @@ CONV_DEVICE void conv_end(const conv_args &a, const gie_cuda_steps &steps, const
   }
   if (works) {
     if (a.y_c == 1)
-      conv_finish_channels<K>(a, steps, at, total, bias, tid);
+      conv_finish_channels<K>(a, steps, at, total, bias, residual, tid);
     else
       conv_finish_pixels<K>(a, steps, at, total, tid);
   }

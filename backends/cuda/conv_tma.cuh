@@ -183,6 +183,7 @@ __global__ void __launch_bounds__(K::THREADS + 32)
   __syncwarp();
   conv_wait_for_previous();
   const conv_bias<K> bias(a, at, tid % K::THREADS);
+  const conv_residual<K> residual(a, steps, at, tid % K::THREADS);
   if (tid < K::THREADS) {
     for (int i = 0, stage = 0, round = 0; i < n_steps; i++) {
       conv_barrier_wait(full + stage * 8, round & 1);
@@ -197,7 +198,7 @@ __global__ void __launch_bounds__(K::THREADS + 32)
     }
   }
   __syncthreads();
-  conv_end<K>(a, steps, at, sums, bias, reinterpret_cast<float *>(begin), tid);
+  conv_end<K>(a, steps, at, sums, bias, residual, reinterpret_cast<float *>(begin), tid);
 #endif
 }
 
