@@ -160,7 +160,7 @@ static double predict(const struct conv_tile *t, const struct conv_form *f, int 
   double tiles = ceil((double)f->args.m / t->m) * ceil((double)f->args.n / t->n) * f->groups;
   double blocks = tiles * split;
   double fit = fmax(1, fmin(floor(227.0 * 1024 / (double)(t->shared + 1024)), floor(2048.0 / t->threads)));
-  double resident = fmin(fit, ceil(blocks / units)), waves = blocks / (units * resident);
+  double resident = fmax(1, fmin(fit, ceil(blocks / units))), waves = blocks / (units * resident);
   double elements = 128.0 / conv_element_size(t->kind), steps = ceil((double)f->args.steps / split);
   double busy = fmax((t->m + t->n) * 128 / read, t->m * t->n * elements / MULTIPLY[t->kind]);
   double step = t->loader == CONV_TMA      ? 88 + 84 * (8.0 / t->box) * t->m / 32
@@ -172,7 +172,8 @@ static double predict(const struct conv_tile *t, const struct conv_form *f, int 
   double log2_split = 0;
   while (1 << (int)log2_split < split)
     log2_split++;
-  return ((waves < 3 ? ceil(waves) : waves) * body + (split > 1 ? cluster + cluster_log2 * log2_split : 0)) /
+  return ((waves < 3 ? fmax(ceil(waves), 1) : waves) * body +
+          (split > 1 ? cluster + cluster_log2 * log2_split : 0)) /
          mhz;
 }
 
