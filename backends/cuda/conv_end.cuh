@@ -39,16 +39,24 @@ template <class K, int W> CONV_DEVICE void conv_total(float (&r)[W], const float
       r[0] += (at & 3) == 0 ? v.x : (at & 3) == 1 ? v.y : (at & 3) == 2 ? v.z : v.w;
     }
   } else {
-    int copies = split == 1 ? K::SLICES : split;
 #pragma unroll
     for (int e = 0; e < W; e++)
       r[e] = 0;
-#pragma unroll 4
-    for (int s = 0; s < copies; s++)
+    if (split == 1) {
+#pragma unroll
+      for (int s = 0; s < K::SLICES; s++)
+#pragma unroll
+        for (int e = 0; e < W; e += 4) {
+          float4 v = *reinterpret_cast<const float4 *>(sums + s * K::M * K::LD + at + e);
+          r[e] += v.x, r[e + 1] += v.y, r[e + 2] += v.z, r[e + 3] += v.w;
+        }
+      return;
+    }
+#pragma unroll 2
+    for (int s = 0; s < split; s++)
 #pragma unroll
       for (int e = 0; e < W; e += 4) {
-        float4 v = split == 1 ? *reinterpret_cast<const float4 *>(sums + s * K::M * K::LD + at + e)
-                              : conv_cluster_read(conv_smem(sums + at + e), s);
+        float4 v = conv_cluster_read(conv_smem(sums + at + e), s);
         r[e] += v.x, r[e + 1] += v.y, r[e + 2] += v.z, r[e + 3] += v.w;
       }
   }
@@ -58,56 +66,97 @@ struct conv_place {
   int m, n, group, rank; /* first pixel and channel of the tile */
 };
 
-/* Bias of the V channels that a thread finishes in every round, read before the sums are there. */
-template <class K> struct conv_bias {
-  float v[K::V];
+/* The fast end (conv_args.fast): what a thread needs for it, found and read while the sums are made, so that little is left
+ * to do, and little code that no block has run yet. */
+template <class K> struct conv_ahead {
+  using T = typename K::T;
+  static constexpr int V = K::V, PER_ROW = K::N / V, VECTORS = K::M * PER_ROW;
+  static constexpr int ROUNDS = (VECTORS + K::THREADS - 1) / K::THREADS, HELD = ROUNDS <= 2 ? ROUNDS : 1;
+  static_assert(K::THREADS % PER_ROW == 0 && VECTORS / CONV_MAX_SPLIT % PER_ROW == 0,
+                "a thread keeps its channels");
+  T *y[HELD]; /* NULL: nothing to do */
+  uint4 bias, residual[HELD];
 
-  __device__ __forceinline__ conv_bias(const conv_args &a, const conv_place &at, int tid)
+  __device__ __forceinline__ conv_ahead(const conv_args &a, const conv_place &at, int tid)
   {
-    using T = typename K::T;
-    int n = at.n + tid % (K::N / K::V) * K::V;
-    const T *bias = static_cast<const T *>(a.bias) + at.group * a.n + n;
-#pragma unroll
-    for (int e = 0; e < K::V; e++)
-      v[e] = 0;
-    if (!a.bias)
+    if (!a.fast)
       return;
-    if (n + K::V <= a.n && reinterpret_cast<uintptr_t>(bias) % 16 == 0) {
-      uint4 bits = *reinterpret_cast<const uint4 *>(bias);
+    const int c = at.group * a.n + at.n + tid % PER_ROW * V;
+    bias = make_uint4(0, 0, 0, 0);
+    if (a.bias && at.n + tid % PER_ROW * V < a.n)
+      bias = *reinterpret_cast<const uint4 *>(static_cast<const T *>(a.bias) + c);
 #pragma unroll
-      for (int e = 0; e < K::V; e++)
-        v[e] = conv_to_float(reinterpret_cast<const T *>(&bits)[e]);
-    } else {
-#pragma unroll
-      for (int e = 0; e < K::V; e++)
-        v[e] = n + e < a.n ? conv_to_float(bias[e]) : 0;
-    }
+    for (int i = 0; i < HELD; i++)
+      find(a, at, tid, i, y[i], residual[i]);
+  }
+  __device__ __forceinline__ static void find(const conv_args &a, const conv_place &at, int tid, int round,
+                                              T *&y, uint4 &residual)
+  {
+    const int share = VECTORS / a.split, v = round * K::THREADS + tid, n = at.n + tid % PER_ROW * V;
+    const int m = at.m + (at.rank * share + v) / PER_ROW, c = at.group * a.n + n;
+    y = nullptr;
+    residual = make_uint4(0, 0, 0, 0);
+    if (v >= share || m >= a.m || n >= a.n)
+      return;
+    const int image = conv_divide(m, a.by_pixels), pixel = m - image * static_cast<int>(a.by_pixels.by);
+    y = static_cast<T *>(a.y) + image * a.y_n + pixel * a.y_p + c;
+    if (a.residual)
+      residual = *reinterpret_cast<const uint4 *>(static_cast<const T *>(a.residual) + image * a.residual_n +
+                                                  pixel * a.residual_p + c);
   }
 };
 
-/* This block's share of the tile, channels next to each other. */
+template <class K>
+CONV_DEVICE void conv_finish_fast(const conv_args &a, const conv_place &at, const float *sums,
+                                  const conv_ahead<K> &ahead, int tid)
+{
+  using A = conv_ahead<K>;
+  using T = typename K::T;
+  const int first = at.rank * (A::VECTORS / a.split) + tid;
+#pragma unroll
+  for (int i = 0; i < A::ROUNDS; i++) {
+    T *y;
+    uint4 residual;
+    if (i < A::HELD)
+      y = ahead.y[i < A::HELD ? i : 0], residual = ahead.residual[i < A::HELD ? i : 0];
+    else
+      A::find(a, at, tid, i, y, residual);
+    if (!y)
+      continue;
+    const int v = first + i * K::THREADS;
+    float r[K::V];
+    conv_total<K, K::V>(r, sums, v / A::PER_ROW * K::LD + v % A::PER_ROW * K::V, a.split);
+#pragma unroll
+    for (int e = 0; e < K::V; e++) {
+      r[e] += conv_to_float(reinterpret_cast<const T *>(&ahead.bias)[e]);
+      r[e] = gie_cuda_clip(r[e] + conv_to_float(reinterpret_cast<const T *>(&residual)[e]), a.low, a.high);
+    }
+    conv_store_vector(y, r);
+  }
+}
+
+/* Any epilogue: this block's share of the tile, channels next to each other. */
 template <class K>
 CONV_DEVICE void conv_finish_channels(const conv_args &a, const gie_cuda_steps &steps, const conv_place &at,
-                                      const float *sums, const conv_bias<K> &bias, int tid)
+                                      const float *sums, int tid)
 {
   using T = typename K::T;
   constexpr int V = K::V, VECTORS = K::M * (K::N / V);
-  static_assert(K::THREADS % (K::N / V) == 0 && VECTORS / CONV_MAX_SPLIT % (K::N / V) == 0, "bias");
   const int share = VECTORS / a.split, end = (at.rank + 1) * share;
   const int column = tid % (K::N / V) * V, n = at.n + column, c = at.group * a.n + n;
-  if (n >= a.n)
-    return;
+#pragma unroll 1
   for (int v = at.rank * share + tid; v < end; v += K::THREADS) {
     int row = v / (K::N / V), m = at.m + row;
     float r[V];
-    if (m >= a.m)
-      break;
+    if (m >= a.m || n >= a.n)
+      return;
     int image = conv_divide(m, a.by_pixels), pixel = m - image * static_cast<int>(a.by_pixels.by);
     T *y = static_cast<T *>(a.y) + image * a.y_n + pixel * a.y_p + c;
     conv_total<K, V>(r, sums, row * K::LD + column, a.split);
+    if (a.bias)
 #pragma unroll
-    for (int e = 0; e < V; e++)
-      r[e] += bias.v[e];
+      for (int e = 0; e < V; e++)
+        r[e] += n + e < a.n ? conv_to_float(static_cast<const T *>(a.bias)[c + e]) : 0;
     if (a.vector_y && n + V <= a.n) {
       gie_cuda_steps_apply_c<V>(steps, r, image, c, pixel);
       conv_store_vector(y, r);
@@ -143,10 +192,21 @@ CONV_DEVICE void conv_finish_pixels(const conv_args &a, const gie_cuda_steps &st
   }
 }
 
+template <class K>
+static __device__ __noinline__ void conv_finish_any(const conv_args &a, const gie_cuda_steps &steps,
+                                                    conv_place at, const float *sums, int tid)
+{
+  if (a.y_c == 1)
+    conv_finish_channels<K>(a, steps, at, sums, tid);
+  else
+    conv_finish_pixels<K>(a, steps, at, sums, tid);
+}
+
 /* From sums in registers to the result. Threads from K::THREADS on only keep step. */
 template <class K>
 CONV_DEVICE void conv_end(const conv_args &a, const gie_cuda_steps &steps, const conv_place &at,
-                          const conv_sums<K, K::KIND> &sums, const conv_bias<K> &bias, float *total, int tid)
+                          const conv_sums<K, K::KIND> &sums, const conv_ahead<K> &ahead, float *total,
+                          int tid)
 {
   const bool works = tid < K::THREADS;
   if (works)
@@ -162,10 +222,10 @@ CONV_DEVICE void conv_end(const conv_args &a, const gie_cuda_steps &steps, const
     conv_cluster_wait();
   }
   if (works) {
-    if (a.y_c == 1)
-      conv_finish_channels<K>(a, steps, at, total, bias, tid);
+    if (a.fast)
+      conv_finish_fast<K>(a, at, total, ahead, tid);
     else
-      conv_finish_pixels<K>(a, steps, at, total, tid);
+      conv_finish_any<K>(a, steps, at, total, tid);
   }
   if (a.split > 1)
     conv_cluster_wait(); /* others may still read this block's sums */

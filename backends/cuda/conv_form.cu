@@ -118,8 +118,9 @@ const char *conv_read_form(const struct gie_problem *p, struct conv_form *f)
   const char *why = conv_is_conv(p) ? read_conv(p, &win, f) : read_product(p, f);
   if (why)
     return why;
-  if (!small(f->weights.c) || !small(f->weights.n) || !small(f->weights.r * f->weights.s) ||
-      !small(f->weights.n * f->weights.groups) || f->weights.c == 0 || p->in[0].dim[0] > MAX_EXTENT ||
+  if (!small(f->weights.c * f->weights.groups) || !small(f->weights.n) ||
+      !small(f->weights.r * f->weights.s) || !small(f->weights.n * f->weights.groups) || f->weights.c == 0 ||
+      p->in[0].dim[0] > MAX_EXTENT ||
       (double)f->weights.c * (double)(f->weights.r * f->weights.s) > MAX_EXTENT)
     return "no taps or too many";
   if (!(conv_is_conv(p) ? fill_conv(p, &win, f) : fill_product(p, f)))

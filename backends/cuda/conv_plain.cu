@@ -28,7 +28,8 @@ template <int S> struct plain_conv {
   int64_t count; /* elements of y with the pad lanes of a blocked axis */
   int64_t images, channels, out[S], lanes_n, lanes_c, lanes[S]; /* of y; the latter with pad lanes */
   int64_t in[S], kernel[S], stride[S], dilation[S], pad[S], taps;
-  int64_t c_per, k_per, bias_stride;      /* channels of a group */
+  int64_t c_per, k_per, bias_stride; /* channels of a group */
+  int32_t bias_block;
   bool half_y, transposed, channels_last; /* the last says in which order threads go through y */
 };
 
@@ -139,7 +140,8 @@ static __global__ void __launch_bounds__(THREADS)
     }
     float sum = plain_sum<T, S>(a, rest, k, o);
     if (a.bias)
-      sum += plain_float(static_cast<const T *>(a.bias)[k * a.bias_stride]);
+      sum += plain_float(
+          static_cast<const T *>(a.bias)[plain_step(k, a.bias_stride, a.bias_block > 1, a.bias_block)]);
 #pragma unroll
     for (int s = 0; s < S; s++)
       pixel = pixel * a.out[s] + o[s];
@@ -382,6 +384,7 @@ static bool fill_conv(const struct gie_problem *p, const struct gie_window *w, p
   a->c_per = p->in[0].dim[1] / group;
   a->k_per = y->dim[1] / group;
   a->bias_stride = has_operand(p, 2) ? p->in[2].stride[0] : 0;
+  a->bias_block = has_operand(p, 2) && p->in[2].layout.block > 1 ? p->in[2].layout.block : 1;
   a->half_y = y->dtype == GIE_F16;
   a->transposed = is_transposed(p);
   a->channels_last = y->stride[1] < y->stride[y->rank - 1];

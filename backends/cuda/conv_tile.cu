@@ -22,34 +22,71 @@ cudaError_t conv_tile_prepare(const struct conv_tile *t, size_t shared)
 
 /* ---- Launching ------------------------------------------------------------------------------------- */
 
+typedef CUresult tiled_fn(CUtensorMap *, CUtensorMapDataType, cuuint32_t, void *, const cuuint64_t *,
+                          const cuuint64_t *, const cuuint32_t *, const cuuint32_t *, CUtensorMapInterleave,
+                          CUtensorMapSwizzle, CUtensorMapL2promotion, CUtensorMapFloatOOBfill);
 typedef CUresult encode_fn(CUtensorMap *, CUtensorMapDataType, cuuint32_t, void *, const cuuint64_t *,
                            const cuuint64_t *, const int *, const int *, cuuint32_t, cuuint32_t,
                            const cuuint32_t *, CUtensorMapInterleave, CUtensorMapSwizzle,
                            CUtensorMapL2promotion, CUtensorMapFloatOOBfill);
 
-/* The driver's function that makes tensor maps, or NULL; no library of the driver is linked. */
-static encode_fn *find_encode(void)
+/* The driver's functions that make tensor maps, or NULL; no library of the driver is linked. */
+static void *find_function(const char *name, void **found)
 {
-  static encode_fn *found;
-  encode_fn *f = __atomic_load_n(&found, __ATOMIC_ACQUIRE);
+  void *f = __atomic_load_n(found, __ATOMIC_ACQUIRE), *p = NULL;
   cudaDriverEntryPointQueryResult result;
-  void *p = NULL;
-  if (!f &&
-      cudaGetDriverEntryPointByVersion("cuTensorMapEncodeIm2col", &p, 12000, cudaEnableDefault, &result) ==
-          cudaSuccess &&
+  if (!f && cudaGetDriverEntryPointByVersion(name, &p, 12000, cudaEnableDefault, &result) == cudaSuccess &&
       result == cudaDriverEntryPointSuccess) {
-    f = (encode_fn *)p;
-    __atomic_store_n(&found, f, __ATOMIC_RELEASE);
+    f = p;
+    __atomic_store_n(found, f, __ATOMIC_RELEASE);
   }
   return f;
 }
 
+static CUtensorMapSwizzle swizzle_of(const struct conv_tile *t)
+{
+  return t->box == 8   ? CU_TENSOR_MAP_SWIZZLE_128B
+         : t->box == 4 ? CU_TENSOR_MAP_SWIZZLE_64B
+                       : CU_TENSOR_MAP_SWIZZLE_32B;
+}
+
+static CUtensorMapDataType type_of(const struct conv_tile *t)
+{
+  return t->kind == CONV_F16 ? CU_TENSOR_MAP_DATA_TYPE_FLOAT16 : CU_TENSOR_MAP_DATA_TYPE_FLOAT32;
+}
+
+/* Whether each pixel of the result is one of x, and all pixels lie at the same distance. */
+static bool is_flat(const struct conv_args *a)
+{
+  return a->r == 1 && a->by_s.by == 1 && a->stride_h == 1 && a->stride_w == 1 && a->pad_h == 0 &&
+         a->pad_w == 0 && a->m == (int64_t)a->images * a->h * a->w_extent &&
+         (a->h == 1 || a->x_h == (int64_t)a->w_extent * a->x_w || a->w_extent == 1) &&
+         (a->images == 1 || a->h * a->w_extent == 1 || a->x_n == (int64_t)a->h * a->w_extent * a->x_w);
+}
+
+static bool make_flat_map(const struct conv_tile *t, const struct conv_args *a, int groups, const void *x,
+                          CUtensorMap *map)
+{
+  static void *found;
+  tiled_fn *encode = (tiled_fn *)find_function("cuTensorMapEncodeTiled", &found);
+  int size = conv_element_size(t->kind);
+  int64_t pitch = a->h * a->w_extent == 1 ? a->x_n : a->w_extent == 1 ? a->x_h : a->x_w;
+  const cuuint64_t extent[] = {(cuuint64_t)a->c * (cuuint64_t)groups, (cuuint64_t)a->m};
+  const cuuint64_t stride[] = {a->m == 1 ? (extent[0] * size + 15) / 16 * 16 : (cuuint64_t)pitch * size};
+  const cuuint32_t box[] = {(cuuint32_t)(t->box * 16 / size), (cuuint32_t)t->m}, step[] = {1, 1};
+  return encode && a->x_c == 1 && stride[0] % 16 == 0 && stride[0] != 0 && stride[0] >> 40 == 0 &&
+         encode(map, type_of(t), 2, (void *)x, extent, stride, box, step, CU_TENSOR_MAP_INTERLEAVE_NONE,
+                swizzle_of(t), CU_TENSOR_MAP_L2_PROMOTION_L2_128B,
+                CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE) == CUDA_SUCCESS;
+}
+
 /* A map of x as the tile reads it. Of the bounding box that the first taps stay in, the end is such that a row has as many
  * places as the result. */
-static bool make_map(const struct conv_tile *t, const struct conv_args *a, int groups, const void *x,
-                     CUtensorMap *map)
+static bool make_box_map(const struct conv_tile *t, const struct conv_args *a, int groups, const void *x,
+                         CUtensorMap *map)
 {
-  encode_fn *encode = find_encode();
+  static void *found;
+  encode_fn *encode = (encode_fn *)find_function("cuTensorMapEncodeIm2col", &found);
   int size = conv_element_size(t->kind), q = (int)a->by_q.by, p = (int)(a->by_pixels.by / a->by_q.by);
   const cuuint64_t extent[] = {(cuuint64_t)a->c * (cuuint64_t)groups, (cuuint64_t)a->w_extent,
                                (cuuint64_t)a->h, (cuuint64_t)a->images};
@@ -73,13 +110,15 @@ static bool make_map(const struct conv_tile *t, const struct conv_args *a, int g
     if (stride[i] % 16 != 0 || stride[i] == 0 || stride[i] >> 40 != 0)
       return false;
   }
-  return encode(map, size == 2 ? CU_TENSOR_MAP_DATA_TYPE_FLOAT16 : CU_TENSOR_MAP_DATA_TYPE_FLOAT32, 4,
-                (void *)x, extent, stride, lower, upper, (cuuint32_t)(t->box * 16 / size), (cuuint32_t)t->m,
-                step, CU_TENSOR_MAP_INTERLEAVE_NONE,
-                t->box == 8   ? CU_TENSOR_MAP_SWIZZLE_128B
-                : t->box == 4 ? CU_TENSOR_MAP_SWIZZLE_64B
-                              : CU_TENSOR_MAP_SWIZZLE_32B,
+  return encode(map, type_of(t), 4, (void *)x, extent, stride, lower, upper, (cuuint32_t)(t->box * 16 / size),
+                (cuuint32_t)t->m, step, CU_TENSOR_MAP_INTERLEAVE_NONE, swizzle_of(t),
                 CU_TENSOR_MAP_L2_PROMOTION_L2_128B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE) == CUDA_SUCCESS;
+}
+
+static bool make_map(const struct conv_tile *t, const struct conv_args *a, int groups, const void *x,
+                     CUtensorMap *map)
+{
+  return is_flat(a) ? make_flat_map(t, a, groups, x, map) : make_box_map(t, a, groups, x, map);
 }
 
 bool conv_tile_can_map(const struct conv_tile *t, const struct conv_args *a, int groups)
@@ -90,13 +129,33 @@ bool conv_tile_can_map(const struct conv_tile *t, const struct conv_args *a, int
          make_map(t, a, groups, (const void *)(uintptr_t)65536, &map);
 }
 
+/* Whether the fast end will do, and what it is. */
+static void set_end(struct conv_args *a, const struct gie_cuda_steps *s, int element_size)
+{
+  const struct gie_cuda_step *add = &s->step[0];
+  bool none = s->kind == GIE_CUDA_STEPS_NONE, clip = s->kind == GIE_CUDA_STEPS_CLIP;
+  bool relu = !none && !clip && s->n == 2 && s->step[1].op == GIE_CUDA_STEP_RELU;
+  bool adds = !none && !clip && (s->n == 1 || relu) && add->op == GIE_CUDA_STEP_ADD && add->operand >= 0 &&
+              add->stride_c == 1 && add->aligned >= 16 && (add->half != 0) == (element_size == 2);
+  a->fast = a->vector_y && a->y_c == 1 && a->n % (16 / element_size) == 0 && (uintptr_t)a->bias % 16 == 0 &&
+            (none || clip || adds);
+  a->low = clip ? s->low : relu ? 0.0f : -INFINITY;
+  a->high = clip ? s->high : INFINITY;
+  a->residual = adds ? add->data : NULL;
+  a->residual_n = adds ? add->stride_n : 0;
+  a->residual_p = adds ? add->stride_p : 0;
+}
+
 cudaError_t conv_tile_launch(const struct conv_tile *t, const struct conv_args *a, int groups,
                              const struct gie_cuda_steps *steps, bool early, cudaStream_t stream)
 {
   CUtensorMap map;
-  void *args[] = {(void *)a, (void *)steps, &map};
+  struct conv_args full = *a;
+  void *args[] = {&full, (void *)steps, &map};
   cudaLaunchAttribute attr[2];
   cudaLaunchConfig_t c = {};
+  full.flat = is_flat(a);
+  set_end(&full, steps, conv_element_size(t->kind));
   if (t->loader == CONV_TMA && !make_map(t, a, groups, a->x, &map))
     return cudaErrorInvalidValue;
   unsigned tiles = (unsigned)((a->m + t->m - 1) / t->m) * (unsigned)a->tiles_n;

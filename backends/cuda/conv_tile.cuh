@@ -43,7 +43,7 @@ __global__ void __launch_bounds__(K::THREADS)
   conv_sums<K, K::KIND> sums(tid);
   conv_wait_for_previous();
   conv_read_first<K>(reader, a, base, first, n_steps);
-  const conv_bias<K> bias(a, at, tid);
+  const conv_ahead<K> ahead(a, at, tid);
   int stage = 0, next = K::STAGES - 1;
   for (int i = 0; i < n_steps; i++) {
     conv_copy_wait<K::STAGES - 2>();
@@ -72,7 +72,7 @@ __global__ void __launch_bounds__(K::THREADS)
   conv_copy_wait<0>();
   __syncthreads();
 
-  conv_end<K>(a, steps, at, sums, bias, reinterpret_cast<float *>(shared), tid);
+  conv_end<K>(a, steps, at, sums, ahead, reinterpret_cast<float *>(shared), tid);
 #endif
 }
 

@@ -67,7 +67,13 @@ struct conv_args {
   int32_t tiles_n, split;
   struct conv_div by_tiles_n, by_pixels, by_q; /* pixels of an image, of a row of the result */
   struct conv_div by_c, by_s; /* chunks (padded) or channels (dense) of one tap (r, s); taps of a row */
+  int32_t flat;               /* CONV_TMA: pixels are rows of one map (set by the launch) */
   int32_t vector_y;           /* results may be stored 16 bytes at a time */
+  /* Set by the launch. fast: whole vectors, and clip(sum + bias + residual, low, high) is all. */
+  int32_t fast;
+  float low, high;
+  const void *residual; /* NULL: none */
+  int64_t residual_n, residual_p;
 };
 
 /* A compiled tile. Kind and row are part of plans: rows of conv_tiles.def are only added at the end of a kind. */

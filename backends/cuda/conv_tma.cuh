@@ -3,7 +3,7 @@
  * of shared memory on their way, the other warps only multiply, so that a step costs them a wait, the reads of
  * shared memory and the products. What is in which stage is told by barriers in shared memory.
  *
- *   A   tensor map of x in im2col mode: a box is M pixels of the result x BOX chunks of channels at one tap (r, s);
+ *   A   tensor map of x in im2col mode (or, about twice as fast, of rows and channels where each pixel is one tap): a box is M pixels of the result x BOX chunks of channels at one tap (r, s);
  *       padding, strides, dilation and the last pixels and channels are the map's business. 8 / BOX boxes are
  *       a step; narrow boxes are for channels that are no multiple of 8 chunks.
  *   B   one piece of the packed weights, which may be on its way before the kernel before this one ends */
@@ -73,12 +73,21 @@ CONV_DEVICE void conv_box_copy(uint32_t to, const CUtensorMap *map, const conv_b
                : "memory");
 }
 
+/* The same of a map of rows and channels. */
+CONV_DEVICE void conv_flat_copy(uint32_t to, const CUtensorMap *map, int c, int row, uint32_t barrier)
+{
+  asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes "
+               "[%0], [%1, {%2, %3}], [%4];" ::"r"(to),
+               "l"(map), "r"(c), "r"(row), "r"(barrier)
+               : "memory");
+}
+
 /* ---- The producing thread -------------------------------------------------------------------------- */
 
 /* Copies box after box of A: its place among the taps. */
 template <class K> struct conv_boxes {
   conv_box at;
-  int first_c, channels, dx, dy, s, s_n, end_y;
+  int row, first_c, channels, dx, dy, s, s_n, end_y;
 
   __device__ __forceinline__ conv_boxes(const conv_args &a, const conv_place &place, int step)
   {
@@ -86,6 +95,7 @@ template <class K> struct conv_boxes {
     int image = conv_divide(place.m, a.by_pixels), pixel = place.m - image * static_cast<int>(a.by_pixels.by);
     int i = conv_divide(pixel, a.by_q), j = pixel - i * static_cast<int>(a.by_q.by);
     int chunk = step * PER_STEP * K::BOX, rs = conv_divide(chunk, a.by_c), r = conv_divide(rs, a.by_s);
+    row = place.m;
     s_n = static_cast<int>(a.by_s.by);
     s = rs - r * s_n;
     first_c = place.group * a.c;
@@ -104,7 +114,10 @@ template <class K> struct conv_boxes {
     conv_box box = at;
     box.c = dy < end_y ? first_c + at.c
                        : 1 << 24; /* past the last tap: outside, which is filled with zeros */
-    conv_box_copy(to, map, box, dx, dy < end_y ? dy : 0, barrier);
+    if (a.flat)
+      conv_flat_copy(to, map, box.c, row, barrier);
+    else
+      conv_box_copy(to, map, box, dx, dy < end_y ? dy : 0, barrier);
     at.c += K::BOX * K::V;
     if (at.c >= channels && dy < end_y) {
       at.c = 0;
@@ -168,11 +181,12 @@ __global__ void __launch_bounds__(K::THREADS + 32)
   const uint32_t base = (conv_smem(shared) + 1023) & ~1023u, full = base + K::SHARED,
                  empty = full + K::STAGES * 8;
   char *const begin = shared + (base - conv_smem(shared));
-  if (tid == K::THREADS) {
-    for (int i = 0; i < K::STAGES; i++) {
-      conv_barrier_init(full + i * 8, 1);
-      conv_barrier_init(empty + i * 8, K::THREADS / 32);
-    }
+  if (tid >= K::THREADS) {
+    const int lane = tid - K::THREADS;
+    if (lane == 0)
+      asm volatile("prefetch.tensormap [%0];" ::"l"(&map) : "memory");
+    if (lane < 2 * K::STAGES)
+      conv_barrier_init(full + lane * 8, lane < K::STAGES ? 1 : K::THREADS / 32);
     asm volatile("fence.mbarrier_init.release.cluster;\n\tfence.proxy.async.shared::cta;" ::: "memory");
   }
   conv_let_next_start();
@@ -182,7 +196,7 @@ __global__ void __launch_bounds__(K::THREADS + 32)
     conv_produce<K>(a, at, &map, base, full, first, n_steps);
   __syncwarp();
   conv_wait_for_previous();
-  const conv_bias<K> bias(a, at, tid % K::THREADS);
+  const conv_ahead<K> ahead(a, at, tid % K::THREADS);
   if (tid < K::THREADS) {
     for (int i = 0, stage = 0, round = 0; i < n_steps; i++) {
       conv_barrier_wait(full + stage * 8, round & 1);
@@ -197,7 +211,7 @@ __global__ void __launch_bounds__(K::THREADS + 32)
     }
   }
   __syncthreads();
-  conv_end<K>(a, steps, at, sums, bias, reinterpret_cast<float *>(begin), tid);
+  conv_end<K>(a, steps, at, sums, ahead, reinterpret_cast<float *>(begin), tid);
 #endif
 }
 

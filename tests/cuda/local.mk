@@ -34,7 +34,7 @@ if HAVE_CUDA
 check_PROGRAMS += tests/cuda/test_conv
 TESTS += tests/cuda/test_conv
 tests_cuda_test_conv_SOURCES = tests/cuda/test_conv.c \
-  tests/op_cases.c tests/op_cases.h tests/op_cases.def
+  tests/op_problem.c tests/op_problem.h tests/op_cases.c tests/op_cases.h tests/op_cases.def
 tests_cuda_test_conv_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
 tests_cuda_test_conv_LDADD = libgie_internal.la libgie_rt_internal.la $(CHECK_LIBS) $(LIBM)
 endif

@@ -3,9 +3,8 @@
  * operands computed and constant (packed): each variant, dense and as a view, against the reference kernel, and twice for
  * the same bits. Skipped without a device. */
 #include "tests/gie_check.h"
-#include "tests/op_cases.h"
+#include "tests/op_problem.h"
 
-#define MAX_IO 16
 #define MAX_VARIANTS 32
 
 static struct gie_context *ctx;
@@ -55,44 +54,7 @@ static void teardown(void)
 
 /* ---- One problem */
 
-struct question {
-  struct gie_graph *g;
-  const struct gie_node *n;
-  struct gie_desc desc[MAX_IO];
-  const void *data[MAX_IO];
-  struct gie_problem p;
-};
-
-static bool pose(struct question *q, struct gie_graph *g)
-{
-  static const struct gie_layout plain;
-  q->g = g;
-  q->n = op_case_node(g);
-  if (q->n->n_in + q->n->n_out > MAX_IO)
-    return false;
-  for (uint32_t i = 0; i < q->n->n_in + q->n->n_out; i++) {
-    gie_id id = i < q->n->n_in ? q->n->in[i] : q->n->out[i - q->n->n_in];
-    q->desc[i] = (struct gie_desc){.dtype = GIE_DTYPE_NONE};
-    q->data[i] = id == GIE_NONE ? NULL : gie_value_bytes(g, id, NULL);
-    if (id != GIE_NONE)
-      ck_gie_ok(ctx, gie_desc_make(ctx, &gie_value_get(g, id)->type, &plain, &q->desc[i], NULL));
-  }
-  q->p = (struct gie_problem){.struct_size = sizeof q->p,
-                              .ctx = ctx,
-                              .graph = g,
-                              .node = q->n,
-                              .n_in = q->n->n_in,
-                              .n_out = q->n->n_out,
-                              .in = q->desc,
-                              .out = q->desc + q->n->n_in,
-                              .in_data = q->data,
-                              .device_kind = "cuda",
-                              .device = &cuda.info,
-                              .threads = 1};
-  return true;
-}
-
-/* Makes constants of the operands behind the first one, with what op_run() would fill them with. */
+/* Makes constants of the operands behind the first one, f32 or f16, with what op_run() would fill them with. */
 static void make_constant(struct gie_graph *g)
 {
   const struct gie_node *n = op_case_node(g);
@@ -135,17 +97,17 @@ static bool same_bits(const struct op_result *a, const struct op_result *b)
   return a->count == b->count && memcmp(a->v, b->v, (size_t)a->count * sizeof *a->v) == 0;
 }
 
-static void run_form(const struct op_case *c, const struct question *q, const struct gie_kernel *k,
+static void run_form(const struct op_case *c, const struct op_problem *q, const struct gie_kernel *k,
                      const struct gie_variant *v, const struct op_form *form, const struct op_result *want)
 {
   struct op_result out, again;
   char what[256] = "";
   bool any = v->n_in == 0 && v->any_in.layout.any;
-  gie_status st = op_run(&cuda, q->g, q->n, k, v, form, &out);
+  gie_status st = op_run(&cuda, q->p.graph, q->n, k, v, form, &out);
   if (any && st == GIE_E_UNSUPPORTED && form != &OP_FORMS[0])
     return;
-  bool right = st == GIE_OK && op_compare(&out, want, tolerance(q->n, q->g), what, sizeof what);
-  if (right && op_run(&cuda, q->g, q->n, k, v, form, &again) == GIE_OK) {
+  bool right = st == GIE_OK && op_compare(&out, want, tolerance(q->n, q->p.graph), what, sizeof what);
+  if (right && op_run(&cuda, q->p.graph, q->n, k, v, form, &again) == GIE_OK) {
     if (!same_bits(&out, &again)) {
       right = false;
       snprintf(what, sizeof what, "other bits in a second run");
@@ -161,12 +123,12 @@ static void run_form(const struct op_case *c, const struct question *q, const st
 }
 
 /* Whether a variant computes in the problem's own element type: others are asked about with other problems. */
-static bool is_own_type(const struct question *q, const struct gie_variant *v)
+static bool is_own_type(const struct op_problem *q, const struct gie_variant *v)
 {
   return v->n_in == 0 || v->in[0].dtype == GIE_DTYPE_NONE || v->in[0].dtype == q->desc[0].dtype;
 }
 
-static void check_kernel(const struct op_case *c, struct question *q, const struct gie_kernel *k,
+static void check_kernel(const struct op_case *c, struct op_problem *q, const struct gie_kernel *k,
                          const struct op_result *want)
 {
   static struct gie_variant v[MAX_VARIANTS];
@@ -213,7 +175,7 @@ static void check_case(const struct op_case *c, const char *dtype)
   static const char *const kernels[] = {"cuda.conv", "cuda.product", "cuda.conv_plain", "cuda.product_plain"};
   for (int constant = 0; constant < 2; constant++) {
     struct gie_graph *g;
-    struct question q;
+    struct op_problem q;
     struct op_result want;
     char name[64];
     if (op_case_graph(ctx, c, dtype, &g) != GIE_OK)
@@ -222,7 +184,7 @@ static void check_case(const struct op_case *c, const char *dtype)
       if (constant)
         make_constant(g);
       snprintf(name, sizeof name, "cpu.%s", op_case_node(g)->op->name);
-      if (pose(&q, g)) {
+      if (op_problem_make(&cuda, g, "cuda", &q) == GIE_OK) {
         ck_gie_ok(ctx, op_run(&cpu, g, q.n, kernel_of(name), NULL, &OP_FORMS[0], &want));
         for (size_t i = 0; i < sizeof kernels / sizeof *kernels; i++) {
           const struct gie_kernel *k = kernel_of(kernels[i]);
