@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bandwidth of the memory-bound CUDA kernels (the first variant for the layouts) beside the device's copy bandwidth: one row per case, tensors far larger than
+/* Bandwidth of the memory-bound CUDA kernels (each variant for the layouts) beside the device's copy bandwidth: one row per case, tensors far larger than
  * the L2 cache, runs in a captured graph, the median of several. Bytes: each operand and result once.
  *
  *   bench/cuda_kernels [PREFIX]     only kernels whose names begin with it
@@ -292,7 +292,9 @@ static bool fits_layouts(const struct run *x, const struct gie_variant *v)
   return true;
 }
 
-static gie_status run_kernel(struct bench *b, struct run *x, const struct gie_kernel *k, double *seconds)
+/* Variant number `nth` of those that fit the layouts; E_NO when there are no more. */
+static gie_status run_kernel(struct bench *b, struct run *x, const struct gie_kernel *k, uint32_t nth,
+                             char *label, double *seconds)
 {
   enum { VARIANTS = 64 };
   static struct gie_variant v[VARIANTS];
@@ -313,10 +315,11 @@ static gie_status run_kernel(struct bench *b, struct run *x, const struct gie_ke
   memset(v, 0, sizeof v);
   uint32_t n = k->variants ? k->variants(k, &p, v, VARIANTS) : 1, i = 0;
   v[0].any_in.layout.any = v[0].any_out.layout.any = v[0].any_in.layout.any || !k->variants;
-  while (i < n && !fits_layouts(x, &v[i]))
+  while (i < n && (!fits_layouts(x, &v[i]) || nth-- > 0))
     i++;
   if (i == n)
-    return gie_fail(b->ctx, GIE_E_UNSUPPORTED, "no variant for these layouts");
+    return gie_fail(b->ctx, GIE_E_NO, "no variant for these layouts");
+  snprintf(label, sizeof v[i].label, "%s", v[i].label);
   void *in[MAX_IO];
   memcpy(in, x->at, sizeof in);
   p.in = x->desc;
@@ -348,8 +351,31 @@ static void print_row(const struct bench *b, const struct row *r, const struct r
   int at = 0;
   for (int i = 0; i < d->rank; i++)
     at += snprintf(dims + at, sizeof dims - (size_t)at, "%s%lld", i ? "x" : "", (long long)d->dim[i]);
-  printf("%-26s %-4s %-7s %-7s %-16s %9.2f us %8.0f GB/s %5.0f %%\n", kernel, r->dtype, r->in, r->out, dims,
+  printf("%-40s %-4s %-7s %-7s %-16s %9.2f us %8.0f GB/s %5.0f %%\n", kernel, r->dtype, r->in, r->out, dims,
          seconds * 1e6, x->bytes / seconds / 1e9, 100 * x->bytes / seconds / b->peaks.bytes_per_s);
+}
+
+static void run_variants(struct bench *b, const struct row *r, struct run *x, const struct gie_kernel *k)
+{
+  gie_status st = GIE_OK;
+  for (uint32_t nth = 0; st == GIE_OK; nth++) {
+    char name[96], label[sizeof((struct gie_variant *)0)->label] = "";
+    double seconds = 0;
+    st = run_kernel(b, x, k, nth, label, &seconds);
+    snprintf(name, sizeof name, "%s%s%s", k->name, label[0] ? " " : "", label);
+    if (st == GIE_OK)
+      print_row(b, r, x, name, seconds);
+    else if (st != GIE_E_NO || nth == 0)
+      printf("%-40s %-4s %-7s %-7s %s\n", name, r->dtype, r->in, r->out, gie_error_text(b->ctx));
+    b->ops->capture_free(b->dev, x->graph);
+    b->ops->free(b->dev, x->workspace);
+    for (int j = 0; j < MAX_IO; j++) {
+      b->ops->free(b->dev, x->packed[j]);
+      x->packed[j] = NULL;
+    }
+    x->graph = x->workspace = NULL;
+    fflush(stdout);
+  }
 }
 
 static void run_row(struct bench *b, const struct row *r, const char *prefix)
@@ -363,23 +389,9 @@ static void run_row(struct bench *b, const struct row *r, const char *prefix)
   }
   x.n = gie_node_get(x.g, gie_graph_first(x.g));
   st = x.n->n_in + x.n->n_out <= MAX_IO ? make_tensors(b, r, &x) : GIE_E_LIMIT;
-  for (uint32_t i = 0; st == GIE_OK && (k = gie_kernel_at(b->ctx, i)) != NULL; i++) {
-    double seconds = 0;
-    if (!takes(k, x.n->op->name, prefix))
-      continue;
-    if (run_kernel(b, &x, k, &seconds) == GIE_OK)
-      print_row(b, r, &x, k->name, seconds);
-    else
-      printf("%-26s %-4s %-7s %-7s %s\n", k->name, r->dtype, r->in, r->out, gie_error_text(b->ctx));
-    b->ops->capture_free(b->dev, x.graph);
-    b->ops->free(b->dev, x.workspace);
-    for (int j = 0; j < MAX_IO; j++) {
-      b->ops->free(b->dev, x.packed[j]);
-      x.packed[j] = NULL;
-    }
-    x.graph = x.workspace = NULL;
-    fflush(stdout);
-  }
+  for (uint32_t i = 0; st == GIE_OK && (k = gie_kernel_at(b->ctx, i)) != NULL; i++)
+    if (takes(k, x.n->op->name, prefix))
+      run_variants(b, r, &x, k);
   if (st != GIE_OK)
     printf("%s: %s\n", r->text, gie_error_text(b->ctx));
   for (int i = 0; i < MAX_IO; i++) {

@@ -2,8 +2,8 @@
 /* Depthwise convolution (one filter per channel) of f32 and f16 with two spatial axes, with bias and epilogue; sums in f32.
  * Ways, chosen by the layout of x and y:
  *
- *   channels  channels contiguous (nhwc, channel ranges of it): a thread makes V channels (up to 16 bytes) of W neighbouring
- *             results of a row, so that a loaded element serves up to W taps. Weights packed as [tap][channel].
+ *   channels  channels contiguous (nhwc, channel ranges of it): a thread makes V channels (16 or 8 bytes) of W neighbouring
+ *             results of a row (or one), so that a loaded element serves up to W taps; variants to be timed. Weights packed as [tap][channel].
  *   pixels    any other strides: a thread makes 4 (stride 1) or 2 results of a row; weights packed as [channel][tap].
  *
  * Square kernels of 3, 5 and 7 without dilation are instantiated per stride 1 and 2, the others have loops. Memory-bound:
@@ -63,20 +63,24 @@ __global__ void __launch_bounds__(256)
     constexpr int COLUMNS = (W - 1) * (S ? S : 1) + (K ? K : 1); /* of x that W results take */
 #pragma unroll
     for (int h = 0; h < K; h++) {
-      int ih = top + h;
-      if (ih < 0 || ih >= a.in_h)
-        continue;
+      /* the whole row is asked for before any of it is used */
+      gie_cuda_vector<T, V> row[COLUMNS] = {};
+      const bool inside = unsigned(top + h) < unsigned(a.in_h);
+#pragma unroll
+      for (int w = 0; w < COLUMNS; w++)
+        if (inside && unsigned(left + w) < unsigned(a.in_w))
+          row[w] = *reinterpret_cast<const gie_cuda_vector<T, V> *>(from + (top + h) * a.xh +
+                                                                    (left + w) * a.xw);
       float weight[K ? K : 1][V];
 #pragma unroll
       for (int w = 0; w < K; w++)
         cuda_load_v<float, V>(weights + (h * K + w) * a.channels, weight[w]);
 #pragma unroll
       for (int w = 0; w < COLUMNS; w++) {
-        int iw = left + w;
-        if (iw < 0 || iw >= a.in_w)
-          continue;
         float e[V];
-        cuda_load_v<T, V>(from + ih * a.xh + iw * a.xw, e);
+#pragma unroll
+        for (int v = 0; v < V; v++)
+          e[v] = cuda_to_float(row[w].v[v]);
 #pragma unroll
         for (int o = 0; o < W; o++) {
           const int tap = w - o * S;
@@ -174,7 +178,7 @@ __global__ void __launch_bounds__(256)
 
 struct depthwise {
   struct gie_context *ctx;
-  bool half, channels_last, packed_bias;
+  bool half, channels_last, packed_bias, narrow, one;
   int bias; /* operand, or -1 */
   uint32_t images, out_h;
   struct depthwise_args args;
@@ -215,16 +219,15 @@ static int square_kernel(const struct depthwise_args *a)
   return square && known ? a->kernel_h * 10 + a->stride_h : 0;
 }
 
-/* V channels per thread. Few results per thread where the whole device would not have enough to do. */
+/* V channels per thread. */
 template <class T, int V>
 static void choose_channels(const struct depthwise *d, const struct depthwise_args &a,
                             const gie_cuda_steps &s, const T *x, T *y, cudaStream_t t)
 {
-  bool much = int64_t(d->images) * d->out_h * a.out_w * (a.channels / V) >= 1 << 19;
-#define CASE(k, stride, w)                                              \
-  case k * 10 + stride:                                                 \
-    return much ? launch_channels<T, k, stride, w, V>(d, a, s, x, y, t) \
-                : launch_channels<T, k, stride, 1, V>(d, a, s, x, y, t);
+#define CASE(k, stride, w)                                                \
+  case k * 10 + stride:                                                   \
+    return d->one ? launch_channels<T, k, stride, 1, V>(d, a, s, x, y, t) \
+                  : launch_channels<T, k, stride, w, V>(d, a, s, x, y, t);
   switch (square_kernel(&a)) {
     CASE(3, 1, 4)
     CASE(3, 2, 2)
@@ -276,10 +279,9 @@ template <class T> static void launch(const struct depthwise *d, const struct gi
   constexpr uint64_t SIZE = sizeof(T);
   uint64_t bits = uint64_t(a.xn | a.xh | a.xw | a.yn | a.yh | a.yw) * SIZE | uintptr_t(x) | uintptr_t(y);
   auto fits = [&](int v) { return a.channels % v == 0 && bits % (uint64_t(v) * SIZE) == 0; };
-  bool much = int64_t(d->images) * d->out_h * a.out_w * a.channels >= 1 << 21;
-  if (SIZE == 2 && fits(8) && much)
+  if (SIZE == 2 && fits(8) && !d->narrow)
     return choose_channels < T, SIZE == 2 ? 8 : 4 > (d, a, steps, x, y, stream);
-  if (fits(4) && (much || SIZE == 4))
+  if (fits(4) && (SIZE == 2 || !d->narrow))
     return choose_channels<T, 4>(d, a, steps, x, y, stream);
   if (fits(2))
     return choose_channels<T, 2>(d, a, steps, x, y, stream);
@@ -347,7 +349,8 @@ static uint32_t steps_taken(const struct gie_problem *p)
   return n;
 }
 
-enum { CONFIG_PLAIN = 0, CONFIG_HALF = 1, CONFIG_LAST = 2 };
+/* Bits of the configuration; with CONFIG_LAST also how much a thread does: half of 16 bytes of channels, one result. */
+enum { CONFIG_HALF = 1, CONFIG_LAST = 2, CONFIG_NARROW = 4, CONFIG_ONE = 8, CONFIGS = 16 };
 
 static uint32_t depthwise_variants(const struct gie_kernel *k, const struct gie_problem *p,
                                    struct gie_variant *out, uint32_t max)
@@ -355,17 +358,18 @@ static uint32_t depthwise_variants(const struct gie_kernel *k, const struct gie_
   static const struct gie_layout NHWC = {4, {0, 2, 3, 1}, 0, 0, false}, NCHW = {};
   bool half = p->in[0].dtype == GIE_F16;
   uint32_t n = 0;
-  for (uint64_t config = half ? CONFIG_HALF : 0; config < 4 && n < max; config += half ? 2 : 1) {
+  for (uint64_t config = half ? CONFIG_HALF : 0; config < CONFIGS && n < max; config += half ? 2 : 1) {
     struct gie_variant *v = &out[n];
     bool change = (config & CONFIG_HALF) && !half;
     struct gie_port port = {};
-    if (p->n_in > GIE_MAX_IO)
+    if (p->n_in > GIE_MAX_IO || (config >= CONFIG_NARROW && !(config & CONFIG_LAST)))
       continue;
     memset(v, 0, sizeof *v);
     v->struct_size = sizeof *v;
     v->config = config;
-    snprintf(v->label, sizeof v->label, "%s%s", config & CONFIG_LAST ? "nhwc" : "nchw",
-             config & CONFIG_HALF ? " f16" : "");
+    snprintf(v->label, sizeof v->label, "%s%s%s%s", config & CONFIG_LAST ? "nhwc" : "nchw",
+             config & CONFIG_HALF ? " f16" : "", config & CONFIG_NARROW ? ", 8 bytes" : "",
+             config & CONFIG_ONE ? ", 1 result" : "");
     v->n_steps = steps_taken(p);
     v->in_place = -1;
     v->capture_safe = true;
@@ -450,6 +454,8 @@ static gie_status depthwise_create(const struct gie_kernel *k, const struct gie_
   d->steps = steps;
   d->half = x->dtype == GIE_F16;
   d->channels_last = v->config & CONFIG_LAST;
+  d->narrow = v->config & CONFIG_NARROW;
+  d->one = v->config & CONFIG_ONE;
   d->bias = p->node->n_operands > 2 && p->in[2].dtype != GIE_DTYPE_NONE ? 2 : -1;
   d->packed_bias = d->bias >= 0 && p->in_data[2];
   a->bias_half = d->bias >= 0 && p->in[2].dtype == GIE_F16;
