@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #define STOP_POLL_MS 100
+#define KILLED "it was killed by signal"
 
 struct worker {
   struct gie_context *ctx;
@@ -44,7 +45,7 @@ static void bury(struct worker *w, char *how, size_t size)
   if (got < 0)
     snprintf(how, size, "it ended");
   else if (WIFSIGNALED(status))
-    snprintf(how, size, "it was killed by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
+    snprintf(how, size, KILLED " %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
   else
     snprintf(how, size, "it ended with exit status %d", WEXITSTATUS(status));
 }
@@ -144,6 +145,10 @@ static gie_status no_greeting(struct worker *w, gie_status st)
   } else {
     bury(w, (char[128]){0}, 128);
   }
+  if (strncmp(how, KILLED, strlen(KILLED)) == 0) /* by what a module did, a wrong program just ends */
+    return gie_fail(
+        w->ctx, GIE_E_INTERNAL,
+        "the probe worker could not load its modules: %s; see which one it was with GIE_LOG=debug", how);
   return gie_fail(w->ctx, GIE_E_CONFIG,
                   "%s does not work as probe worker: %s before it had loaded its modules; set GIE_WORKER to "
                   "gie-worker, and see what it prints with GIE_LOG=debug",

@@ -265,7 +265,7 @@ START_TEST(test_faults)
   run_net(x, 2, 2);
   far.fail_sync = true;
   ck_gie(ctx, gie_exec_run(x), GIE_E_DEVICE);
-  HAS("GIE_SYNC=1");
+  HAS("some node of the run, GIE_SYNC=1 says which");
   far.fail_sync = false;
   gie_exec_free(x);
   static const char *const sync[] = {"SYNC=1", NULL};
