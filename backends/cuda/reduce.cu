@@ -7,7 +7,8 @@
  *   columns  f32 and f16, what stays is contiguous: a block of 32 columns and 8 parts of the sum
  *   each     everything else: one thread per result
  *
- * The first two read every element once and should reach 80 % of the copy bandwidth. */
+ * The first two read every element once. The goal is 80 % of the copy bandwidth; what they reach is in
+ * bench/results/cuda_kernels.txt. */
 #include "backends/cuda/host.cuh"
 
 enum fold { FOLD_MEAN, FOLD_SUM, FOLD_MAX, FOLD_MIN, FOLD_L2 };
