@@ -135,50 +135,43 @@ CONV_DEVICE void conv_finish_fast(const conv_args &a, const conv_place &at, cons
   }
 }
 
-/* Any epilogue: this block's share of the tile, channels next to each other. */
+/* Any epilogue on whole vectors of neighbouring channels. */
 template <class K>
-CONV_DEVICE void conv_finish_channels(const conv_args &a, const gie_cuda_steps &steps, const conv_place &at,
-                                      const float *sums, int tid)
+CONV_DEVICE void conv_finish_vectors(const conv_args &a, const gie_cuda_steps &steps, const conv_place &at,
+                                     const float *sums, int tid)
 {
   using T = typename K::T;
-  constexpr int V = K::V, VECTORS = K::M * (K::N / V);
-  const int share = VECTORS / a.split, end = (at.rank + 1) * share;
-  const int column = tid % (K::N / V) * V, n = at.n + column, c = at.group * a.n + n;
+  constexpr int V = K::V, PER_ROW = K::N / V;
+  const int share = K::M * PER_ROW / a.split, end = (at.rank + 1) * share;
+  const int column = tid % PER_ROW * V, n = at.n + column, c = at.group * a.n + n;
 #pragma unroll 1
   for (int v = at.rank * share + tid; v < end; v += K::THREADS) {
-    int row = v / (K::N / V), m = at.m + row;
+    int row = v / PER_ROW, m = at.m + row;
     float r[V];
     if (m >= a.m || n >= a.n)
       return;
     int image = conv_divide(m, a.by_pixels), pixel = m - image * static_cast<int>(a.by_pixels.by);
-    T *y = static_cast<T *>(a.y) + image * a.y_n + pixel * a.y_p + c;
     conv_total<K, V>(r, sums, row * K::LD + column, a.split);
     if (a.bias)
 #pragma unroll
       for (int e = 0; e < V; e++)
-        r[e] += n + e < a.n ? conv_to_float(static_cast<const T *>(a.bias)[c + e]) : 0;
-    if (a.vector_y && n + V <= a.n) {
-      gie_cuda_steps_apply_c<V>(steps, r, image, c, pixel);
-      conv_store_vector(y, r);
-    } else {
-#pragma unroll
-      for (int e = 0; e < V; e++)
-        if (n + e < a.n)
-          conv_store(y + e, gie_cuda_steps_apply(steps, r[e], image, c + e, pixel));
-    }
+        r[e] += conv_to_float(static_cast<const T *>(a.bias)[c + e]);
+    gie_cuda_steps_apply_c<V>(steps, r, image, c, pixel);
+    conv_store_vector(static_cast<T *>(a.y) + image * a.y_n + pixel * a.y_p + c, r);
   }
 }
 
-/* The same where pixels are next to each other. */
+/* Any epilogue and any result, one element at a time; neighbouring threads have neighbouring elements. */
 template <class K>
-CONV_DEVICE void conv_finish_pixels(const conv_args &a, const gie_cuda_steps &steps, const conv_place &at,
-                                    const float *sums, int tid)
+CONV_DEVICE void conv_finish_elements(const conv_args &a, const gie_cuda_steps &steps, const conv_place &at,
+                                      const float *sums, int tid)
 {
   using T = typename K::T;
-  constexpr int ALL = K::M * K::N;
-  const int share = ALL / a.split, end = (at.rank + 1) * share;
+  const int share = K::M * K::N / a.split, end = (at.rank + 1) * share;
+#pragma unroll 1
   for (int v = at.rank * share + tid; v < end; v += K::THREADS) {
-    int row = v % K::M, column = v / K::M, m = at.m + row, n = at.n + column;
+    int row = a.y_c == 1 ? v / K::N : v % K::M, column = a.y_c == 1 ? v % K::N : v / K::M;
+    int m = at.m + row, n = at.n + column;
     float r[1];
     if (m >= a.m || n >= a.n)
       continue;
@@ -190,16 +183,6 @@ CONV_DEVICE void conv_finish_pixels(const conv_args &a, const gie_cuda_steps &st
     conv_store(static_cast<T *>(a.y) + image * a.y_n + pixel * a.y_p + c * a.y_c,
                gie_cuda_steps_apply(steps, r[0], image, c, pixel));
   }
-}
-
-template <class K>
-static __device__ __noinline__ void conv_finish_any(const conv_args &a, const gie_cuda_steps &steps,
-                                                    conv_place at, const float *sums, int tid)
-{
-  if (a.y_c == 1)
-    conv_finish_channels<K>(a, steps, at, sums, tid);
-  else
-    conv_finish_pixels<K>(a, steps, at, sums, tid);
 }
 
 /* From sums in registers to the result. Threads from K::THREADS on only keep step. */
@@ -222,10 +205,12 @@ CONV_DEVICE void conv_end(const conv_args &a, const gie_cuda_steps &steps, const
     conv_cluster_wait();
   }
   if (works) {
-    if (a.fast)
+    if (__builtin_expect(a.fast, 1))
       conv_finish_fast<K>(a, at, total, ahead, tid);
+    else if (a.vector_y)
+      conv_finish_vectors<K>(a, steps, at, total, tid);
     else
-      conv_finish_any<K>(a, steps, at, total, tid);
+      conv_finish_elements<K>(a, steps, at, total, tid);
   }
   if (a.split > 1)
     conv_cluster_wait(); /* others may still read this block's sums */

@@ -137,8 +137,8 @@ static void set_end(struct conv_args *a, const struct gie_cuda_steps *s, int ele
   bool relu = !none && !clip && s->n == 2 && s->step[1].op == GIE_CUDA_STEP_RELU;
   bool adds = !none && !clip && (s->n == 1 || relu) && add->op == GIE_CUDA_STEP_ADD && add->operand >= 0 &&
               add->stride_c == 1 && add->aligned >= 16 && (add->half != 0) == (element_size == 2);
-  a->fast = a->vector_y && a->y_c == 1 && a->n % (16 / element_size) == 0 && (uintptr_t)a->bias % 16 == 0 &&
-            (none || clip || adds);
+  a->vector_y = a->vector_y && a->y_c == 1 && a->n % (16 / element_size) == 0;
+  a->fast = a->vector_y && (uintptr_t)a->bias % 16 == 0 && (none || clip || adds);
   a->low = clip ? s->low : relu ? 0.0f : -INFINITY;
   a->high = clip ? s->high : INFINITY;
   a->residual = adds ? add->data : NULL;
