@@ -393,7 +393,7 @@ int main(void)
                {"windows", windows, 0},
                {"windows tf32", windows, 1}};
   if (!has_device()) {
-    printf("skipped: no cuda device here\n");
+    printf("skipped: needs a device of kind cuda\n");
     return 77;
   }
   /* a case each: several processes can share the work (CK_RUN_CASE) */
