@@ -151,23 +151,23 @@ static const struct conv_tile *tile_of(const struct conv_choice *c) { return &LI
 
 /* Microseconds on a device of `units` multiprocessors, launch apart: a fixed time to begin and end, and for each step what the
  * reader takes or what the blocks of a multiprocessor have to share. The constants are fitted to some thousand
- * timings on an H200 (batch 1): of the layers of two networks the best tile is among the first 12 but for 0.1 % of its time. */
+ * timings on an H200 (batch 1): of the layers of two networks the best tile is among the first 12 but for 0.4 % of its time. */
 static double predict(const struct conv_tile *t, const struct conv_form *f, int split, double units)
 {
-  static const double MULTIPLY[] = {430, 80, 215, 72}; /* products per cycle and multiprocessor */
-  const double mhz = 1700, begin = 1800, cluster = 1020, cluster_log2 = 475,
-               read = 62; /* cycles; bytes per cycle */
+  static const double MULTIPLY[] = {575, 80, 290, 96}; /* products per cycle and multiprocessor */
+  const double mhz = 1700, begin = 1400, cluster = 580, cluster_log2 = 670; /* cycles */
+  const double read = 38; /* bytes per cycle and multiprocessor */
   double tiles = ceil((double)f->args.m / t->m) * ceil((double)f->args.n / t->n) * f->groups;
   double blocks = tiles * split;
   double fit = fmax(1, fmin(floor(227.0 * 1024 / (double)(t->shared + 1024)), floor(2048.0 / t->threads)));
   double resident = fmax(1, fmin(fit, ceil(blocks / units))), waves = blocks / (units * resident);
   double elements = 128.0 / conv_element_size(t->kind), steps = ceil((double)f->args.steps / split);
   double busy = fmax((t->m + t->n) * 128 / read, t->m * t->n * elements / MULTIPLY[t->kind]);
-  double step = t->loader == CONV_TMA      ? 88 + 84 * (8.0 / t->box) * t->m / 32
-                : t->loader == CONV_VECTOR ? 400
+  double step = t->loader == CONV_TMA      ? 150 + 118 * (8.0 / t->box) * t->m / 32
+                : t->loader == CONV_VECTOR ? 370
                                            : 1000;
   if (t->loader == CONV_TMA && resident > 1)
-    step *= 0.88 * resident;
+    step *= 0.87 * resident;
   double body = begin + steps * fmax(step, resident * busy) + 20.0 * resident * t->m * t->n / 1024 / split;
   double log2_split = 0;
   while (1 << (int)log2_split < split)

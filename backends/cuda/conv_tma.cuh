@@ -6,7 +6,11 @@
  *   A   tensor map of x in im2col mode (or, about twice as fast, of rows and channels where each pixel is one tap): a box is M pixels of the result x BOX chunks of channels at one tap (r, s);
  *       padding, strides, dilation and the last pixels and channels are the map's business. 8 / BOX boxes are
  *       a step; narrow boxes are for channels that are no multiple of 8 chunks.
- *   B   one piece of the packed weights, which may be on its way before the kernel before this one ends */
+ *   B   one piece of the packed weights, which may be on its way before the kernel before this one ends
+ *
+ * Seen at batch 1 on an H200, for a tile of 32 x 32: from the end of the kernel before to the first full stage 850 cycles,
+ * 350 for each step after it (issuing the box is what takes them, not the products), 1300 from the last product to
+ * the end, of which 800 are the few dozen instructions of the end itself, and 2500 more for a cluster of four. */
 #ifndef GIE_BACKENDS_CUDA_CONV_TMA_CUH
 #define GIE_BACKENDS_CUDA_CONV_TMA_CUH
 
