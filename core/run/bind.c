@@ -330,7 +330,9 @@ static void try_kernels(struct run_binder *b, struct gie_arena *mem, const struc
   struct wish wish = forced ? (struct wish){0} : read_wish(n);
   if (wish.kernel) {
     try_wish(b, mem, n, &wish, values, out);
-    b->n_missed += !out->kernel;
+    if (!out->kernel && b->n_missed++ == 0)
+      snprintf(b->missed_why, sizeof b->missed_why, "\"%.80s\", %s", n->name,
+               b->refusals.data ? b->refusals.data : "there is no such kernel");
   }
   for (size_t i = 0; i < b->rules.n && !out->kernel; i++) {
     const struct gie_kernel *k = b->rules.order[i];

@@ -139,9 +139,11 @@ static gie_status read_streams(struct run_spec *s, const struct run_binder *b, u
 static void warn_missed(struct run_binder *b)
 {
   if (b->n_missed && (!b->said_missed || !atomic_exchange(b->said_missed, true)))
-    gie_log(b->device->ctx, GIE_LOG_WARN, "run",
-            "%u node%s not get the kernel chosen for %s and take the first that fits; build the plan again",
-            (unsigned)b->n_missed, b->n_missed == 1 ? " does" : "s do", b->n_missed == 1 ? "it" : "them");
+    gie_log(
+        b->device->ctx, GIE_LOG_WARN, "run",
+        "%u node%s not get the kernel chosen for %s and take the first that fits (%s); build the plan again",
+        (unsigned)b->n_missed, b->n_missed == 1 ? " does" : "s do", b->n_missed == 1 ? "it" : "them",
+        b->missed_why);
   b->n_missed = 0;
 }
 

@@ -224,7 +224,8 @@ struct run_binder {
   gie_status failed;            /* the worst reason: E_UNSUPPORTED or E_MEMORY */
   size_t max_workspace;         /* kernels that want more are refused; 0: what the device has */
   atomic_bool *said_missed;     /* not NULL: the line about them is logged once for all who share this */
-  uint32_t n_missed; /* nodes that did not get the kernel and configuration that their notes name */
+  uint32_t n_missed;    /* nodes that did not get the kernel and configuration that their notes name */
+  char missed_why[256]; /* the first of them and what stood in the way */
 };
 gie_status run_binder_init(struct run_binder *b, struct run_device *d, struct run_weights *w,
                            const char *backends);

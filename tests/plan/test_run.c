@@ -297,6 +297,7 @@ START_TEST(one_warning_counts_all_nodes)
                           NULL, &x));
   ck_assert_int_eq(count("\n"), 1);
   ck_assert_int_eq(count("2 nodes do not get the kernel chosen for them"), 1);
+  ck_assert_int_eq(count("(\"a\", there is no such kernel)"), 1);
   gie_exec_free(x);
 }
 END_TEST

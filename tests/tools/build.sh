@@ -125,7 +125,8 @@ expect 64 '"c" is one file too many' cache diff a b c
 stop()
 {
   rm -f "$tmp/stop.txt"
-  "$gie" build "$tmp/relu.gie" --passes= --module="$kernels" --timingCacheFile="$tmp/stop.txt" \
+  # a job in the background has INT ignored, one under nohup HUP
+  env --default-signal=INT,HUP "$gie" build "$tmp/relu.gie" --passes= --module="$kernels" --timingCacheFile="$tmp/stop.txt" \
     --config=FORCE=first:cpu.relu,second:test.sleep -o "$tmp/stop.plan" 2>"$tmp/err" &
   pid=$!
   sleep 3
@@ -140,5 +141,6 @@ stop()
 }
 stop TERM 143
 stop HUP 129
+stop INT 130
 
 finish
