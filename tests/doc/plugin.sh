@@ -9,7 +9,10 @@ page=$(cd "$top_srcdir" && pwd)/doc/plugin.md
 GIE_WORKER=$(find "$tmp/root" -name gie-worker -type f)
 # Whether there is an nvcc is no matter of the page.
 NVCC=
-export GIE_WORKER NVCC
+# A crash is a crash, not a report of a sanitizer.
+ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}handle_segv=0
+UBSAN_OPTIONS=${UBSAN_OPTIONS:+$UBSAN_OPTIONS:}handle_segv=0
+export GIE_WORKER NVCC ASAN_OPTIONS UBSAN_OPTIONS
 mkdir "$tmp/work"
 cd "$tmp/work"
 in_block=no
