@@ -59,4 +59,20 @@ static inline struct gie_context *check_context(void)
   return ctx;
 }
 
+/* Runs the tests in this process, since a device that was opened does not survive a fork. The exit status. */
+static inline int check_on_device(const char *name, const TTest *const *tests, size_t n)
+{
+  Suite *suite = suite_create(name);
+  TCase *tcase = tcase_create(name);
+  for (size_t i = 0; i < n; i++)
+    tcase_add_test(tcase, tests[i]);
+  suite_add_tcase(suite, tcase);
+  SRunner *runner = srunner_create(suite);
+  srunner_set_fork_status(runner, CK_NOFORK);
+  srunner_run_all(runner, CK_ENV);
+  int failed = srunner_ntests_failed(runner);
+  srunner_free(runner);
+  return failed != 0;
+}
+
 #endif

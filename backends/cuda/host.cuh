@@ -253,4 +253,20 @@ template <int T> static void cuda_loop_merge(struct cuda_loop<T> *l)
   }
 }
 
+/* ---- Tables of kernels, one a row and op: CUDA_OP_NAME of every op, then CUDA_OP_ROW(op, family) for the functions
+ * and the struct that are named after the family */
+
+#define CUDA_OP_NAME(op) static const char *const ops_##op[] = {#op, nullptr};
+#define CUDA_OP_ROW(op, family)              \
+  {.struct_size = sizeof(struct gie_kernel), \
+   .name = "cuda." #op,                      \
+   .device = "cuda",                         \
+   .ops = ops_##op,                          \
+   .supports = family##_supports,            \
+   .variants = family##_variants,            \
+   .estimate = family##_estimate,            \
+   .create = family##_create,                \
+   .destroy = cuda_destroy<struct family>,   \
+   .run = family##_run},
+
 #endif

@@ -675,19 +675,8 @@ static gie_status norm_create(const struct gie_kernel *k, const struct gie_probl
 }
 
 #define NORM_OPS(X) X(softmax) X(log_softmax) X(layer_norm) X(instance_norm)
-#define NORM_NAMES(op) static const char *const ops_##op[] = {#op, nullptr};
-#define NORM_KERNEL(op)                      \
-  {.struct_size = sizeof(struct gie_kernel), \
-   .name = "cuda." #op,                      \
-   .device = "cuda",                         \
-   .ops = ops_##op,                          \
-   .supports = norm_supports,                \
-   .variants = norm_variants,                \
-   .estimate = norm_estimate,                \
-   .create = norm_create,                    \
-   .destroy = cuda_destroy<struct norm>,     \
-   .run = norm_run},
+#define NORM_ROW(op) CUDA_OP_ROW(op, norm)
 
-NORM_OPS(NORM_NAMES)
-static const struct gie_kernel KERNELS[] = {NORM_OPS(NORM_KERNEL)};
+NORM_OPS(CUDA_OP_NAME)
+static const struct gie_kernel KERNELS[] = {NORM_OPS(NORM_ROW)};
 const struct cuda_family cuda_norm = {KERNELS, sizeof KERNELS / sizeof *KERNELS};

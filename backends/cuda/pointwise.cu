@@ -589,19 +589,8 @@ static gie_status pointwise_create(const struct gie_kernel *k, const struct gie_
   X(mul) X(div) X(prelu) X(pow) X(sum) X(max) X(min) X(where) X(equal) X(greater) X(less) X(batch_norm)
 /* clang-format on */
 
-#define POINTWISE_NAMES(op) static const char *const ops_##op[] = {#op, nullptr};
-#define POINTWISE_KERNEL(op)                  \
-  {.struct_size = sizeof(struct gie_kernel),  \
-   .name = "cuda." #op,                       \
-   .device = "cuda",                          \
-   .ops = ops_##op,                           \
-   .supports = pointwise_supports,            \
-   .variants = pointwise_variants,            \
-   .estimate = pointwise_estimate,            \
-   .create = pointwise_create,                \
-   .destroy = cuda_destroy<struct pointwise>, \
-   .run = pointwise_run},
+#define POINTWISE_ROW(op) CUDA_OP_ROW(op, pointwise)
 
-POINTWISE_OPS(POINTWISE_NAMES)
-static const struct gie_kernel KERNELS[] = {POINTWISE_OPS(POINTWISE_KERNEL)};
+POINTWISE_OPS(CUDA_OP_NAME)
+static const struct gie_kernel KERNELS[] = {POINTWISE_OPS(POINTWISE_ROW)};
 const struct cuda_family cuda_pointwise = {KERNELS, sizeof KERNELS / sizeof *KERNELS};

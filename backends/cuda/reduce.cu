@@ -580,19 +580,8 @@ static gie_status reduce_create(const struct gie_kernel *k, const struct gie_pro
   X(global_max_pool)
 /* clang-format on */
 
-#define REDUCE_NAMES(op) static const char *const ops_##op[] = {#op, nullptr};
-#define REDUCE_KERNEL(op)                    \
-  {.struct_size = sizeof(struct gie_kernel), \
-   .name = "cuda." #op,                      \
-   .device = "cuda",                         \
-   .ops = ops_##op,                          \
-   .supports = reduce_supports,              \
-   .variants = reduce_variants,              \
-   .estimate = reduce_estimate,              \
-   .create = reduce_create,                  \
-   .destroy = cuda_destroy<struct reduce>,   \
-   .run = reduce_run},
+#define REDUCE_ROW(op) CUDA_OP_ROW(op, reduce)
 
-REDUCE_OPS(REDUCE_NAMES)
-static const struct gie_kernel KERNELS[] = {REDUCE_OPS(REDUCE_KERNEL)};
+REDUCE_OPS(CUDA_OP_NAME)
+static const struct gie_kernel KERNELS[] = {REDUCE_OPS(REDUCE_ROW)};
 const struct cuda_family cuda_reduce = {KERNELS, sizeof KERNELS / sizeof *KERNELS};

@@ -6,7 +6,8 @@ caffe_sources = plugins/caffe/caffe.h plugins/caffe/text.h \
   plugins/caffe/caffe.c plugins/caffe/custom.c plugins/caffe/emit.c plugins/caffe/layers.c plugins/caffe/lower_basic.c \
   plugins/caffe/lower_move.c plugins/caffe/lower_net.c plugins/caffe/model.c plugins/caffe/net.c \
   plugins/caffe/param.c plugins/caffe/text.c plugins/caffe/upgrade.c \
-  plugins/common/prescan.c plugins/common/prescan.h plugins/common/utf8.h
+  plugins/common/prescan.c plugins/common/prescan.h plugins/common/unpack.c plugins/common/unpack.h \
+  plugins/common/utf8.h
 plugins_caffe_caffe_la_SOURCES = $(caffe_sources) \
   core/base/arena.c core/base/buf.c core/base/map.c core/base/number.c
 nodist_plugins_caffe_caffe_la_SOURCES = plugins/caffe/caffe.pb-c.c plugins/caffe/caffe.pb-c.h

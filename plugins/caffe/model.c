@@ -2,6 +2,7 @@
 /* The .caffemodel: a pre-scan that leaves the payloads in the file, layers by name, blobs as f32. Weights for
  * a network without a file are made here too. */
 #include "plugins/caffe/caffe.h"
+#include "plugins/common/unpack.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -49,37 +50,13 @@ static const struct pre_message net = {"NetParameter", net_fields, 0};
 
 /* ---- Opening --------------------------------------------------------------------------------- */
 
-struct parser_memory {
-  struct gie_arena *arena;
-  bool exhausted;
-};
-
-static void *parser_alloc(void *memory, size_t size)
-{
-  struct parser_memory *m = memory;
-  void *p = gie_arena_alloc(m->arena, size, 1);
-  m->exhausted = m->exhausted || !p;
-  return p;
-}
-
-static void parser_free(void *memory, void *p) { (void)memory, (void)p; }
-
 static gie_status parse(struct caffe_import *im)
 {
-  static const unsigned char nothing[1];
   struct caffe_model *m = &im->model;
-  struct parser_memory memory = {&im->arena, false};
-  ProtobufCAllocator allocator = {parser_alloc, parser_free, &memory};
-  if (m->src.size == 0)
-    return gie_fail(im->ctx, GIE_E_DATA, "the file is empty");
-  GIE_TRY(prescan_file(im->ctx, &m->src, &net, &m->scan));
-  m->net = caffe__net__unpack(&allocator, m->scan.n_slim, m->scan.slim ? m->scan.slim : nothing);
-  prescan_drop_slim(&m->scan);
-  if (m->net)
-    return GIE_OK;
-  if (memory.exhausted)
-    return GIE_E_MEMORY;
-  return gie_fail(im->ctx, GIE_E_PARSE, "a packed list of numbers is broken; the file is damaged");
+  ProtobufCMessage *parsed;
+  GIE_TRY(unpack_file(im->ctx, &im->arena, &m->src, &net, &caffe__net__descriptor, &m->scan, &parsed));
+  m->net = (Caffe__Net *)parsed;
+  return GIE_OK;
 }
 
 static const char *v1_name(const Caffe__LayerV1 *l)

@@ -9,7 +9,8 @@ onnx_sources = plugins/onnx/onnx.h plugins/onnx/op_list.h \
   plugins/onnx/lower_basic.c plugins/onnx/lower_move.c plugins/onnx/lower_net.c plugins/onnx/lower_resize.c \
   plugins/onnx/onnx.c plugins/onnx/opaque.c plugins/onnx/ops.c plugins/onnx/order.c plugins/onnx/schema.c \
   plugins/onnx/tensor.c plugins/onnx/type.c plugins/onnx/wire.c \
-  plugins/common/prescan.c plugins/common/prescan.h plugins/common/utf8.h
+  plugins/common/prescan.c plugins/common/prescan.h plugins/common/unpack.c plugins/common/unpack.h \
+  plugins/common/utf8.h
 plugins_onnx_onnx_la_SOURCES = $(onnx_sources) \
   core/base/arena.c core/base/buf.c core/base/map.c core/base/number.c \
   core/base/save.c core/base/sha256.c

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The ONNX format module: recognizes a file, parses it and imports the model. */
+#include "plugins/common/unpack.h"
 #include "plugins/onnx/export.h"
 
 const char *onnx_str(const char *s) { return s ? s : ""; }
@@ -8,38 +9,13 @@ bool onnx_default_domain(const char *domain) { return !*domain || strcmp(domain,
 
 /* ---- Parsing --------------------------------------------------------------------------------- */
 
-/* protobuf-c takes its memory from the import's arena; everything is freed together. */
-struct parser_memory {
-  struct gie_arena *arena;
-  bool exhausted;
-};
-
-static void *parser_alloc(void *memory, size_t size)
-{
-  struct parser_memory *m = memory;
-  void *p = gie_arena_alloc(m->arena, size, 1);
-  m->exhausted = m->exhausted || !p;
-  return p;
-}
-
-static void parser_free(void *memory, void *p) { (void)memory, (void)p; }
-
 static gie_status parse(struct onnx_import *im)
 {
-  static const unsigned char nothing[1];
-  struct parser_memory memory = {&im->arena, false};
-  ProtobufCAllocator allocator = {parser_alloc, parser_free, &memory};
-  if (im->src->size == 0)
-    return gie_fail(im->ctx, GIE_E_DATA, "the file is empty");
-  GIE_TRY(prescan_file(im->ctx, im->src, &onnx_schema_model, &im->scan));
-  im->model = onnx__model__unpack(&allocator, im->scan.n_slim, im->scan.slim ? im->scan.slim : nothing);
-  prescan_drop_slim(&im->scan);
-  if (im->model)
-    return GIE_OK;
-  if (memory.exhausted)
-    return GIE_E_MEMORY;
-  /* The pre-scan has checked all else. */
-  return gie_fail(im->ctx, GIE_E_PARSE, "a packed list of numbers is broken; the file is damaged");
+  ProtobufCMessage *model;
+  GIE_TRY(unpack_file(im->ctx, &im->arena, im->src, &onnx_schema_model, &onnx__model__descriptor, &im->scan,
+                      &model));
+  im->model = (Onnx__Model *)model;
+  return GIE_OK;
 }
 
 /* ---- Model ----------------------------------------------------------------------------------- */

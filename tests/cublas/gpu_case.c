@@ -32,7 +32,8 @@ int gpu_open(struct gpu *g, size_t pool)
   memset(g, 0, sizeof *g);
   cudaError_t e = cudaGetDeviceCount(&n);
   if (e != cudaSuccess || n == 0) {
-    printf("skipped: needs a device of kind cuda (%s)\n", e == cudaSuccess ? "none present" : cudaGetErrorString(e));
+    printf("skipped: needs a device of kind cuda (%s)\n",
+           e == cudaSuccess ? "none present" : cudaGetErrorString(e));
     return 77;
   }
   if (gie_context_new(&options, &g->ctx) != GIE_OK)

@@ -307,16 +307,6 @@ int main(void)
     printf("needs a device of kind cuda: skipped\n");
     return 77;
   }
-  Suite *suite = suite_create("cuda convolution");
-  TCase *tcase = tcase_create("cuda convolution");
-  tcase_set_timeout(tcase, 600);
-  tcase_add_test(tcase, cases);
-  tcase_add_test(tcase, random_problems);
-  suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_set_fork_status(runner, CK_NOFORK); /* a device does not survive a fork */
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  const TTest *const tests[] = {cases, random_problems};
+  return check_on_device("cuda convolution", tests, sizeof tests / sizeof *tests);
 }

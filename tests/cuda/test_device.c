@@ -157,18 +157,8 @@ int main(void)
     printf("%s\n", gie_error_text(ctx));
     return 1;
   }
-  Suite *suite = suite_create("cuda device");
-  TCase *tcase = tcase_create("cuda device");
-  tcase_add_test(tcase, info);
-  tcase_add_test(tcase, memory);
-  tcase_add_test(tcase, graphs);
-  tcase_add_test(tcase, peaks);
-  suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_set_fork_status(runner, CK_NOFORK); /* a device does not survive a fork */
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
+  const TTest *const tests[] = {info, memory, graphs, peaks};
+  int failed = check_on_device("cuda device", tests, sizeof tests / sizeof *tests);
   ops->close(dev);
-  return failed != 0;
+  return failed;
 }

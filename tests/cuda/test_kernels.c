@@ -289,17 +289,6 @@ int main(void)
     return 77;
   }
   printf("%s, %s\n", device.info.name, device.info.version);
-  Suite *suite = suite_create("cuda kernels");
-  TCase *tcase = tcase_create("cuda kernels");
-  tcase_set_timeout(tcase, 600);
-  tcase_add_test(tcase, cases);
-  tcase_add_test(tcase, larger);
-  tcase_add_test(tcase, random_windows);
-  suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_set_fork_status(runner, CK_NOFORK); /* a device does not survive a fork */
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  const TTest *const tests[] = {cases, larger, random_windows};
+  return check_on_device("cuda kernels", tests, sizeof tests / sizeof *tests);
 }

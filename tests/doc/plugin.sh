@@ -13,8 +13,8 @@ NVCC=
 ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}handle_segv=0
 UBSAN_OPTIONS=${UBSAN_OPTIONS:+$UBSAN_OPTIONS:}handle_segv=0
 export GIE_WORKER NVCC ASAN_OPTIONS UBSAN_OPTIONS
-mkdir "$tmp/work"
-cd "$tmp/work"
+mkdir "$tmp/page"
+cd "$tmp/page"
 in_block=no
 while IFS= read -r line; do
   case $in_block:$line in
@@ -28,7 +28,7 @@ while IFS= read -r line; do
     yes:*) ;;
     *) printf '%s\n' "$line" ;;
   esac
-done <"$page" | sed -e "s|$tmp/work/||g" -e "s|[^ ]*/lib/gie/modules-1|/usr/local/lib/gie/modules-1|g" -e "s|-I[^ ]*/include|-I/usr/local/include|g" \
+done <"$page" | sed -e "s|$tmp/page/||g" -e "s|[^ ]*/lib/gie/modules-1|/usr/local/lib/gie/modules-1|g" -e "s|-I[^ ]*/include|-I/usr/local/include|g" \
   -e '/^make\[[0-9]*\]: /d' -e 's|\(/usr/local/lib/gie/modules-1\), \1|\1|' -e "s|^$CC |cc |" >"$tmp/plugin.md"
 cd /
 mask() { sed -e 's/ \(cpu\|onednn\)\.\([a-z]\)/ #.\2/' -e 's/[0-9][0-9]*\.[0-9][0-9]*/#/g' -e 's/[0-9#]e-[0-9]*/#/g' -e 's/[0-9]* candidates: .*/#/' -e 's/  */ /g' "$1"; }

@@ -169,15 +169,6 @@ int main(void)
   }
   if (!open_device("cpu", &host))
     return 1;
-  Suite *suite = suite_create("winograd on a device");
-  TCase *tcase = tcase_create("device");
-  tcase_set_timeout(tcase, 300);
-  tcase_add_test(tcase, every_variant);
-  suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_set_fork_status(runner, CK_NOFORK); /* the device is open */
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  const TTest *const tests[] = {every_variant};
+  return check_on_device("winograd on a device", tests, sizeof tests / sizeof *tests);
 }
