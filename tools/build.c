@@ -267,6 +267,8 @@ gie_status build_and_save(struct tool *t, const struct build_flags *f, const str
                                 .threads = t->threads,
                                 .modules = t->modules.v,
                                 .pipeline = f->passes,
+                                .disable = f->disable,
+                                .plain_layouts = f->plain,
                                 .shapes = profiles.v,
                                 .n_shapes = profiles.n,
                                 .cache = f->cache,

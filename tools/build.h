@@ -6,11 +6,11 @@
 #include "tools/precision.h"
 
 struct build_flags {
-  const char *out, *backend, *passes, *cache, *device;
+  const char *out, *backend, *passes, *disable, *cache, *device;
   struct tool_list shapes, batches;
   struct tool_list outputs; /* --output: the plan, or with --deploy outputs of the network */
   double budget;            /* NaN: none given */
-  bool cache_read_only, exhaustive, estimate, json, tf32, best;
+  bool cache_read_only, exhaustive, estimate, plain, json, tf32, best;
   const char *fp16, *memory; /* NULL: not given */
   struct precision_goal goal;
 };
@@ -53,6 +53,8 @@ struct build_flags {
        &(f)->budget,   "SECONDS", "stop timing after that; estimates decide the rest"},                        \
       {"estimate", 0, TOOL_FLAG, &(f)->estimate, NULL, "time nothing"},                                        \
       {"exhaustive", 0, TOOL_FLAG, &(f)->exhaustive, NULL, "time every candidate, however unlikely"},          \
+      {"disable", 0, TOOL_TEXT, &(f)->disable, "LIST", "passes to leave out, also those that a build tries"},  \
+      {"plain", 0, TOOL_FLAG, &(f)->plain, NULL, "values stay in plain layout (nchw)"},                        \
   {                                                                                                            \
     "json", 0, TOOL_FLAG, &(f)->json, NULL, "what was done, for machines"                                      \
   }

@@ -162,6 +162,7 @@ static gie_status run_passes(struct tool *t, struct opt *o, struct gie_graph *g,
 {
   uint32_t n = 0;
   struct gie_pipeline_options options = {.struct_size = sizeof options,
+                                         .disable = o->disable,
                                          .device_flags = device_flags(o),
                                          .verify_each = o->verify_each,
                                          .print_after = o->print_after,
@@ -252,20 +253,6 @@ static int opt(struct tool *t, struct opt *o, const char *path, const char *pass
 
 /* ---- Which passes */
 
-/* Appends the passes of "a,b,c" that --disable does not name, pipelines by their members. */
-static const char *without_disabled(struct tool *t, const struct opt *o, const char *list, const char *text)
-{
-  for (const char *s = list; *s; s += strcspn(s, ","), s += *s == ',') {
-    size_t n = strcspn(s, ",");
-    const char *members = pass_pipeline(s, n), *name = tool_format(t, "%.*s", (int)n, s);
-    if (members)
-      text = without_disabled(t, o, members, text);
-    else if (!in_list(o->disable, name))
-      text = tool_format(t, "%s%s%s", text, *text ? "," : "", name);
-  }
-  return text;
-}
-
 /* Better said now than shown by silence. */
 static int check_names(struct tool *t, const struct opt *o)
 {
@@ -330,5 +317,5 @@ int tool_opt(struct tool *t, int argc, char **argv)
   const char *passes = o->passes ? o->passes : gie_pipeline_default();
   if (o->streams)
     passes = tool_format(t, "%s%sassign_streams", passes, *passes ? "," : "");
-  return opt(t, o, args.v[0], o->disable ? without_disabled(t, o, passes, "") : passes);
+  return opt(t, o, args.v[0], passes);
 }

@@ -106,13 +106,27 @@ static gie_status expand(struct gie_context *ctx, const char *list, struct gie_b
   return out->status;
 }
 
+static bool in_list(const char *list, const char *wanted)
+{
+  char name[NAME_MAX_BYTES];
+  while (next_name(&list, name))
+    if (strcmp(name, wanted) == 0)
+      return true;
+  return false;
+}
+
 /* All names are looked up before the first pass runs. */
-static gie_status check_names(struct gie_context *ctx, const char *list, const char *print_after)
+static gie_status check_names(struct gie_context *ctx, const char *list, const char *disable,
+                              const char *print_after)
 {
   char name[NAME_MAX_BYTES];
   while (next_name(&list, name))
     if (!pass_find(ctx, name))
       return gie_fail(ctx, GIE_E_USAGE, "there is no pass \"%s\"; gie opt --list shows them all", name);
+  while (next_name(&disable, name))
+    if (!pass_find(ctx, name))
+      return gie_fail(ctx, GIE_E_USAGE, "there is no pass \"%s\" to leave out; gie opt --list shows them all",
+                      name);
   if (print_after && !pass_find(ctx, print_after))
     return gie_fail(ctx, GIE_E_USAGE, "there is no pass \"%s\" to print after; gie opt --list shows them all",
                     print_after);
@@ -122,11 +136,12 @@ static gie_status check_names(struct gie_context *ctx, const char *list, const c
 static gie_status run_list(struct pipeline *p, const char *list)
 {
   char name[NAME_MAX_BYTES];
-  GIE_TRY(check_names(p->ctx, list, p->options.print_after));
+  GIE_TRY(check_names(p->ctx, list, p->options.disable, p->options.print_after));
   p->pc = (struct gie_pass_ctx){sizeof p->pc, p->ctx, NULL, p->options.device_flags};
   GIE_TRY(dump(p, "before"));
   while (next_name(&list, name))
-    GIE_TRY(run_pass(p, pass_find(p->ctx, name)));
+    if (!in_list(p->options.disable, name))
+      GIE_TRY(run_pass(p, pass_find(p->ctx, name)));
   return GIE_OK;
 }
 

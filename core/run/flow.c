@@ -49,7 +49,9 @@ gie_status run_flow_open(struct gie_exec *x)
 {
   struct run_device *d = x->device;
   const char *sync = gie_config(x->ctx, "SYNC");
+  const char *graph = gie_config(x->ctx, "GRAPH");
   x->flow.sync_each = sync && strcmp(sync, "0") != 0;
+  x->flow.no_capture = graph && strcmp(graph, "0") == 0;
   if (d->host || !run_has_streams(d))
     return GIE_OK;
   GIE_TRY(d->ops->stream_new(d->dev, &x->flow.stream[0]));

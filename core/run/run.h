@@ -430,7 +430,7 @@ struct run_flow {
   void *join[RUN_MAX_STREAMS];   /* events: [0] others begin behind it, [i] is at the end of stream i */
   void *mark[RUN_MARKS];         /* events, or */
   double at[RUN_MARKS];          /* by the host's clock */
-  bool no_capture;               /* it has failed */
+  bool no_capture;               /* it has failed, or the config row GRAPH says so */
   bool replayed;                 /* the last run replayed a graph */
   bool sync_each;                /* config row SYNC */
 };

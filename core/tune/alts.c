@@ -111,6 +111,22 @@ static bool is_narrower(const struct run_problem *p, const struct gie_variant *v
   return false;
 }
 
+/* Whether it names another layout than the plain one; constants are packed as it likes. */
+static bool has_other_layout(const struct ask *a, const struct run_problem *p, const struct gie_variant *v)
+{
+  static const struct gie_layout plain;
+  for (uint32_t i = 0; i < p->pub.n_in + p->pub.n_out; i++) {
+    uint32_t k = i < p->pub.n_in ? i : i - p->pub.n_in;
+    const struct gie_port *port = i < p->pub.n_in ? (k < v->n_in ? &v->in[k] : &v->any_in)
+                                                  : (k < v->n_out ? &v->out[k] : &v->any_out);
+    bool is_const = i < p->pub.n_in && a->n->in[k] != GIE_NONE &&
+                    gie_value_get(a->s->g, a->n->in[k])->kind == GIE_VALUE_CONST;
+    if (!is_const && !port->layout.any && !gie_layout_equal(&port->layout, &plain, p->plain[i].rank))
+      return true;
+  }
+  return false;
+}
+
 static gie_status add_raw(struct ask *a, const struct gie_kernel *k, const struct gie_variant *v,
                           double estimate)
 {
@@ -178,6 +194,8 @@ static gie_status ask_kernel(struct ask *a, const struct gie_kernel *k)
       refuse(a, k, n_steps, bad);
     else if (is_narrower(p, &v[i]) && !t->o->reduced_precision)
       refuse(a, k, n_steps, "computes in a narrower element type");
+    else if (t->o->plain_layouts && has_other_layout(a, p, &v[i]))
+      refuse(a, k, n_steps, "wants another layout than the plain one");
     else if (is_narrower(p, &v[i]) && tune_keeps_f32(a->n))
       refuse(a, k, n_steps, "the node keeps its element type");
     else

@@ -329,7 +329,9 @@ static gie_status choose_structure(struct tuner *t, const struct gie_graph *g, u
 {
   const char *const *list;
   uint32_t n = list_structures(t, &list);
-  struct gie_pipeline_options po = {.struct_size = sizeof po, .device_flags = t->device.info.flags};
+  struct gie_pipeline_options po = {.struct_size = sizeof po,
+                                    .device_flags = t->device.info.flags,
+                                    .disable = t->o->disable};
   for (uint32_t i = 0; i < n; i++) {
     struct outcome o = {.structure = list[i]};
     uint32_t n_nodes = t->report.nodes;
@@ -455,7 +457,9 @@ static gie_status build(struct tuner *t, const struct gie_graph *g, struct gie_p
 {
   struct gie_graph *base;
   struct gie_plan *plan = NULL;
-  struct gie_pipeline_options po = {.struct_size = sizeof po, .device_flags = t->device.info.flags};
+  struct gie_pipeline_options po = {.struct_size = sizeof po,
+                                    .device_flags = t->device.info.flags,
+                                    .disable = t->o->disable};
   GIE_TRY(gie_graph_clone(g, &base));
   gie_status st = gie_pipeline_run(base, t->o->pipeline, &po);
   if (st != GIE_OK) {

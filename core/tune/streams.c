@@ -180,9 +180,10 @@ static gie_status measure(struct ways *w)
 
 /* ---- The choice --------------------------------------------------------------------------------------- */
 
-static gie_status on_several(struct gie_graph *g, struct gie_graph **out, uint32_t *n_streams)
+static gie_status on_several(const struct tuner *t, struct gie_graph *g, struct gie_graph **out,
+                             uint32_t *n_streams)
 {
-  const struct gie_pipeline_options po = {.struct_size = sizeof po};
+  const struct gie_pipeline_options po = {.struct_size = sizeof po, .disable = t->o->disable};
   GIE_TRY(gie_graph_clone(g, out));
   gie_status st = gie_pipeline_run(*out, "assign_streams", &po);
   *n_streams = 1;
@@ -212,7 +213,7 @@ gie_status tune_streams(struct tuner *t, struct gie_graph **g, struct gie_buf *t
   uint32_t n;
   if (!may_measure(t))
     return GIE_OK;
-  GIE_TRY(on_several(*g, &w.g[1], &n));
+  GIE_TRY(on_several(t, *g, &w.g[1], &n));
   gie_status st = n > 1 ? make_key(&w) : GIE_OK;
   if (st == GIE_OK && n > 1 && !find_known(&w))
     st = measure(&w);

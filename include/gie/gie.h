@@ -91,6 +91,8 @@ struct gie_pipeline_options {
   void *print_user;
   struct gie_pass_stat *stats; /* room for max_stats; *n_stats is set */
   uint32_t max_stats, *n_stats;
+  const char
+      *disable; /* "a,b": passes that are left out of the list and of the pipelines in it; NULL: none */
 };
 
 /* Runs "a,b,c" in order; NULL or "default": the default pipeline; "structure": the passes that make products wide and

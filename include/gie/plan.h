@@ -92,6 +92,9 @@ struct gie_build_options {
   void *stop_user;
   uint64_t
       memory_limit; /* bytes of constants, activations and workspace on the device, of each profile; 0: none */
+  /* What may be left out, to see what it brings. */
+  const char *disable; /* "a,b": passes, of the pipeline, of the structures and assign_streams; NULL: none */
+  bool plain_layouts;  /* kernels get and leave values in plain layout (nchw) only */
 };
 /* What the build did. */
 struct gie_build_report {

@@ -88,6 +88,31 @@ START_TEST(test_names)
 }
 END_TEST
 
+/* A pass is left out wherever it stands, in pipelines too; names must be those of passes. */
+START_TEST(test_disable)
+{
+  struct gie_pass_stat stats[64];
+  uint32_t n = 0;
+  struct gie_pipeline_options options = {.struct_size = sizeof options,
+                                         .stats = stats,
+                                         .max_stats = sizeof stats / sizeof *stats,
+                                         .n_stats = &n,
+                                         .disable = "eliminate_nop_cast, eliminate_identity"};
+  start(NULL);
+  ck_gie_ok(ctx, gie_pipeline_run(g, "default,test_looks,eliminate_identity", &options));
+  ck_assert_uint_eq(gie_graph_count_nodes(g), 3);
+  ck_assert_uint_gt(n, 10);
+  for (uint32_t i = 0; i < n; i++)
+    ck_assert(strcmp(stats[i].pass, "eliminate_identity") != 0 &&
+              strcmp(stats[i].pass, "eliminate_nop_cast") != 0);
+  options.disable = "eliminate_identity,nonsense";
+  ck_gie(ctx, gie_pipeline_run(g, "", &options), GIE_E_USAGE);
+  ck_assert_msg(strstr(gie_error_text(ctx), "there is no pass \"nonsense\" to leave out"), "%s",
+                gie_error_text(ctx));
+  stop();
+}
+END_TEST
+
 START_TEST(test_lists)
 {
   start(NULL);
@@ -176,4 +201,4 @@ START_TEST(test_dump)
 }
 END_TEST
 
-GIE_TESTS_MAIN("pipeline", test_names, test_lists, test_options, test_dump)
+GIE_TESTS_MAIN("pipeline", test_names, test_disable, test_lists, test_options, test_dump)

@@ -95,6 +95,15 @@ START_TEST(test_no_capture)
   ck_assert_int_eq(far.replays, 0);
   ck_assert(!times(x).replayed);
   gie_exec_free(x);
+  static const char *const one_by_one[] = {"GRAPH=0", NULL};
+  teardown();
+  with_config(one_by_one);
+  far_kernel(&mock_far);
+  ck_gie_ok(ctx, try_exec(NET, &on_far, &x));
+  for (int i = 0; i < 3; i++)
+    run_net(x, 3, (float)i);
+  ck_assert_int_eq(far.captures, 0);
+  gie_exec_free(x);
 }
 END_TEST
 

@@ -222,6 +222,34 @@ START_TEST(test_structures)
 }
 END_TEST
 
+/* What may be left out of a build: a pass of a structure, layouts other than the plain one. */
+START_TEST(test_left_out)
+{
+  static const struct cost_row rows[] = {{"c.all", "gemm", NULL, NULL, 1.0, 9, true, 0, 0},
+                                         {"e.last", "exp", "nhwc", "nhwc", 0.1, 0, false, 0, 0},
+                                         {"e.plain", "exp", "nchw", "nchw", 2.0, 0, false, 0, 0},
+                                         {"relu", "relu", NULL, NULL, 0.5, 0, true, 0, 0},
+                                         {"turn", "reorder", NULL, NULL, 0.2, 0, true, 0, 0}};
+  static const char *const both[] = {"", "fuse_epilogue"};
+  static const char *const text =
+      "graph { input %x : f32[2,2] input %y : f32[2,2] %a = gemm(%x, %y) %b = relu(%a)"
+      " input %z" T4 " %c = exp(%z) output %b output %c }";
+  struct gie_build_options o = {.struct_size = sizeof o, .structures = both, .n_structures = 2};
+  struct gie_context *c = costs_context(rows, N(rows));
+  struct gie_plan *plan = costs_build(c, text, &o, NULL);
+  ck_assert_str_eq(costs_decisions(plan, decisions, sizeof decisions),
+                   "reorder:turn gemm:c.all exp:e.last reorder:turn");
+  gie_plan_free(plan);
+  o.disable = "fuse_epilogue";
+  o.plain_layouts = true;
+  plan = costs_build(c, text, &o, NULL);
+  ck_assert_str_eq(costs_decisions(plan, decisions, sizeof decisions), "gemm:c.all relu:relu exp:e.plain");
+  ck_assert(strstr(gie_plan_candidates(plan), "e.last: wants another layout than the plain one") != NULL);
+  gie_plan_free(plan);
+  gie_context_free(c);
+}
+END_TEST
+
 struct seen {
   uint32_t n, done, total, nodes;
 };
@@ -428,5 +456,5 @@ END_TEST
 
 GIE_TESTS_MAIN("select", test_greedy_is_wrong, test_a_long_chain_pays_for_reorders, test_shared_conversion,
                test_epilogue_cut, test_cut_step_keeps_its_operand, test_views, test_split_views,
-               test_precision, test_precision_of_views, test_structures, test_progress, test_too_many,
-               test_ties, test_nothing_runs_it, test_against_brute_force)
+               test_precision, test_precision_of_views, test_structures, test_left_out, test_progress,
+               test_too_many, test_ties, test_nothing_runs_it, test_against_brute_force)
