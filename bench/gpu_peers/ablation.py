@@ -41,7 +41,7 @@ def bench(options, plan, env):
     command = [options.gie, "bench", plan, "--noDataTransfers", f"--duration={options.turn}", "--warmUp=50", "--iterations=3", "--json"]
     point = json.loads(call(command, env))["batches"][0]
     part = point.get("compute_ms") or point["latency_ms"]
-    return part["median"], point.get("images_per_joule")
+    return part["median"], point.get("images_per_j")
 
 
 def build_all(options, model, batch, folder):

@@ -114,6 +114,21 @@ class Torch:
         with torch.inference_mode():
             return turn(self.calls[peer], self.options.turn)
 
+    def profile(self, peer, file):
+        """The kernels of one run of a peer, in order."""
+        import torch
+        from torch.profiler import ProfilerActivity
+
+        with torch.inference_mode(), torch.profiler.profile(activities=[ProfilerActivity.CUDA]) as seen:
+            self.calls[peer]()
+            torch.cuda.synchronize()
+        kernels = [e for e in seen.events() if e.device_type == torch.autograd.DeviceType.CUDA]
+        kernels.sort(key=lambda e: e.time_range.start)
+        spent = [e.time_range.end - e.time_range.start for e in kernels]
+        print(f"{peer}: {len(kernels)} kernels, {sum(spent):.1f} us", file=file)
+        for event, us in zip(kernels, spent):
+            print(f"{us:9.2f} us  {event.name[:150]}", file=file)
+
     def result(self, peer):
         import torch
 
@@ -153,6 +168,10 @@ class Gie:
         point = json.loads(self.call(command + ["--warmUp=100", "--iterations=3", "--json"]))["batches"][0]
         part = point.get("compute_ms") or point["latency_ms"]
         return part["median"]
+
+    def profile(self, file):
+        command = [self.options.gie, "bench", self.plan, "--dumpProfile", "--iterations=30", "--duration=0", "--warmUp=50"]
+        print("gie\n" + self.call(command), file=file)
 
     def result(self, data):
         import numpy
@@ -200,6 +219,11 @@ def shard(options):
                 times.setdefault("gie", []).append(gie.time())
         row["ms"] = {name: statistics.median(t) for name, t in times.items()}
         row["spread"] = {name: (max(t) - min(t)) / statistics.median(t) for name, t in times.items()}
+        if options.profile and gie:
+            with open(f"{options.profile}/{options.network}_{options.dtype}_{options.batch}.txt", "w", encoding="utf-8") as file:
+                print(line(row), file=file)
+                gie.profile(file)
+                peers.profile(min(peers.calls, key=lambda p: row["ms"][p]), file)
     with open(options.results, "a", encoding="utf-8") as file:
         file.write(json.dumps(row) + "\n")
     print(line(row), flush=True)
@@ -287,6 +311,7 @@ def main():
     p.add_argument("--rounds", type=int, default=3)
     p.add_argument("--turn", type=float, default=0.5, help="seconds of each engine in each round")
     p.add_argument("--limit", type=float, default=300, help="seconds that one command of gie may take")
+    p.add_argument("--profile", help="folder for a file per shard: each node of gie beside each kernel of the faster peer")
     p.add_argument("--seconds", type=float, default=1e9, help="all: start no shard that would end later")
     p.add_argument("--network", choices=NETWORKS)
     p.add_argument("--dtype", choices=DTYPES)
