@@ -26,10 +26,12 @@
 
 /* How a problem is computed besides the engine: bits of a variant's config, so only add. */
 enum cn_form {
-  CN_LAST = 1 << 0,    /* channels last */
-  CN_HALF = 1 << 1,    /* operand 0 is f16 */
-  CN_RESIDUAL = 1 << 2 /* the first step, an addition, comes before the bias */
+  CN_LAST = 1 << 0,     /* channels last */
+  CN_HALF = 1 << 1,     /* operand 0 is f16 */
+  CN_RESIDUAL = 1 << 2, /* the first step, an addition, comes before the bias */
+  CN_BLOCK = 1 << 3 /* operand 0 is one block of CN_CHANNELS channels, the last of them zeros: for images */
 };
+#define CN_CHANNELS 4
 
 struct cn_op;
 
@@ -52,12 +54,16 @@ bool cn_has_bias(const struct gie_problem *p);
 bool cn_needs_zeros(const struct gie_problem *p);
 /* The first step adds a tensor like the result, which may come before the bias. */
 bool cn_first_is_residual(const struct gie_problem *p);
+/* Operand 0 has so few channels that they fit into one block; the weights can be packed to that. */
+bool cn_may_block(const struct gie_problem *p);
 /* As it is to be for that form, without gaps (`dense`), or as the problem's descriptors say. false: cuDNN has no
  * word for it. */
 bool cn_case_init(struct cn_case *c, const struct gie_problem *p, const struct cn_op *op, uint32_t form,
                   bool dense);
 /* The layout of the form for a tensor of that rank. */
 struct gie_layout cn_layout(uint32_t form, int rank);
+/* Of operand 0: with CN_BLOCK one block of channels, which cuDNN sees as channels last. */
+struct gie_layout cn_layout_of_first(uint32_t form, int rank);
 /* A tensor of the problem as c->form has it; of a rank below the result's, it is stretched by leading axes of 1. */
 bool cn_tensor_of(const struct cn_case *c, const struct gie_desc *d, struct cn_tensor *out);
 /* At most three spatial axes; one becomes two. */

@@ -41,6 +41,21 @@ static void forward_pads(struct gie_window *w)
     w->pad_end[i] = (w->in[i] - 1) * w->stride[i] + gie_window_span(w, i) - w->pad_begin[i] - w->out[i];
 }
 
+/* Operand 0 of channels in one block, and weights for that. */
+static bool block_channels(struct cn_case *c)
+{
+  struct gie_desc x = c->p->in[0], w = c->p->in[1];
+  struct gie_layout block = cn_layout_of_first(c->form, x.rank);
+  if (!c->dense && (x.layout.block != block.block || x.layout.block_axis != 1 || x.stride[1] < 1))
+    return false;
+  x.layout = (struct gie_layout){0};
+  x.stride[1] = 1;
+  x.dim[1] = w.dim[1] = CN_CHANNELS;
+  struct cn_case packed = *c;
+  packed.dense = true;
+  return cn_tensor_of(c, &x, &c->in[0]) && cn_tensor_of(&packed, &w, &c->in[1]);
+}
+
 static bool conv_describe(struct cn_case *c)
 {
   const struct gie_problem *p = c->p;
@@ -57,8 +72,10 @@ static bool conv_describe(struct cn_case *c)
   /* weights that do not change are packed without gaps, whatever their form in the problem */
   struct cn_case packed = *c;
   packed.dense = c->dense || p->in_data[1];
-  if (!cn_tensor_of(c, &p->in[0], &c->in[0]) || !cn_tensor_of(&packed, &p->in[1], &c->in[1]) ||
-      !cn_tensor_of(c, &p->out[0], &c->out))
+  bool fits = c->form & CN_BLOCK
+                  ? block_channels(c)
+                  : cn_tensor_of(c, &p->in[0], &c->in[0]) && cn_tensor_of(&packed, &p->in[1], &c->in[1]);
+  if (!fits || !cn_tensor_of(c, &p->out[0], &c->out))
     return false;
   c->zeros = cn_needs_zeros(p);
   if (!cn_has_bias(p) && !c->zeros)
@@ -104,4 +121,4 @@ const struct cn_op cn_op_conv = {.check = conv_check,
                                  .describe = conv_describe,
                                  .begin = conv_begin,
                                  .weights = true,
-                                 .forms = CN_RESIDUAL};
+                                 .forms = CN_RESIDUAL | CN_BLOCK};

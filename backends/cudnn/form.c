@@ -35,6 +35,18 @@ struct gie_layout cn_layout(uint32_t form, int rank)
   return l;
 }
 
+struct gie_layout cn_layout_of_first(uint32_t form, int rank)
+{
+  struct gie_layout l = cn_layout(form, rank);
+  if (!(form & CN_BLOCK))
+    return l;
+  for (int i = 0; i < rank; i++)
+    l.perm[i] = (uint8_t)i;
+  l.block = CN_CHANNELS;
+  l.block_axis = 1;
+  return l;
+}
+
 /* The axis at place i, from the innermost on. */
 static int inner_axis(const struct cn_tensor *t, uint32_t form, int i)
 {
@@ -136,13 +148,20 @@ bool cn_first_is_residual(const struct gie_problem *p)
   return d->rank == p->out[0].rank && memcmp(d->dim, p->out[0].dim, (size_t)d->rank * sizeof d->dim[0]) == 0;
 }
 
+bool cn_may_block(const struct gie_problem *p)
+{
+  return p->in[0].dim[1] < CN_CHANNELS && p->in[1].dim[1] == p->in[0].dim[1] && p->in_data[1];
+}
+
 /* A form may come from a plan. */
 static bool form_fits(const struct gie_problem *p, const struct cn_op *op, uint32_t form, bool dense)
 {
   enum gie_dtype t = p->in[0].dtype;
-  if (form & ~(uint32_t)(CN_LAST | CN_HALF | CN_RESIDUAL))
+  if (form & ~(uint32_t)(CN_LAST | CN_HALF | CN_RESIDUAL | CN_BLOCK))
     return false;
   if ((form & CN_HALF) ? t != GIE_F16 && !(dense && t == GIE_F32) : t == GIE_F16)
+    return false;
+  if ((form & CN_BLOCK) && (!(form & CN_LAST) || !(op->forms & CN_BLOCK) || !cn_may_block(p)))
     return false;
   return !(form & CN_RESIDUAL) || ((op->forms & CN_RESIDUAL) && cn_first_is_residual(p));
 }

@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-#define MAX_FORMS 8
+#define MAX_FORMS 12
 #define HUGE_WORKSPACE (256ll << 20) /* offered after all others */
 
 static const struct cn_op *op_of(const struct gie_kernel *k) { return k->user; }
@@ -21,7 +21,10 @@ static uint32_t forms_of(const struct cn_op *op, const struct gie_problem *p, ui
   const uint32_t *from = t == GIE_F32 ? of_f32 : t == GIE_F16 ? of_f16 : of_others;
   uint32_t n_from = t == GIE_F32 ? 4 : 2, n = 0;
   bool residual = (op->forms & CN_RESIDUAL) && cn_first_is_residual(p);
+  bool block = (op->forms & CN_BLOCK) && cn_may_block(p);
   for (uint32_t i = 0; i < n_from; i++) {
+    if (block && (from[i] & CN_LAST))
+      out[n++] = from[i] | CN_BLOCK;
     if (residual)
       out[n++] = from[i] | CN_RESIDUAL;
     out[n++] = from[i];
@@ -92,12 +95,13 @@ static void fill_ports(const struct walk *w, uint32_t form, bool pitch, struct g
   v->n_out = 1;
   for (uint32_t i = 0; i < p->n_in; i++)
     set_port(p, &v->in[i], &p->in[i], form);
+  v->in[0].layout = cn_layout_of_first(form, p->in[0].rank);
   if (w->op->weights && p->in_data[1])
     v->in[1].layout = (struct gie_layout){0}; /* packed from the plain bytes */
   set_port(p, &v->out[0], &p->out[0], form);
   for (uint32_t i = 0; i < p->n_in; i++) {
     bool like_result = p->in[i].rank == p->out[0].rank && !p->in_data[i];
-    v->in[i].pitch = pitch && like_result && i != 1;
+    v->in[i].pitch = pitch && like_result && i != 1 && !(i == 0 && (form & CN_BLOCK));
     v->in[i].pitch_axes = 1u << 1;
   }
   v->out[0].pitch = pitch;
@@ -106,7 +110,8 @@ static void fill_ports(const struct walk *w, uint32_t form, bool pitch, struct g
 
 static void label(const struct cn_config *c, uint32_t form, bool f32, char *buf, size_t size)
 {
-  int n = snprintf(buf, size, "engine %lld %s%s%s%s", (long long)c->engine, form & CN_LAST ? "last" : "plain",
+  int n = snprintf(buf, size, "engine %lld %s%s%s%s%s", (long long)c->engine,
+                   form & CN_LAST ? "last" : "plain", form & CN_BLOCK ? " block" : "",
                    form & CN_HALF ? " f16" : "",
                    f32 && cn_has_note(c, CUDNN_NUMERICAL_NOTE_TENSOR_CORE) ? " tf32" : "",
                    form & CN_RESIDUAL ? " sum" : "");
@@ -268,17 +273,25 @@ void cn_estimate(const struct gie_kernel *k, const struct gie_problem *p, const 
 
 /* ---- Weights: outputs, window, channels */
 
+static int64_t packed_channels(const struct gie_problem *p, const struct gie_variant *v)
+{
+  return cn_code_form(v->config) & CN_BLOCK ? CN_CHANNELS : p->in[1].dim[1];
+}
+
 uint32_t cn_pack_desc(const struct gie_kernel *k, const struct gie_problem *p, const struct gie_variant *v,
                       struct gie_pack *out, uint32_t max)
 {
   const struct gie_desc *w = &p->in[1];
+  int64_t channels = packed_channels(p, v);
   if (max == 0 || !op_of(k)->weights || !p->in_data[1] || !(cn_code_form(v->config) & CN_LAST))
     return 0;
   out[0].operand = 1;
-  out[0].bytes = (size_t)gie_desc_count(w) * gie_dtype_size(w->dtype);
+  out[0].bytes = (size_t)gie_desc_count(w) / (size_t)w->dim[1] * (size_t)channels * gie_dtype_size(w->dtype);
   int n = snprintf(out[0].key, sizeof out[0].key, "channels last %s", gie_dtype_name(w->dtype));
   for (int i = 0; i < w->rank; i++)
     n += snprintf(out[0].key + n, sizeof out[0].key - (size_t)n, " %lld", (long long)w->dim[i]);
+  if (channels != w->dim[1])
+    snprintf(out[0].key + n, sizeof out[0].key - (size_t)n, " of %lld", (long long)channels);
   return 1;
 }
 
@@ -286,18 +299,21 @@ gie_status cn_pack(const struct gie_kernel *k, const struct gie_problem *p, cons
                    const struct gie_pack *d, const void *plain, void *packed)
 {
   const struct gie_desc *w = &p->in[1];
-  size_t size = gie_dtype_size(w->dtype), window = 1, channels = (size_t)w->dim[1];
+  size_t size = gie_dtype_size(w->dtype), window = 1, channels = (size_t)w->dim[1],
+         room = (size_t)packed_channels(p, v);
   const char *from = plain;
   char *to = packed;
-  (void)k, (void)v;
+  (void)k;
   for (int i = 2; i < w->rank; i++)
     window *= (size_t)w->dim[i];
-  if (d->bytes != (size_t)w->dim[0] * channels * window * size)
+  if (d->bytes != (size_t)w->dim[0] * room * window * size)
     return gie_fail(p->ctx, GIE_E_INTERNAL, "packs %zu bytes of weights; they have other sizes", d->bytes);
   for (int64_t i = 0; i < w->dim[0]; i++, from += channels * window * size)
-    for (size_t at = 0; at < window; at++)
-      for (size_t c = 0; c < channels; c++, to += size)
-        memcpy(to, from + (c * window + at) * size, size);
+    for (size_t at = 0; at < window; at++, to += room * size) {
+      memset(to, 0, room * size);
+      for (size_t c = 0; c < channels; c++)
+        memcpy(to + c * size, from + (c * window + at) * size, size);
+    }
   return GIE_OK;
 }
 

@@ -296,6 +296,53 @@ START_TEST(zeros_stand_for_a_bias)
 }
 END_TEST
 
+/* Images have three channels; engines for them want four, so the operand is one block with a lane of zeros. */
+START_TEST(channels_of_images_fill_a_block)
+{
+  static struct gie_variant v[MAX_VARIANTS];
+  struct question q;
+  struct gie_pack pack = {.struct_size = sizeof pack};
+  struct cn_plan *plan;
+  float plain[4 * 3 * 2 * 2], packed[4 * 2 * 2 * 4];
+  setup();
+  ask(&q, "f16",
+      "input %x : T[8,3,56,56] input %w : T[64,3,7,7] input %b : T[64] %y = conv(%x, %w, %b) {pad=[3,3,3,3], "
+      "stride=[2,2]} | relu output %y");
+  uint32_t n = variants_of(&q, v), i = 0;
+  ck_assert_uint_gt(count(v, n, "block"), 3);
+  while (strstr(v[i].label, "block") == NULL)
+    i++;
+  ck_assert(v[i].in[0].layout.block == CN_CHANNELS && v[i].in[0].layout.block_axis == 1 && !v[i].in[0].pitch);
+  ck_assert(v[i].out[0].layout.block <= 1 && v[i].out[0].layout.rank == 4);
+  take_forms(&q, &v[i]);
+  ck_gie_ok(ctx, cn_library_plan(lib, &q.p, &cn_op_conv, v[i].config, &plan));
+  cn_library_plan_return(lib, plan);
+  gie_graph_free(q.g);
+  ask(&q, "f32",
+      "input %x : T[1,3,8,8] input %w : T[4,3,2,2] input %b : T[4] %y = conv(%x, %w, %b) | relu output %y");
+  n = variants_of(&q, v);
+  for (i = 0; i < n && (!strstr(v[i].label, "block") || strstr(v[i].label, "f16"));)
+    i++;
+  ck_assert_uint_lt(i, n);
+  ck_assert_uint_eq(cn_pack_desc(&KERNEL, &q.p, &v[i], &pack, 1), 1);
+  ck_assert_uint_eq(pack.bytes, sizeof packed);
+  for (int e = 0; e < 4 * 3 * 2 * 2; e++)
+    plain[e] = 1 + (float)e;
+  ck_gie_ok(ctx, cn_pack(&KERNEL, &q.p, &v[i], &pack, plain, packed));
+  for (int e = 0; e < 4 * 2 * 2 * 4; e++) {
+    int c = e % 4, at = e / 4 % 4, of = e / 16;
+    ck_assert(packed[e] == (c < 3 ? plain[(of * 3 + c) * 4 + at] : 0));
+  }
+  gie_graph_free(q.g);
+  /* what needs no block is asked about without one */
+  ask(&q, "f16", CONV_INPUTS CONV "| relu output %y");
+  n = variants_of(&q, v);
+  ck_assert_uint_eq(count(v, n, "block"), 0);
+  gie_graph_free(q.g);
+  teardown();
+}
+END_TEST
+
 START_TEST(a_noted_choice_is_the_only_one)
 {
   static struct gie_variant v[MAX_VARIANTS], one[MAX_VARIANTS];
@@ -475,5 +522,6 @@ START_TEST(slow_plans_are_stored)
 END_TEST
 
 GIE_TESTS_MAIN("cudnn plans", graphs_are_taken, numbers_stand_for_configurations, variants_keep_to_the_math,
-               residuals_come_before_the_bias, zeros_stand_for_a_bias, a_noted_choice_is_the_only_one,
-               weights_are_packed, refusals, stored_plans, slow_plans_are_stored)
+               residuals_come_before_the_bias, zeros_stand_for_a_bias, channels_of_images_fill_a_block,
+               a_noted_choice_is_the_only_one, weights_are_packed, refusals, stored_plans,
+               slow_plans_are_stored)
