@@ -10,7 +10,7 @@ struct build_flags {
   struct tool_list shapes, batches;
   struct tool_list outputs; /* --output: the plan, or with --deploy outputs of the network */
   double budget;            /* NaN: none given */
-  bool cache_read_only, exhaustive, estimate, json, tf32, best;
+  bool cache_read_only, exhaustive, estimate, json, stats, tf32, best;
   const char *fp16, *memory; /* NULL: not given */
   struct precision_goal goal;
 };
@@ -53,6 +53,7 @@ struct build_flags {
        &(f)->budget,   "SECONDS", "stop timing after that; estimates decide the rest"},                        \
       {"estimate", 0, TOOL_FLAG, &(f)->estimate, NULL, "time nothing"},                                        \
       {"exhaustive", 0, TOOL_FLAG, &(f)->exhaustive, NULL, "time every candidate, however unlikely"},          \
+      {"stats", 0, TOOL_FLAG, &(f)->stats, NULL, "say what the build spent its time on"},                      \
   {                                                                                                            \
     "json", 0, TOOL_FLAG, &(f)->json, NULL, "what was done, for machines"                                      \
   }
