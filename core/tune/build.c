@@ -101,6 +101,7 @@ gie_status tuner_open(struct gie_context *ctx, const struct gie_build_options *o
   t->progress.struct_size = sizeof t->progress;
   tuner_stage(t, &t->report.times.open);
   gie_arena_init(&t->mem, ctx);
+  gie_map_init(&t->problem_index, ctx);
   gie_map_init(&t->cand_index, ctx);
   gie_map_init(&t->set_index, ctx);
   gie_status st = run_device_open(ctx, o->device, o->threads, &t->device);
@@ -123,8 +124,9 @@ void tuner_close(struct tuner *t)
 {
   worker_stop(t->worker);
   tune_cache_free(t->cache);
-  for (size_t i = 0; i < t->n_cands; i++)
-    tune_problem_free(&t->cands[i].problem, t->ctx);
+  for (size_t i = 0; i < t->n_problems; i++)
+    tune_problem_free(t->problems[i], t->ctx);
+  gie_free(t->ctx, t->problems);
   gie_free(t->ctx, t->cands);
   gie_free(t->ctx, t->sets);
   run_binder_free(&t->binder);
@@ -132,6 +134,7 @@ void tuner_close(struct tuner *t)
   if (t->device.ops)
     run_device_close(&t->device);
   tune_consts_free(&t->consts);
+  gie_map_free(&t->problem_index);
   gie_map_free(&t->cand_index);
   gie_map_free(&t->set_index);
   gie_arena_free(&t->mem);

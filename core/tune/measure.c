@@ -19,7 +19,7 @@
 
 static struct tune_entry entry_of(const struct tuner *t, const struct tune_cand *c)
 {
-  return (struct tune_entry){.problem = c->problem.key,
+  return (struct tune_entry){.problem = c->problem->key,
                              .kernel = c->kernel->name,
                              .config = c->config,
                              .device = t->device_key,
@@ -50,7 +50,7 @@ static gie_status take_verdict(struct tuner *t, struct tune_cand *c, enum probe_
 static double random_seconds(const struct tuner *t, const struct tune_cand *c)
 {
   uint64_t h = 1469598103934665603u ^ t->o->random_costs;
-  for (const char *s = c->problem.key; *s; s++)
+  for (const char *s = c->problem->key; *s; s++)
     h = (h ^ (unsigned char)*s) * 1099511628211u;
   for (const char *s = c->kernel->name; *s; s++)
     h = (h ^ (unsigned char)*s) * 1099511628211u;
@@ -81,10 +81,10 @@ struct field {
 /* Roughly what a race needs for a candidate: results and operands with the copies that they are compared with. */
 static double bytes_of(const struct tune_cand *c)
 {
-  const struct gie_node *n = gie_node_get(c->problem.g, gie_graph_first(c->problem.g));
+  const struct gie_node *n = gie_node_get(c->problem->g, gie_graph_first(c->problem->g));
   double sum = 0;
   for (uint32_t i = 0; i < n->n_in + n->n_out; i++) {
-    const struct gie_value *v = gie_value_get(c->problem.g, i < n->n_in ? n->in[i] : n->out[i - n->n_in]);
+    const struct gie_value *v = gie_value_get(c->problem->g, i < n->n_in ? n->in[i] : n->out[i - n->n_in]);
     double bytes = v ? (double)gie_dtype_size(v->type.dtype) : 0;
     for (int k = 0; v && k < v->type.shape.rank; k++)
       bytes *= (double)v->type.shape.dim[k].b;
@@ -98,7 +98,7 @@ static double bytes_of(const struct tune_cand *c)
 static double more_bytes(const struct tuner *t, const struct field *f, const struct tune_cand *c)
 {
   for (uint32_t i = 0; !t->device.host && i < f->n; i++)
-    if (strcmp(t->cands[f->cands[i]].problem.key, c->problem.key) == 0)
+    if (t->cands[f->cands[i]].problem == c->problem)
       return 0;
   return bytes_of(c);
 }
@@ -207,7 +207,7 @@ static gie_status race_field(struct tuner *t, const struct field *f)
   gie_status st = c ? start_worker(t) : GIE_E_MEMORY;
   for (uint32_t i = 0; st == GIE_OK && i < f->n; i++) {
     const struct tune_cand *from = &t->cands[f->cands[i]];
-    c[i].problem = &from->problem;
+    c[i].problem = from->problem;
     c[i].kernel = from->kernel;
     c[i].config = from->config;
   }

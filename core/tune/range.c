@@ -78,7 +78,8 @@ static gie_status make_trial(struct selection *s, const struct gie_node *n, stru
                              struct tune_trial **out)
 {
   struct tuner *t = s->t;
-  struct tune_problem problem;
+  const struct tune_problem *problem;
+  struct tune_problem made;
   struct tune_trial *trial = gie_arena_alloc(&s->mem, 1, sizeof *trial);
   struct tune_form *forms = gie_arena_alloc(&s->mem, (size_t)n->n_in + n->n_out, sizeof *forms);
   if (!trial || !forms)
@@ -87,9 +88,10 @@ static gie_status make_trial(struct selection *s, const struct gie_node *n, stru
     forms[i] = port_at(n, a, i)->form;
     forms[i].pitched = i < 64 && (ports >> i & 1);
   }
-  GIE_TRY(tune_problem_make_with(&t->consts, s->g, n, a->n_steps, forms, forms + n->n_in, &problem));
-  const struct tune_cand *c = &t->cands[a->cand];
-  GIE_TRY(tuner_cand(t, &problem, c->kernel, c->config, c->label, c->estimate, &trial->cand));
+  GIE_TRY(tune_problem_make_with(&t->consts, s->g, n, a->n_steps, forms, forms + n->n_in, &made));
+  GIE_TRY(tuner_problem(t, &made, &problem));
+  const struct tune_cand c = t->cands[a->cand]; /* the array may move */
+  GIE_TRY(tuner_cand(t, problem, c.kernel, c.config, c.label, c.estimate, &trial->cand));
   t->cands[trial->cand].wanted = true;
   trial->ports = ports;
   trial->next = a->trials;

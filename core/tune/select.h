@@ -26,7 +26,7 @@
 enum tune_source { TUNE_ESTIMATED, TUNE_CACHED, TUNE_TIMED, TUNE_RANDOM };
 
 struct tune_cand {
-  struct tune_problem problem;
+  const struct tune_problem *problem; /* the tuner's, shared by all candidates for it */
   const struct gie_kernel *kernel;
   const char *version; /* for the cache */
   uint64_t config;
@@ -63,6 +63,9 @@ struct tuner {
   bool no_timing;
   bool no_saving; /* it was said at the start that measurements cannot be kept */
   uint32_t parts; /* structures over all profiles that are still to be measured */
+  struct tune_problem **problems;
+  size_t n_problems, cap_problems;
+  struct gie_map problem_index; /* key */
   struct tune_cand *cands;
   size_t n_cands, cap_cands;
   struct gie_map cand_index; /* "key\tkernel\tconfig" */
@@ -182,9 +185,11 @@ gie_status tune_streams(struct tuner *t, struct gie_graph **g, struct gie_buf *t
 
 /* ---- Shared by the parts -------------------------------------------------------------------------- */
 
-/* Candidate for kernel and config on that problem, made if new; the problem is copied or freed. */
-gie_status tuner_cand(struct tuner *t, struct tune_problem *p, const struct gie_kernel *k, uint64_t config,
-                      const char *label, double estimate, uint32_t *out);
+/* The problem of that key, which takes p's place: p is kept or freed. */
+gie_status tuner_problem(struct tuner *t, struct tune_problem *p, const struct tune_problem **out);
+/* Candidate for kernel and config on a problem of tuner_problem(), made if new. */
+gie_status tuner_cand(struct tuner *t, const struct tune_problem *p, const struct gie_kernel *k,
+                      uint64_t config, const char *label, double estimate, uint32_t *out);
 /* Set of all candidates that take node n of g, epilogue cut to n_steps, in exactly these forms. */
 gie_status tuner_set(struct tuner *t, const struct gie_graph *g, const struct gie_node *n,
                      const struct tune_form *in, const struct tune_form *out, uint32_t *set);
