@@ -190,6 +190,39 @@ static void json_precision(struct json *j, const struct build_flags *f, const st
   json_close(j, ']');
 }
 
+/* Where the time went, the longest parts first. */
+static void say_times(struct tool *t, const struct gie_build_report *r)
+{
+#define PART(name, text) {text, r->times.name},
+  struct {
+    const char *text;
+    double seconds;
+  } parts[] = {GIE_BUILD_TIMES(PART){NULL, 0}};
+#undef PART
+  double rest = r->seconds;
+  for (;;) {
+    size_t most = 0;
+    for (size_t i = 0; parts[i].text; i++)
+      if (parts[i].seconds > parts[most].seconds)
+        most = i;
+    if (!(parts[most].seconds >= 5e-4))
+      break;
+    tool_note(t, "%8.3f s  %s", parts[most].seconds, parts[most].text);
+    rest -= parts[most].seconds;
+    parts[most].seconds = 0;
+  }
+  tool_note(t, "%8.3f s  all else", rest > 0 ? rest : 0);
+}
+
+static void json_times(struct json *j, const struct gie_build_report *r)
+{
+  json_open(j, "times", '{', true);
+#define PART(name, text) json_real(j, #name, r->times.name);
+  GIE_BUILD_TIMES(PART)
+#undef PART
+  json_close(j, '}');
+}
+
 static void say(struct tool *t, const struct build_flags *f, const struct gie_plan *plan,
                 const struct gie_build_report *r, const struct precision_result *precision)
 {
@@ -209,6 +242,7 @@ static void say(struct tool *t, const struct build_flags *f, const struct gie_pl
     json_real(&j, "lower_bound_ms", 1e3 * r->lower_bound);
     json_bool(&j, "out_of_budget", r->out_of_budget);
     json_real(&j, "seconds", r->seconds);
+    json_times(&j, r);
     json_precision(&j, f, plan, precision);
     json_end(&j);
     return;
@@ -222,6 +256,8 @@ static void say(struct tool *t, const struct build_flags *f, const struct gie_pl
             1e3 * r->cost, f->estimate || r->out_of_budget ? " by estimates" : "", gap, r->seconds,
             r->out_of_budget ? "; the budget ended before all was timed" : "");
   say_precision(t, f, plan, precision);
+  if (f->stats)
+    say_times(t, r);
 }
 
 /* Whether the plan can be saved there: better known before the timing than after. */

@@ -10,7 +10,7 @@ struct build_flags {
   struct tool_list shapes, batches;
   struct tool_list outputs; /* --output: the plan, or with --deploy outputs of the network */
   double budget;            /* NaN: none given */
-  bool cache_read_only, exhaustive, estimate, plain, json, tf32, best;
+  bool cache_read_only, exhaustive, estimate, plain, json, stats, tf32, best;
   const char *fp16, *memory; /* NULL: not given */
   struct precision_goal goal;
 };
@@ -55,6 +55,7 @@ struct build_flags {
       {"exhaustive", 0, TOOL_FLAG, &(f)->exhaustive, NULL, "time every candidate, however unlikely"},          \
       {"disable", 0, TOOL_TEXT, &(f)->disable, "LIST", "passes to leave out, also those that a build tries"},  \
       {"plain", 0, TOOL_FLAG, &(f)->plain, NULL, "values stay in plain layout (nchw)"},                        \
+      {"stats", 0, TOOL_FLAG, &(f)->stats, NULL, "say what the build spent its time on"},                      \
   {                                                                                                            \
     "json", 0, TOOL_FLAG, &(f)->json, NULL, "what was done, for machines"                                      \
   }

@@ -83,9 +83,9 @@ static gie_status answer(struct gie_context *ctx, char *payload, size_t size)
   return st;
 }
 
-static gie_status answer_race(struct gie_context *ctx, char *payload, size_t size)
+static gie_status answer_race(struct gie_context *ctx, struct race_worker *w, char *payload, size_t size)
 {
-  gie_status st = race_serve(ctx, WIRE_FD, payload, size);
+  gie_status st = race_serve(w, WIRE_FD, payload, size);
   return st == GIE_OK ? GIE_OK : send_failure(ctx, st);
 }
 
@@ -95,7 +95,7 @@ static gie_status answer_conform(struct gie_context *ctx, char *payload, size_t 
   return st == GIE_OK ? GIE_OK : send_failure(ctx, st);
 }
 
-static gie_status serve(struct gie_context *ctx)
+static gie_status serve(struct gie_context *ctx, struct race_worker *racer)
 {
   enum wire_type type;
   char *payload;
@@ -104,7 +104,7 @@ static gie_status serve(struct gie_context *ctx)
   for (;;) {
     GIE_TRY(wire_receive(ctx, WIRE_FD, INFINITY, &type, &payload, &size));
     gie_status st = type == WIRE_REQUEST   ? answer(ctx, payload, size)
-                    : type == WIRE_RACE    ? answer_race(ctx, payload, size)
+                    : type == WIRE_RACE    ? answer_race(ctx, racer, payload, size)
                     : type == WIRE_CONFORM ? answer_conform(ctx, payload, size)
                                            : GIE_E_DATA;
     gie_free(ctx, payload);
@@ -141,7 +141,10 @@ int main(int argc, char **argv)
   }
   options.modules = modules;
   gie_status status = gie_context_new(&options, &ctx);
-  status = status == GIE_OK ? serve(ctx) : send_failure(ctx, status);
+  struct race_worker racer;
+  race_worker_init(&racer, ctx);
+  status = status == GIE_OK ? serve(ctx, &racer) : send_failure(ctx, status);
+  race_worker_free(&racer);
   gie_context_free(ctx);
   free(modules);
   return status == GIE_OK || status == GIE_E_DEVICE ? 0 : gie_status_exit_code(status);

@@ -27,6 +27,13 @@ static gie_status callback_failed(struct side *s, const char *callback, gie_stat
                       gie_error_text(s->c->ctx));
 }
 
+static double now(void)
+{
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
 /* ---- Opening */
 
 static gie_status open_library(struct side *s)
@@ -355,15 +362,20 @@ static gie_status make_tensors(struct side *s)
 
 gie_status side_prepare(struct side *s)
 {
+  double start = now();
   GIE_TRY(make_arrays(s));
   GIE_TRY(make_tensors(s));
   show_problem(s, s->in, s->out);
+  s->contents_seconds = now() - start;
   GIE_TRY(pack_operands(s));
+  s->pack_seconds = now() - start - s->contents_seconds;
   for (uint32_t i = 0; i < s->c->n_in; i++)
     if (s->packed[i].base)
       s->in_pointer[i] = side_buffer_at(&s->packed[i], 0);
   GIE_TRY(make_workspace(s));
   gie_status st = s->k->create(s->k, &s->prob, &s->var, &s->instance);
+  if (st == GIE_E_UNSUPPORTED) /* what supports() could not know */
+    return side_verdict(s, PROBE_REFUSED, "%s", gie_error_text(s->c->ctx));
   if (st != GIE_OK)
     return callback_failed(s, "create", st);
   return s->instance ? GIE_OK : side_verdict(s, PROBE_FAILED, "create reports success without an instance");
@@ -403,13 +415,6 @@ gie_status side_set_over(struct side *s, bool over)
 }
 
 /* ---- Running */
-
-static double now(void)
-{
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static gie_status hand_over(struct side *s, uint32_t n)
 {

@@ -170,6 +170,7 @@ struct side {
   enum probe_verdict verdict;
   char text[512];
   uint64_t workspace_bytes;
+  double contents_seconds, pack_seconds; /* that side_prepare() took for tensors and for packing */
   void **out_plain;  /* after side_collect(): results in plain layout, the problem's dtypes; NULL: */
   void **out_points; /* of large ones the elements at the case's points */
   /* inside */

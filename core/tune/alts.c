@@ -210,22 +210,77 @@ static gie_status ask_kernel(struct ask *a, const struct gie_kernel *k)
   return GIE_OK;
 }
 
-static gie_status ask_cut(struct ask *a, uint32_t n_steps)
+/* The element type that nodes which compute nothing may pass on instead of f32, or NONE: without it the values around
+ * a concat whose neighbours compute in f16 would go through f32. */
+static enum gie_dtype narrow_dtype(const struct selection *s, const struct gie_node *n)
+{
+  bool may = GIE_OPTION(s->t->o, reduced_precision) && !tune_keeps_f32(n);
+  return may && gie_value_get(s->g, n->out[0])->type.dtype == GIE_F32 ? GIE_F16 : GIE_DTYPE_NONE;
+}
+
+static enum gie_dtype value_dtype(const struct selection *s, const struct gie_node *n, uint32_t i)
+{
+  const struct gie_value *v = gie_value_get(s->g, i < n->n_in ? n->in[i] : n->out[i - n->n_in]);
+  return v ? v->type.dtype : GIE_DTYPE_NONE;
+}
+
+/* What a kernel that fuses more offers with fewer steps is hardly ever of use: the rest costs a launch and a trip to
+ * memory. Asking takes time, where a vendor library's heuristics answer, so only a search of everything asks. */
+static bool fuses_more(const struct ask *a, const struct gie_kernel *k, uint32_t n_steps)
+{
+  for (size_t i = 0; i < a->node->n_raws; i++)
+    if (a->node->raws[i].kernel == k && a->node->raws[i].n_steps > n_steps)
+      return !a->s->t->o->exhaustive;
+  return false;
+}
+
+static bool offers(const struct ask *a, const struct gie_kernel *k, enum gie_dtype dtype)
+{
+  for (size_t i = 0; i < a->node->n_raws; i++)
+    if (a->node->raws[i].kernel == k && a->node->raws[i].n_in && a->node->raws[i].in[0].form.dtype == dtype)
+      return true;
+  return false;
+}
+
+/* Asks all kernels about the node with its epilogue cut; `narrow` not NONE: with its floats in that type. */
+static gie_status ask_cut(struct ask *a, uint32_t n_steps, enum gie_dtype narrow)
 {
   struct tuner *t = a->s->t;
   struct tune_problem cut;
+  struct tune_form *forms = NULL;
   char buf[128];
   const char *forced = run_rules_forced(&t->binder.rules, a->n, buf, sizeof buf);
-  GIE_TRY(tune_problem_make(a->s->g, a->n, n_steps, NULL, NULL, &cut));
+  if (narrow != GIE_DTYPE_NONE) {
+    if (!(forms = gie_arena_alloc(&a->s->mem, (size_t)a->n->n_in + a->n->n_out, sizeof *forms)))
+      return GIE_E_MEMORY;
+    for (uint32_t i = 0; i < a->n->n_in + a->n->n_out; i++)
+      if (value_dtype(a->s, a->n, i) == GIE_F32)
+        forms[i].dtype = narrow;
+  }
+  GIE_TRY(tune_problem_make_with(&t->consts, a->s->g, a->n, n_steps, forms, forms ? forms + a->n->n_in : NULL,
+                                 &cut));
   gie_status st = run_problem_fill(&t->binder.problem, &t->device, cut.g,
                                    gie_node_get(cut.g, gie_graph_first(cut.g)), NULL);
   for (size_t i = 0; st == GIE_OK && i < t->binder.rules.n; i++) {
     const struct gie_kernel *k = t->binder.rules.order[i];
-    if (run_kernel_has_op(k, a->n->op->name) && (!forced || strcmp(forced, k->name) == 0))
+    if (run_kernel_has_op(k, a->n->op->name) && (!forced || strcmp(forced, k->name) == 0) &&
+        !fuses_more(a, k, n_steps) && (narrow == GIE_DTYPE_NONE || !offers(a, k, narrow)))
       st = ask_kernel(a, k);
   }
   tune_problem_free(&cut, t->ctx);
   return st;
+}
+
+/* Ops that move values and compute nothing: what is f32 may be f16 on the way, and be so exactly, where those who make and
+ * read it compute in f16. Their kernels need not know. */
+static bool only_moves(const struct gie_node *n)
+{
+  static const char *const OPS[] = {"concat", "depth_to_space", "expand", "gather", "identity",
+                                    "reorder", "slice", "space_to_depth", "split", "tile", "transpose"};
+  for (size_t i = 0; i < sizeof OPS / sizeof *OPS; i++)
+    if (strcmp(OPS[i], n->op->name) == 0)
+      return n->n_steps == 0;
+  return false;
 }
 
 static gie_status ask_node(struct selection *s, gie_id id)
@@ -236,7 +291,10 @@ static gie_status ask_node(struct selection *s, gie_id id)
   gie_buf_init(&a.cut, s->t->ctx);
   a.node->open = true;
   for (uint32_t k = a.n->n_steps + 1; st == GIE_OK && k-- > 0;)
-    st = ask_cut(&a, k);
+    st = ask_cut(&a, k, GIE_DTYPE_NONE);
+  enum gie_dtype narrow = only_moves(a.n) ? narrow_dtype(s, a.n) : GIE_DTYPE_NONE;
+  if (st == GIE_OK && narrow != GIE_DTYPE_NONE)
+    st = ask_cut(&a, 0, narrow);
   if (st == GIE_OK)
     st = a.refusals.status;
   if (st == GIE_OK)
@@ -412,23 +470,49 @@ static gie_status left_over(struct selection *s, const struct gie_node *n, uint3
   return GIE_OK;
 }
 
+static bool same_forms(const struct gie_node *n, const struct tune_port *a, const struct tune_port *b)
+{
+  for (uint32_t i = 0; i < n->n_in + n->n_out; i++)
+    if (!tune_form_same(&a[i].form, &b[i].form))
+      return false;
+  return true;
+}
+
+/* The problem of the node, its epilogue cut, in the forms of these ports. Most variants share theirs with one before. */
+static gie_status problem_of(struct selection *s, const struct tune_node *node, const struct gie_node *n,
+                             uint32_t n_steps, const struct tune_port *ports, const struct tune_problem **out)
+{
+  struct tune_problem made;
+  struct tune_form *forms;
+  for (size_t i = node->n_alts; i-- > 0;) {
+    const struct tune_alt *a = &node->alts[i];
+    if (a->kind == ALT_KERNEL && a->n_steps == n_steps && same_forms(n, a->in, ports)) {
+      *out = s->t->cands[a->cand].problem;
+      return GIE_OK;
+    }
+  }
+  if (!(forms = gie_arena_alloc(&s->mem, (size_t)n->n_in + n->n_out, sizeof *forms)))
+    return GIE_E_MEMORY;
+  take_forms(ports, n->n_in + n->n_out, forms);
+  GIE_TRY(tune_problem_make_with(&s->t->consts, s->g, n, n_steps, forms, forms + n->n_in, &made));
+  return tuner_problem(s->t, &made, out);
+}
+
 static gie_status expand_one(struct selection *s, struct tune_node *node, const struct gie_node *n,
                              const struct tune_raw *r, const struct gie_layout *layout)
 {
-  struct tune_problem problem;
+  const struct tune_problem *problem;
   struct tune_alt alt = {.kind = ALT_KERNEL, .n_steps = r->n_steps, .n_rest = n->n_steps - r->n_steps};
   struct tune_port *ports = make_ports(s, n, r, layout);
-  struct tune_form *forms = gie_arena_alloc(&s->mem, (size_t)n->n_in + n->n_out, sizeof *forms);
-  if (!ports || !forms)
+  if (!ports)
     return GIE_E_MEMORY;
   if (alt.n_rest && n->n_out != 1)
     return GIE_OK;
   GIE_TRY(left_over(s, n, r->n_steps, ports, &alt.rest));
   if (alt.n_rest && !alt.rest)
     return GIE_OK;
-  take_forms(ports, n->n_in + n->n_out, forms);
-  GIE_TRY(tune_problem_make_with(&s->t->consts, s->g, n, r->n_steps, forms, forms + n->n_in, &problem));
-  GIE_TRY(tuner_cand(s->t, &problem, r->kernel, r->config, r->label, r->estimate, &alt.cand));
+  GIE_TRY(problem_of(s, node, n, r->n_steps, ports, &problem));
+  GIE_TRY(tuner_cand(s->t, problem, r->kernel, r->config, r->label, r->estimate, &alt.cand));
   alt.in = ports;
   alt.out = ports + n->n_in;
   return add_alt(s, node, &alt);
@@ -443,14 +527,6 @@ static gie_status expand_raw(struct selection *s, struct tune_node *node, const 
   for (uint32_t i = 0; i < n_layouts; i++)
     GIE_TRY(expand_one(s, node, n, r, lead == GIE_NONE ? &plain : &s->layouts[lead].v[i]));
   return GIE_OK;
-}
-
-/* The element type that nodes which do nothing may pass on instead of f32, or NONE: without it the values around a
- * concat whose neighbours compute in f16 would go through f32. */
-static enum gie_dtype narrow_dtype(const struct selection *s, const struct gie_node *n)
-{
-  bool may = GIE_OPTION(s->t->o, reduced_precision) && !tune_keeps_f32(n);
-  return may && gie_value_get(s->g, n->out[0])->type.dtype == GIE_F32 ? GIE_F16 : GIE_DTYPE_NONE;
 }
 
 /* Ports of a node that does nothing: every value whose rank fits has that layout, and what is f32 the type `narrow`

@@ -5,7 +5,7 @@
 #include "core/tune/select.h"
 #include <math.h>
 
-#define ROUNDS 8 /* of choosing and measuring the conversions that the choice needs */
+#define ROUNDS 12 /* of choosing and measuring the conversions and ranges that the choice needs */
 
 /* ---- The tuner --------------------------------------------------------------------------------------- */
 
@@ -53,6 +53,16 @@ static gie_status peaks_to_cache(struct tuner *t)
   return GIE_OK;
 }
 
+double *tuner_stage(struct tuner *t, double *stage)
+{
+  double *before = t->stage, now = run_now();
+  if (before)
+    *before += now - t->since;
+  t->stage = stage;
+  t->since = now;
+  return before;
+}
+
 static gie_status find_peaks(struct tuner *t)
 {
   const struct gie_device *d = t->device.ops;
@@ -89,7 +99,9 @@ gie_status tuner_open(struct gie_context *ctx, const struct gie_build_options *o
   t->deadline = o->budget > 0 ? run_now() + o->budget : 0;
   t->report.struct_size = sizeof t->report;
   t->progress.struct_size = sizeof t->progress;
+  tuner_stage(t, &t->report.times.open);
   gie_arena_init(&t->mem, ctx);
+  gie_map_init(&t->problem_index, ctx);
   gie_map_init(&t->cand_index, ctx);
   gie_map_init(&t->set_index, ctx);
   gie_status st = run_device_open(ctx, o->device, o->threads, &t->device);
@@ -102,6 +114,7 @@ gie_status tuner_open(struct gie_context *ctx, const struct gie_build_options *o
     st = open_cache(t);
   if (st == GIE_OK)
     st = find_peaks(t);
+  tuner_stage(t, NULL);
   if (st != GIE_OK)
     tuner_close(t);
   return st;
@@ -111,8 +124,9 @@ void tuner_close(struct tuner *t)
 {
   worker_stop(t->worker);
   tune_cache_free(t->cache);
-  for (size_t i = 0; i < t->n_cands; i++)
-    tune_problem_free(&t->cands[i].problem, t->ctx);
+  for (size_t i = 0; i < t->n_problems; i++)
+    tune_problem_free(t->problems[i], t->ctx);
+  gie_free(t->ctx, t->problems);
   gie_free(t->ctx, t->cands);
   gie_free(t->ctx, t->sets);
   run_binder_free(&t->binder);
@@ -120,6 +134,7 @@ void tuner_close(struct tuner *t)
   if (t->device.ops)
     run_device_close(&t->device);
   tune_consts_free(&t->consts);
+  gie_map_free(&t->problem_index);
   gie_map_free(&t->cand_index);
   gie_map_free(&t->set_index);
   gie_arena_free(&t->mem);
@@ -165,8 +180,9 @@ static void put_alt(struct gie_buf *b, const struct selection *s, const struct g
   put_forms(b, s, n->out, n->n_out, a->out);
   gie_buf_printf(b, "\t%s\t%s\t", isfinite(a->cost) ? gie_double_text(a->cost, seconds) : "-",
                  c ? SOURCES[c->source] : "-");
-  if (c && c->bad)
-    gie_buf_escape(b, c->bad, strlen(c->bad));
+  const char *why = c && c->bad ? c->bad : a->why;
+  if (why)
+    gie_buf_escape(b, why, strlen(why));
   gie_buf_puts(b, "\n");
 }
 
@@ -251,18 +267,23 @@ static bool all_measured(struct selection *s)
   return true;
 }
 
-/* Chooses and measures the conversions of the choice, until there is nothing new to measure. */
+/* Chooses and measures the conversions and ranges of the choice, until there is nothing new to measure. */
 static gie_status settle(struct selection *s)
 {
   bool changed = true;
   gie_status st = GIE_OK;
+  double *before = tuner_stage(s->t, &s->t->report.times.choose);
   for (int round = 0; changed && round < ROUNDS; round++) {
     st = select_solve(s);
     changed = false;
+    bool ranges = false;
     if (st == GIE_OK && round + 1 < ROUNDS)
       st = select_settle(s, &changed);
-    changed &= st == GIE_OK;
+    if (st == GIE_OK && round + 1 < ROUNDS)
+      st = select_ranges(s, round + 2 == ROUNDS, &ranges);
+    changed = st == GIE_OK && (changed || ranges);
   }
+  tuner_stage(s->t, before);
   return st;
 }
 
@@ -272,13 +293,16 @@ static gie_status choose(struct tuner *t, const struct gie_graph *g, uint32_t pr
   struct gie_buf table;
   size_t len;
   GIE_TRY(selection_init(&s, t, g));
+  tuner_stage(t, &t->report.times.ask);
   gie_status st = select_ask(&s);
   if (st == GIE_OK)
     st = select_expand(&s);
+  tuner_stage(t, &t->report.times.choose);
   if (st == GIE_OK)
     st = select_measure(&s);
   if (st == GIE_OK)
     st = settle(&s);
+  tuner_stage(t, &t->report.times.lower);
   for (bool again = st == GIE_OK; again && st == GIE_OK;) {
     st = select_lower(&s, &out->graph);
     if (st == GIE_OK)
@@ -300,6 +324,7 @@ static gie_status choose(struct tuner *t, const struct gie_graph *g, uint32_t pr
   }
   gie_buf_free(&table);
   selection_free(&s);
+  tuner_stage(t, NULL);
   return st;
 }
 
@@ -337,7 +362,9 @@ static gie_status choose_structure(struct tuner *t, const struct gie_graph *g, u
     uint32_t n_nodes = t->report.nodes;
     struct gie_graph *copy;
     GIE_TRY(gie_graph_clone(g, &copy));
+    tuner_stage(t, &t->report.times.passes);
     gie_status st = gie_pipeline_run(copy, list[i], &po);
+    tuner_stage(t, NULL);
     if (st == GIE_OK)
       st = note_math(t, copy);
     if (st == GIE_OK)
@@ -393,8 +420,10 @@ static gie_status add_profile(struct tuner *t, const char *shapes, struct gie_pl
   gie_graph_free(g);
   if (st == GIE_OK)
     gie_buf_puts(tables, best.table);
+  tuner_stage(t, &t->report.times.streams);
   if (st == GIE_OK)
     st = tune_streams(t, &best.graph, tables);
+  tuner_stage(t, NULL);
   if (st == GIE_OK) {
     t->report.cost += best.cost;
     t->report.lower_bound += best.lower_bound;
@@ -461,7 +490,9 @@ static gie_status build(struct tuner *t, const struct gie_graph *g, struct gie_p
                                     .device_flags = t->device.info.flags,
                                     .disable = t->o->disable};
   GIE_TRY(gie_graph_clone(g, &base));
+  tuner_stage(t, &t->report.times.passes);
   gie_status st = gie_pipeline_run(base, t->o->pipeline, &po);
+  tuner_stage(t, NULL);
   if (st != GIE_OK) {
     gie_graph_free(base);
     return st;
@@ -474,7 +505,9 @@ static gie_status build(struct tuner *t, const struct gie_graph *g, struct gie_p
   base->fresh = 0; /* as after reading it from the plan, so that retuning makes the same names */
   GIE_TRY(plan_new(t->ctx, base, &plan));
   st = fill_plan(t, plan);
+  tuner_stage(t, &t->report.times.save);
   st = keep_measurements(t, st);
+  tuner_stage(t, NULL);
   if (st != GIE_OK) {
     gie_plan_free(plan);
     return st;

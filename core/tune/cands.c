@@ -17,6 +17,29 @@ struct tune_form tune_plain_form(const struct gie_value *v)
 
 /* ---- Candidates --------------------------------------------------------------------------------- */
 
+gie_status tuner_problem(struct tuner *t, struct tune_problem *p, const struct tune_problem **out)
+{
+  uint32_t known = gie_map_get(&t->problem_index, p->key);
+  if (known != UINT32_MAX) {
+    tune_problem_free(p, t->ctx);
+    *out = t->problems[known];
+    return GIE_OK;
+  }
+  struct tune_problem *kept = gie_arena_alloc(&t->mem, 1, sizeof *kept);
+  gie_status st = kept ? gie_grow(t->ctx, &t->problems, &t->cap_problems, t->n_problems + 1,
+                                  sizeof(*t->problems))
+                       : GIE_E_MEMORY;
+  if (st == GIE_OK)
+    st = gie_map_set(&t->problem_index, p->key, (uint32_t)t->n_problems);
+  if (st != GIE_OK) {
+    tune_problem_free(p, t->ctx);
+    return st;
+  }
+  *kept = *p;
+  *out = t->problems[t->n_problems++] = kept;
+  return GIE_OK;
+}
+
 static const char *cand_key(struct tuner *t, const struct tune_problem *p, const struct gie_kernel *k,
                             uint64_t config)
 {
@@ -27,32 +50,25 @@ static const char *cand_key(struct tuner *t, const struct tune_problem *p, const
   return key;
 }
 
-gie_status tuner_cand(struct tuner *t, struct tune_problem *p, const struct gie_kernel *k, uint64_t config,
-                      const char *label, double estimate, uint32_t *out)
+gie_status tuner_cand(struct tuner *t, const struct tune_problem *p, const struct gie_kernel *k,
+                      uint64_t config, const char *label, double estimate, uint32_t *out)
 {
   const char *key = cand_key(t, p, k, config);
-  gie_status st = key ? GIE_OK : GIE_E_MEMORY;
-  if (st == GIE_OK && (*out = gie_map_get(&t->cand_index, key)) != UINT32_MAX) {
-    tune_problem_free(p, t->ctx);
+  if (!key)
+    return GIE_E_MEMORY;
+  if ((*out = gie_map_get(&t->cand_index, key)) != UINT32_MAX)
     return GIE_OK;
-  }
-  if (st == GIE_OK)
-    st = gie_grow(t->ctx, &t->cands, &t->cap_cands, t->n_cands + 1, sizeof *t->cands);
-  struct tune_cand c = {.problem = *p,
+  GIE_TRY(gie_grow(t->ctx, &t->cands, &t->cap_cands, t->n_cands + 1, sizeof *t->cands));
+  struct tune_cand c = {.problem = p,
                         .kernel = k,
-                        .version = st == GIE_OK ? tune_entry_version(&t->mem, k, &t->device.info) : NULL,
+                        .version = tune_entry_version(&t->mem, k, &t->device.info),
                         .config = config,
-                        .label = st == GIE_OK ? gie_arena_strdup(&t->mem, label) : NULL,
+                        .label = gie_arena_strdup(&t->mem, label),
                         .estimate = estimate,
                         .seconds = estimate};
-  if (st == GIE_OK && (!c.version || !c.label))
-    st = GIE_E_MEMORY;
-  if (st == GIE_OK)
-    st = gie_map_set(&t->cand_index, key, (uint32_t)t->n_cands);
-  if (st != GIE_OK) {
-    tune_problem_free(p, t->ctx);
-    return st;
-  }
+  if (!c.version || !c.label)
+    return GIE_E_MEMORY;
+  GIE_TRY(gie_map_set(&t->cand_index, key, (uint32_t)t->n_cands));
   *out = (uint32_t)t->n_cands;
   t->cands[t->n_cands++] = c;
   t->report.candidates++;
@@ -97,21 +113,6 @@ static gie_status fill_here(struct tuner *t, const struct tune_problem *p)
   return GIE_OK;
 }
 
-/* A second problem like p: tuner_cand() takes one each. */
-static gie_status problem_copy(struct tuner *t, const struct tune_problem *p, struct tune_problem *out)
-{
-  size_t n = strlen(p->key) + 1;
-  out->g = NULL;
-  out->key = gie_alloc(t->ctx, n, 1);
-  if (!out->key)
-    return GIE_E_MEMORY;
-  memcpy(out->key, p->key, n);
-  gie_status st = gie_graph_clone(p->g, &out->g);
-  if (st != GIE_OK)
-    gie_free(t->ctx, out->key);
-  return st;
-}
-
 static gie_status ask_kernel(struct tuner *t, const struct tune_problem *p, const struct gie_kernel *k,
                              uint32_t *cands, uint32_t *n, uint32_t *n_cut)
 {
@@ -124,7 +125,6 @@ static gie_status ask_kernel(struct tuner *t, const struct tune_problem *p, cons
   struct gie_variant *v = t->binder.variants;
   uint32_t n_v = run_kernel_variants(k, &rp->pub, v, RUN_MAX_VARIANTS);
   for (uint32_t i = 0; i < n_v; i++) {
-    struct tune_problem copy;
     if (!variant_takes(rp, &v[i]))
       continue;
     if (*n == TUNE_MAX_SET) {
@@ -132,8 +132,7 @@ static gie_status ask_kernel(struct tuner *t, const struct tune_problem *p, cons
       continue;
     }
     double estimate = tune_estimate(k, &rp->pub, &v[i], &t->peaks);
-    GIE_TRY(problem_copy(t, p, &copy));
-    GIE_TRY(tuner_cand(t, &copy, k, v[i].config, v[i].label, estimate, &cands[*n]));
+    GIE_TRY(tuner_cand(t, p, k, v[i].config, v[i].label, estimate, &cands[*n]));
     (*n)++;
   }
   return GIE_OK;
@@ -159,13 +158,10 @@ static gie_status find_set(struct tuner *t, const struct tune_problem *p, uint32
   if ((*out = gie_map_get(&t->set_index, p->key)) != UINT32_MAX)
     return GIE_OK;
   struct tune_set set;
-  char *key = gie_arena_strdup(&t->mem, p->key);
-  if (!key)
-    return GIE_E_MEMORY;
   GIE_TRY(ask_all(t, p, &set));
-  set.key = key;
+  set.key = p->key;
   GIE_TRY(gie_grow(t->ctx, &t->sets, &t->cap_sets, t->n_sets + 1, sizeof *t->sets));
-  GIE_TRY(gie_map_set(&t->set_index, key, (uint32_t)t->n_sets));
+  GIE_TRY(gie_map_set(&t->set_index, p->key, (uint32_t)t->n_sets));
   *out = (uint32_t)t->n_sets;
   t->sets[t->n_sets++] = set;
   return GIE_OK;
@@ -174,11 +170,11 @@ static gie_status find_set(struct tuner *t, const struct tune_problem *p, uint32
 gie_status tuner_set(struct tuner *t, const struct gie_graph *g, const struct gie_node *n,
                      const struct tune_form *in, const struct tune_form *out, uint32_t *set)
 {
-  struct tune_problem p;
-  GIE_TRY(tune_problem_make_with(&t->consts, g, n, n->n_steps, in, out, &p));
-  gie_status st = find_set(t, &p, set);
-  tune_problem_free(&p, t->ctx);
-  return st;
+  const struct tune_problem *p;
+  struct tune_problem made;
+  GIE_TRY(tune_problem_make_with(&t->consts, g, n, n->n_steps, in, out, &made));
+  GIE_TRY(tuner_problem(t, &made, &p));
+  return find_set(t, p, set);
 }
 
 /* A graph of one node without operands but inputs of the given types; set of its candidates. */

@@ -19,12 +19,14 @@ libgie_internal_la_SOURCES += \
   core/tune/pbqp.h \
   core/tune/pbqp_core.c \
   core/tune/pbqp_local.c \
+  core/tune/price.c \
   core/tune/problem.c core/tune/prune.c \
   core/tune/race.c \
   core/tune/race.h \
   core/tune/race_case.c \
   core/tune/race_run.c \
   core/tune/race_wire.c \
+  core/tune/range.c \
   core/tune/sample.c \
   core/tune/sample.h \
   core/tune/sample_step.c \

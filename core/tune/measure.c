@@ -5,8 +5,6 @@
 #include "core/tune/select.h"
 #include <math.h>
 
-#define MAX_NOISE 0.1 /* a spread above that is a disturbance and says nothing of which is faster */
-#define NOISE 0.02    /* times closer than this are called equal, or than the spread if that is more */
 #define PATIENCE \
   50.0 /* a candidate hangs when it takes that many times its estimate and WORKER_DEADLINE seconds */
 #define MAX_PATIENCE 3600.0            /* seconds, whatever the estimate */
@@ -21,7 +19,7 @@
 
 static struct tune_entry entry_of(const struct tuner *t, const struct tune_cand *c)
 {
-  return (struct tune_entry){.problem = c->problem.key,
+  return (struct tune_entry){.problem = c->problem->key,
                              .kernel = c->kernel->name,
                              .config = c->config,
                              .device = t->device_key,
@@ -52,7 +50,7 @@ static gie_status take_verdict(struct tuner *t, struct tune_cand *c, enum probe_
 static double random_seconds(const struct tuner *t, const struct tune_cand *c)
 {
   uint64_t h = 1469598103934665603u ^ t->o->random_costs;
-  for (const char *s = c->problem.key; *s; s++)
+  for (const char *s = c->problem->key; *s; s++)
     h = (h ^ (unsigned char)*s) * 1099511628211u;
   for (const char *s = c->kernel->name; *s; s++)
     h = (h ^ (unsigned char)*s) * 1099511628211u;
@@ -83,10 +81,10 @@ struct field {
 /* Roughly what a race needs for a candidate: results and operands with the copies that they are compared with. */
 static double bytes_of(const struct tune_cand *c)
 {
-  const struct gie_node *n = gie_node_get(c->problem.g, gie_graph_first(c->problem.g));
+  const struct gie_node *n = gie_node_get(c->problem->g, gie_graph_first(c->problem->g));
   double sum = 0;
   for (uint32_t i = 0; i < n->n_in + n->n_out; i++) {
-    const struct gie_value *v = gie_value_get(c->problem.g, i < n->n_in ? n->in[i] : n->out[i - n->n_in]);
+    const struct gie_value *v = gie_value_get(c->problem->g, i < n->n_in ? n->in[i] : n->out[i - n->n_in]);
     double bytes = v ? (double)gie_dtype_size(v->type.dtype) : 0;
     for (int k = 0; v && k < v->type.shape.rank; k++)
       bytes *= (double)v->type.shape.dim[k].b;
@@ -100,7 +98,7 @@ static double bytes_of(const struct tune_cand *c)
 static double more_bytes(const struct tuner *t, const struct field *f, const struct tune_cand *c)
 {
   for (uint32_t i = 0; !t->device.host && i < f->n; i++)
-    if (strcmp(t->cands[f->cands[i]].problem.key, c->problem.key) == 0)
+    if (t->cands[f->cands[i]].problem == c->problem)
       return 0;
   return bytes_of(c);
 }
@@ -184,21 +182,32 @@ static void record_some(struct tuner *t, const struct field *f, const struct tun
   (void)tuner_check_stop(t); /* the words of the failure again */
 }
 
-static gie_status race(struct tuner *t, const struct field *f)
+/* What the worker said that it did counts there, not as waiting for it. */
+static void book_times(struct tuner *t, const struct tune_race_times *r)
 {
-  GIE_TRY(tuner_check_stop(t));
-  if (f->n == 0 || !may_time(t))
-    return GIE_OK;
+  struct gie_build_times *to = &t->report.times;
+  to->worker -= r->contents + r->pack + r->create + r->check + r->time;
+  to->contents += r->contents;
+  to->pack += r->pack;
+  to->create += r->create;
+  to->check += r->check;
+  to->time += r->time;
+}
+
+static gie_status race_field(struct tuner *t, const struct field *f)
+{
+  struct tune_race_times times = {0};
   struct tune_candidate *c = gie_alloc(t->ctx, f->n, sizeof *c);
   struct tune_race_options o = {.threads = t->device.threads,
                                 .check_only = t->o->random_costs != 0,
                                 .device = t->o->device,
                                 .min_time = t->device.host ? 0 : DEVICE_SAMPLE,
-                                .max_workspace = t->o->memory_limit};
+                                .max_workspace = t->o->memory_limit,
+                                .times = &times};
   gie_status st = c ? start_worker(t) : GIE_E_MEMORY;
   for (uint32_t i = 0; st == GIE_OK && i < f->n; i++) {
     const struct tune_cand *from = &t->cands[f->cands[i]];
-    c[i].problem = &from->problem;
+    c[i].problem = from->problem;
     c[i].kernel = from->kernel;
     c[i].config = from->config;
   }
@@ -214,7 +223,19 @@ static gie_status race(struct tuner *t, const struct field *f)
     if (st == GIE_OK)
       st = record(t, &t->cands[f->cands[i]], &c[i]);
   }
+  book_times(t, &times);
   gie_free(t->ctx, c);
+  return st;
+}
+
+static gie_status race(struct tuner *t, const struct field *f)
+{
+  GIE_TRY(tuner_check_stop(t));
+  if (f->n == 0 || !may_time(t))
+    return GIE_OK;
+  double *before = tuner_stage(t, &t->report.times.worker);
+  gie_status st = race_field(t, f);
+  tuner_stage(t, before);
   return st;
 }
 
@@ -272,6 +293,14 @@ static gie_status run_field(struct tuner *t, const char *node, const struct fiel
   return st;
 }
 
+gie_status tuner_measure(struct tuner *t, const char *name, const uint32_t *cands, uint32_t n)
+{
+  struct field f = {0};
+  for (uint32_t i = 0; i < n; i++)
+    GIE_TRY(enter(t, &f, cands[i]));
+  return f.n ? run_field(t, name, &f) : GIE_OK;
+}
+
 static gie_status measure_node(struct selection *s, gie_id id)
 {
   struct tune_node *node = &s->nodes[id];
@@ -315,109 +344,6 @@ static gie_status measure_the_rest(struct selection *s, gie_id id)
   }
   s->t->progress.done--; /* it is the same node */
   return measure_node(s, id);
-}
-
-/* ---- What was not measured -------------------------------------------------------------------------- */
-
-static int by_value(const void *a, const void *b)
-{
-  double x = *(const double *)a, y = *(const double *)b;
-  return x < y ? -1 : x > y;
-}
-
-/* How far off the estimates of the measured candidates of a kernel are, in the middle; 1 without any. */
-static double calibration(const struct tuner *t, const struct gie_kernel *k, double *ratios)
-{
-  size_t n = 0;
-  for (size_t i = 0; i < t->n_cands; i++) {
-    const struct tune_cand *c = &t->cands[i];
-    if (c->source != TUNE_ESTIMATED && !c->bad && (!k || c->kernel == k))
-      ratios[n++] = c->seconds / c->estimate;
-  }
-  qsort(ratios, n, sizeof *ratios, by_value);
-  return n ? ratios[n / 2] : 0;
-}
-
-/* Brings estimates to the level of the measurements, so that the two can be compared. */
-static gie_status calibrate(struct tuner *t)
-{
-  double *ratios = gie_alloc(t->ctx, t->n_cands, sizeof *ratios);
-  if (!ratios)
-    return GIE_E_MEMORY;
-  double all = calibration(t, NULL, ratios);
-  for (size_t i = 0; i < t->binder.rules.n; i++) {
-    const struct gie_kernel *k = t->binder.rules.order[i];
-    double own = calibration(t, k, ratios), factor = own > 0 ? own : all > 0 ? all : 1;
-    for (size_t j = 0; j < t->n_cands; j++)
-      if (t->cands[j].kernel == k && t->cands[j].source == TUNE_ESTIMATED)
-        t->cands[j].seconds = t->cands[j].estimate * factor;
-  }
-  gie_free(t->ctx, ratios);
-  return GIE_OK;
-}
-
-static double noise_of(const struct tune_cand *c) { return fmin(MAX_NOISE, fmax(NOISE, c->spread)); }
-
-/* The best of each set; within the noise the first. */
-static void decide_sets(struct tuner *t)
-{
-  for (size_t i = 0; i < t->n_sets; i++) {
-    struct tune_set *set = &t->sets[i];
-    set->best = TUNE_NONE;
-    for (uint32_t k = 0; k < set->n; k++) {
-      const struct tune_cand *c = &t->cands[set->cands[k]];
-      const struct tune_cand *best = set->best == TUNE_NONE ? NULL : &t->cands[set->best];
-      if (!c->bad && (!best || c->seconds < best->seconds * (1 - fmax(noise_of(c), noise_of(best)))))
-        set->best = set->cands[k];
-    }
-  }
-}
-
-static double alt_cost(const struct tuner *t, const struct tune_alt *a)
-{
-  double sum = 0;
-  if (a->kind == ALT_KERNEL)
-    sum = t->cands[a->cand].bad ? INFINITY : t->cands[a->cand].seconds;
-  for (uint32_t i = 0; i < a->n_rest; i++)
-    sum += tuner_set_seconds(t, a->rest[i]);
-  return sum;
-}
-
-static bool same_ports(const struct gie_node *n, const struct tune_alt *a, const struct tune_alt *b)
-{
-  for (uint32_t i = 0; i < n->n_in + n->n_out; i++) {
-    const struct tune_port *p = i < n->n_in ? &a->in[i] : &a->out[i - n->n_in];
-    const struct tune_port *q = i < n->n_in ? &b->in[i] : &b->out[i - n->n_in];
-    if (!tune_form_same(&p->form, &q->form) || p->pitch < q->pitch || p->axes != q->axes ||
-        p->align > q->align)
-      return false;
-  }
-  return true;
-}
-
-static double alt_noise(const struct tuner *t, const struct tune_alt *a)
-{
-  return a->kind == ALT_KERNEL ? noise_of(&t->cands[a->cand]) : 0;
-}
-
-/* Prices the alternatives and drops those that another one with the same ports beats. Of two within the noise
- * of each other the first stays, so that noise does not change the plan. */
-static void price(struct selection *s, gie_id id)
-{
-  const struct tuner *t = s->t;
-  struct tune_node *node = &s->nodes[id];
-  const struct gie_node *n = gie_node_get(s->g, id);
-  for (size_t i = 0; i < node->n_alts; i++)
-    node->alts[i].cost = alt_cost(t, &node->alts[i]);
-  for (size_t i = 0; i < node->n_alts; i++)
-    for (size_t k = 0; k < node->n_alts && !node->alts[i].pruned; k++) {
-      const struct tune_alt *a = &node->alts[i], *b = &node->alts[k];
-      if (i == k || b->pruned || a->kind != ALT_KERNEL || b->kind != ALT_KERNEL || !same_ports(n, b, a))
-        continue;
-      double noise = t->o->random_costs || t->no_timing ? 0 : fmax(alt_noise(t, a), alt_noise(t, b));
-      if (b->cost < a->cost * (1 - noise) || (k < i && b->cost <= a->cost * (1 + noise)))
-        node->alts[i].pruned = true;
-    }
 }
 
 /* ---- Conversions ------------------------------------------------------------------------------------ */
@@ -483,8 +409,7 @@ gie_status select_settle(struct selection *s, bool *changed)
       GIE_TRY(run_field(t, gie_value_get(s->g, v)->name, &f));
   }
   *changed = t->report.timed + t->report.cached != before;
-  GIE_TRY(calibrate(t));
-  decide_sets(t);
+  GIE_TRY(tuner_price(t));
   return GIE_OK;
 }
 
@@ -500,16 +425,14 @@ gie_status select_measure(struct selection *s)
       GIE_TRY(measure_node(s, id));
       GIE_TRY(measure_the_rest(s, id));
     }
-  GIE_TRY(calibrate(t));
-  decide_sets(t);
+  GIE_TRY(tuner_price(t));
   GIE_FOR_NODES(s->g, id)
     if (s->nodes[id].open)
-      price(s, id);
+      select_price(s, id);
   GIE_TRY(measure_conversions(s));
-  GIE_TRY(calibrate(t));
-  decide_sets(t);
+  GIE_TRY(tuner_price(t));
   GIE_FOR_NODES(s->g, id)
     for (size_t i = 0; s->nodes[id].open && i < s->nodes[id].n_alts; i++)
-      s->nodes[id].alts[i].cost = alt_cost(t, &s->nodes[id].alts[i]);
+      s->nodes[id].alts[i].cost = select_alt_cost(t, &s->nodes[id].alts[i]);
   return GIE_OK;
 }

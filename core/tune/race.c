@@ -28,8 +28,11 @@ static gie_status take_news(void *user, enum wire_type type, char *payload, size
 {
   struct heat *h = user;
   struct race_news n;
-  if (type == WIRE_REPLY)
+  if (type == WIRE_REPLY) {
+    if (h->rq.options.times)
+      race_get_times(payload, size, h->rq.options.times);
     return GIE_OK;
+  }
   GIE_TRY(race_get_news(h->ctx, payload, size, &n));
   if (n.entry >= h->rq.n_entries)
     return gie_fail(h->ctx, GIE_E_DATA, "the probe worker speaks of a candidate that it was not asked about");

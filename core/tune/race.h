@@ -62,6 +62,11 @@ struct race_news {
 void race_put_news(struct gie_buf *b, const struct race_news *n);
 gie_status race_get_news(struct gie_context *ctx, char *payload, size_t size, struct race_news *out);
 
+/* The reply: how long the worker took for what. */
+void race_put_times(struct gie_buf *b, const struct tune_race_times *t);
+/* Adds them to *t. */
+void race_get_times(char *payload, size_t size, struct tune_race_times *t);
+
 /* ---- Cases (race_case.c) */
 
 /* A problem with contents, and what its results must be. */
@@ -86,7 +91,14 @@ gie_status race_case_compare(struct race_case *c, struct side_devices *devices, 
 
 /* ---- The worker's side (race_run.c) */
 
+/* What lasts from race to race: opening a device and its libraries takes longer than most races. */
+struct race_worker {
+  struct side_devices devices;
+  char kind[64];
+};
+void race_worker_init(struct race_worker *w, struct gie_context *ctx);
+void race_worker_free(struct race_worker *w);
 /* Answers a RACE on descriptor `fd`. A failure has not been sent yet. */
-gie_status race_serve(struct gie_context *ctx, int fd, char *payload, size_t size);
+gie_status race_serve(struct race_worker *w, int fd, char *payload, size_t size);
 
 #endif

@@ -30,12 +30,21 @@ struct race {
   int fd;
   struct gie_arena mem;
   struct race_request rq;
-  struct side_devices devices;
+  struct side_devices *devices;
   struct race_case *cases;
   struct runner *runners;
   uint32_t n_samples;
   bool damaged; /* by what a candidate did */
+  struct tune_race_times times;
 };
+
+/* Books what has passed since *from to a part of the times; from now on it is the next one's. */
+static void book(double *part, double *from)
+{
+  double now = run_now();
+  *part += now - *from;
+  *from = now;
+}
 
 /* ---- News */
 
@@ -103,40 +112,56 @@ static gie_status check(struct race *r, struct runner *x)
     GIE_TRY(side_unset(&x->rc->c, x->s.out_tensor[i]));
   GIE_TRY(side_launch(&x->s, 1, &seconds));
   GIE_TRY(side_collect(&x->s, true));
-  GIE_TRY(race_case_compare(x->rc, &r->devices, &x->s, &x->error));
+  GIE_TRY(race_case_compare(x->rc, r->devices, &x->s, &x->error));
   side_forget_results(&x->s);
   if (side_overwrites(&x->s)) {
     GIE_TRY(side_set_over(&x->s, true)); /* it stays so: in a network the planner lets it where it can */
     GIE_TRY(side_launch(&x->s, 1, &seconds));
     GIE_TRY(side_collect(&x->s, true));
-    GIE_TRY(race_case_compare(x->rc, &r->devices, &x->s, &x->error));
+    GIE_TRY(race_case_compare(x->rc, r->devices, &x->s, &x->error));
     side_forget_results(&x->s);
   }
   return say_checked(r, x);
+}
+
+static gie_status prepare(struct race *r, struct side *s)
+{
+  double start = run_now();
+  gie_status st = side_prepare(s);
+  r->times.contents += s->contents_seconds;
+  r->times.pack += s->pack_seconds;
+  r->times.create += run_now() - start - s->contents_seconds - s->pack_seconds;
+  return st;
 }
 
 static gie_status enter(struct race *r, struct runner *x)
 {
   const struct race_entry *e = &r->rq.entries[x->entry];
   struct side *s = &x->s;
+  double from = run_now();
   s->k = mod_find(r->ctx, MOD_KERNEL, e->kernel);
   s->threads = r->rq.options.threads;
   if (!s->k)
     return side_verdict(s, PROBE_REFUSED, "the worker has no kernel \"%s\"", e->kernel);
-  GIE_TRY(side_open(s, &x->rc->c, &r->devices));
+  GIE_TRY(side_open(s, &x->rc->c, r->devices));
+  book(&r->times.worker, &from);
   if (s->threads == 0)
     s->threads = s->device->info.units;
   GIE_TRY(side_choose(s, false, e->config));
+  book(&r->times.create, &from);
   if (s->var.n_steps != x->rc->c.node->n_steps)
     return side_verdict(s, PROBE_REFUSED, "fuses %u of the %u epilogue steps", s->var.n_steps,
                         x->rc->c.node->n_steps);
   s->max_workspace = r->rq.options.max_workspace;
   GIE_TRY(say_start(r, x)); /* each of these may compile for seconds */
-  GIE_TRY(side_prepare(s));
+  GIE_TRY(prepare(r, s));
   GIE_TRY(say_start(r, x));
-  if (!e->checked)
-    return check(r, x);
-  return side_overwrites(s) ? side_set_over(s, true) : GIE_OK;
+  from = run_now();
+  gie_status st = !e->checked          ? check(r, x)
+                  : side_overwrites(s) ? side_set_over(s, true)
+                                       : GIE_OK;
+  book(&r->times.check, &from);
+  return st;
 }
 
 static gie_status enter_all(struct race *r)
@@ -283,14 +308,16 @@ static size_t whole_bytes(struct race *r)
 {
   const struct gie_kernel *k = r->rq.n_entries ? mod_find(r->ctx, MOD_KERNEL, r->rq.entries[0].kernel) : NULL;
   struct side_device *d;
-  if (!k || side_devices_get(&r->devices, k, &d) != GIE_OK || (d->info.flags & GIE_DEVICE_HOST))
+  if (!k || side_devices_get(r->devices, k, &d) != GIE_OK || (d->info.flags & GIE_DEVICE_HOST))
     return 0;
   return r->rq.options.whole ? (size_t)r->rq.options.whole : WHOLE;
 }
 
 static gie_status make_arrays(struct race *r)
 {
+  double from = run_now();
   size_t whole = whole_bytes(r);
+  book(&r->times.worker, &from);
   r->cases = gie_arena_alloc(&r->mem, r->rq.n_problems + 1, sizeof *r->cases);
   r->runners = gie_arena_alloc(&r->mem, r->rq.n_entries + 1, sizeof *r->runners);
   if (!r->cases || !r->runners)
@@ -300,6 +327,7 @@ static gie_status make_arrays(struct race *r)
       return GIE_E_MEMORY;
   for (uint32_t i = 0; i < r->rq.n_problems; i++)
     GIE_TRY(race_case_init(&r->cases[i], r->ctx, &r->rq.problems[i], SEED, whole));
+  book(&r->times.contents, &from);
   return GIE_OK;
 }
 
@@ -310,24 +338,61 @@ static gie_status hold_race(struct race *r)
   GIE_TRY(enter_all(r));
   if (r->damaged || r->rq.options.check_only)
     return GIE_OK;
+  double from = run_now();
   GIE_TRY(run_rounds(r));
+  book(&r->times.time, &from);
   return r->damaged ? GIE_OK : say_times(r);
 }
 
-gie_status race_serve(struct gie_context *ctx, int fd, char *payload, size_t size)
+/* Devices stay open for the next race, which mostly wants the same. */
+static void same_devices(struct race_worker *w, const char *kind)
 {
-  struct race r = {.ctx = ctx, .fd = fd, .devices = {.ctx = ctx}};
+  const char *had = w->devices.kind ? w->devices.kind : "";
+  kind = kind ? kind : "";
+  if (strcmp(had, kind) == 0)
+    return;
+  side_devices_close(&w->devices);
+  snprintf(w->kind, sizeof w->kind, "%s", kind);
+  w->devices.kind = *kind ? w->kind : NULL;
+}
+
+static gie_status reply(struct race *r)
+{
+  struct gie_buf b;
+  gie_buf_init(&b, r->ctx);
+  race_put_times(&b, &r->times);
+  gie_status st = b.status;
+  if (st == GIE_OK)
+    st = wire_send(r->ctx, r->fd, INFINITY, WIRE_REPLY, b.data, b.len);
+  gie_buf_free(&b);
+  return st;
+}
+
+void race_worker_init(struct race_worker *w, struct gie_context *ctx)
+{
+  *w = (struct race_worker){.devices = {.ctx = ctx}};
+}
+
+void race_worker_free(struct race_worker *w) { side_devices_close(&w->devices); }
+
+gie_status race_serve(struct race_worker *w, int fd, char *payload, size_t size)
+{
+  struct gie_context *ctx = w->devices.ctx;
+  struct race r = {.ctx = ctx, .fd = fd, .devices = &w->devices};
   gie_arena_init(&r.mem, ctx);
   gie_status st = race_get_request(ctx, &r.mem, payload, size, &r.rq);
-  if (st == GIE_OK)
-    r.devices.kind = r.rq.options.device;
-  if (st == GIE_OK)
+  if (st == GIE_OK) {
+    same_devices(w, r.rq.options.device);
     st = hold_race(&r);
+  }
+  double from = run_now();
   for (uint32_t i = 0; r.runners && i < r.rq.n_entries; i++)
     side_close(&r.runners[i].s);
   for (uint32_t i = 0; r.cases && i < r.rq.n_problems; i++)
     race_case_free(&r.cases[i]);
-  side_devices_close(&r.devices);
+  book(&r.times.contents, &from);
+  if (st == GIE_OK)
+    st = reply(&r);
   gie_arena_free(&r.mem);
-  return st == GIE_OK ? wire_send(ctx, fd, INFINITY, WIRE_REPLY, "", 0) : st;
+  return st;
 }

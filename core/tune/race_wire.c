@@ -12,12 +12,14 @@
  *             checked ENTRY   error NUMBER   workspace BYTES, or
  *             result ENTRY    verdict WORD   seconds NUMBER   spread NUMBER   error NUMBER
  *                             workspace BYTES   text WHY
- *   REPLY     empty: the race is over. Entries without a result have to be asked again, of a new worker: the
+ *   REPLY     worker, contents, pack, create, check, time SECONDS: the race is over. Entries without a result have to be asked again, of a new worker: the
  *             last candidate may have damaged this one.
  *
  * Small constants that say what a node does (shapes, scales) go along; weights do not, they are random. */
 #include "core/ir/text.h"
 #include "core/tune/race.h"
+#include <math.h>
+#include <stddef.h>
 
 #define SMALL 4096                /* bytes of a constant that is sent */
 #define INDICES ((size_t)1 << 20) /* the same for integers, which may be indices */
@@ -319,4 +321,34 @@ gie_status race_get_news(struct gie_context *ctx, char *payload, size_t size, st
     return gie_fail(ctx, GIE_E_DATA, "the probe worker says something unknown about a race");
   *out = n;
   return GIE_OK;
+}
+
+/* ---- Times */
+
+static const struct {
+  const char *name;
+  size_t at;
+} TIMES[] = {{"worker", offsetof(struct tune_race_times, worker)},
+             {"contents", offsetof(struct tune_race_times, contents)},
+             {"pack", offsetof(struct tune_race_times, pack)},
+             {"create", offsetof(struct tune_race_times, create)},
+             {"check", offsetof(struct tune_race_times, check)},
+             {"time", offsetof(struct tune_race_times, time)}};
+
+void race_put_times(struct gie_buf *b, const struct tune_race_times *t)
+{
+  for (size_t i = 0; i < sizeof TIMES / sizeof *TIMES; i++)
+    wire_put_double(b, TIMES[i].name, *(const double *)((const char *)t + TIMES[i].at));
+}
+
+void race_get_times(char *payload, size_t size, struct tune_race_times *t)
+{
+  char *at = payload;
+  const char *key, *value;
+  while (wire_next_line(&at, payload + size, &key, &value))
+    for (size_t i = 0; i < sizeof TIMES / sizeof *TIMES; i++) {
+      double seconds = strcmp(key, TIMES[i].name) == 0 ? wire_double(value) : 0;
+      if (seconds > 0 && isfinite(seconds))
+        *(double *)((char *)t + TIMES[i].at) += seconds;
+    }
 }

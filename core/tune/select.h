@@ -7,7 +7,8 @@
  *   select_prune     what estimates say is not worth a measurement is left out         (prune.c)
  *   select_measure   the rest comes from the cache or a race                           (measure.c)
  *   select_solve     PBQP over the alternatives, then a search in true cost           (solve.c)
- *   select_settle    conversions in use are measured; until none is new, solved again (measure.c)
+ *   select_settle    conversions in use are measured (measure.c) and what will read or write ranges is measured
+ *                    on ranges (range.c); until nothing is new, solved again
  *   select_lower     the choice is written into a copy of the graph                   (lower.c) */
 #ifndef GIE_CORE_TUNE_SELECT_H
 #define GIE_CORE_TUNE_SELECT_H
@@ -25,7 +26,7 @@
 enum tune_source { TUNE_ESTIMATED, TUNE_CACHED, TUNE_TIMED, TUNE_RANDOM };
 
 struct tune_cand {
-  struct tune_problem problem;
+  const struct tune_problem *problem; /* the tuner's, shared by all candidates for it */
   const struct gie_kernel *kernel;
   const char *version; /* for the cache */
   uint64_t config;
@@ -62,6 +63,9 @@ struct tuner {
   bool no_timing;
   bool no_saving; /* it was said at the start that measurements cannot be kept */
   uint32_t parts; /* structures over all profiles that are still to be measured */
+  struct tune_problem **problems;
+  size_t n_problems, cap_problems;
+  struct gie_map problem_index; /* key */
   struct tune_cand *cands;
   size_t n_cands, cap_cands;
   struct gie_map cand_index; /* "key\tkernel\tconfig" */
@@ -70,7 +74,10 @@ struct tuner {
   struct gie_map set_index; /* problem key */
   struct gie_build_report report;
   struct gie_build_progress progress;
+  double *stage, since; /* the member of report.times that counts, and since when */
 };
+/* Time counts for that member of report.times from here on; returns the one that it counted for. */
+double *tuner_stage(struct tuner *t, double *stage);
 gie_status tuner_open(struct gie_context *ctx, const struct gie_build_options *o, struct tuner *t);
 void tuner_close(struct tuner *t);
 
@@ -81,6 +88,7 @@ struct tune_port {
   bool pitch;   /* may be a range of something larger */
   uint8_t axes; /* as gie_port.pitch_axes */
   uint16_t align;
+  double more; /* seconds that a range costs more than a whole tensor, as far as it was measured */
 };
 static inline bool tune_takes_range(const struct tune_port *p, int axis)
 {
@@ -93,15 +101,24 @@ enum tune_alt_kind {
   ALT_VIEW  /* concat, split, slice with their views kept: nothing to do */
 };
 
+/* An alternative that was measured with ranges for some of its ports. */
+struct tune_trial {
+  uint64_t ports; /* bit i: operand i; bit n_in + i: result i */
+  uint32_t cand;
+  struct tune_trial *next;
+};
+
 struct tune_alt {
   enum tune_alt_kind kind;
   uint32_t cand;    /* ALT_KERNEL */
   uint32_t n_steps; /* that the candidate fuses */
   uint32_t n_rest;  /* sets, one per step that is left over */
   uint32_t *rest;
-  const struct tune_port *in, *out; /* by operand (all of node->in) and result */
+  struct tune_port *in, *out; /* by operand (all of node->in) and result */
   double cost;
-  bool pruned;
+  bool pruned, outdone; /* outdone: pruned because another one with such ports is no slower */
+  struct tune_trial *trials;
+  const char *why; /* it takes no range; NULL: it does, or says itself that it does not */
 };
 
 /* A variant as a kernel stated it. */
@@ -155,6 +172,9 @@ gie_status select_solve(struct selection *s);
 /* Measures the conversions that the choice makes and that rest on estimates yet; *changed: there were some, so
  * that another choice may be better now. */
 gie_status select_settle(struct selection *s, bool *changed);
+/* Measures the kernels that the choice gives ranges, with those, and what could replace them; *changed: a price has
+ * changed or a port takes no ranges after all. `last`: what was not measured so by now takes none. (range.c) */
+gie_status select_ranges(struct selection *s, bool last, bool *changed);
 gie_status select_lower(struct selection *s, struct gie_graph **out);
 /* Whether the lowered choice stays within the limit of memory, if there is one. *again: it does not, and some
  * candidate was given up: to be solved anew. E_MEMORY says what is needed at least. (fit.c) */
@@ -165,9 +185,11 @@ gie_status tune_streams(struct tuner *t, struct gie_graph **g, struct gie_buf *t
 
 /* ---- Shared by the parts -------------------------------------------------------------------------- */
 
-/* Candidate for kernel and config on that problem, made if new; the problem is copied or freed. */
-gie_status tuner_cand(struct tuner *t, struct tune_problem *p, const struct gie_kernel *k, uint64_t config,
-                      const char *label, double estimate, uint32_t *out);
+/* The problem of that key, which takes p's place: p is kept or freed. */
+gie_status tuner_problem(struct tuner *t, struct tune_problem *p, const struct tune_problem **out);
+/* Candidate for kernel and config on a problem of tuner_problem(), made if new. */
+gie_status tuner_cand(struct tuner *t, const struct tune_problem *p, const struct gie_kernel *k,
+                      uint64_t config, const char *label, double estimate, uint32_t *out);
 /* Set of all candidates that take node n of g, epilogue cut to n_steps, in exactly these forms. */
 gie_status tuner_set(struct tuner *t, const struct gie_graph *g, const struct gie_node *n,
                      const struct tune_form *in, const struct tune_form *out, uint32_t *set);
@@ -177,6 +199,12 @@ gie_status tuner_conversion(struct tuner *t, const struct gie_type *type, const 
 /* The step of n as a node of its own on a value of that form; `operand_form` of its operand, if any. */
 gie_status tuner_step(struct tuner *t, const struct gie_graph *g, const struct gie_node *n, uint32_t step,
                       const struct tune_form *form, const struct tune_form *operand_form, uint32_t *set);
+/* Figures for candidates that want one, from the cache or a race; `name` of the node is for the progress. */
+gie_status tuner_measure(struct tuner *t, const char *name, const uint32_t *cands, uint32_t n);
+/* Brings estimates to the level of what was measured, and decides which of each set is the best (price.c). */
+gie_status tuner_price(struct tuner *t);
+/* Times closer than this part of them are called equal. */
+double tuner_noise(const struct tune_cand *c);
 double tuner_set_seconds(const struct tuner *t, uint32_t set);
 /* Marks the set's candidates that are worth a measurement (prune.c). */
 void tuner_want_set(struct tuner *t, uint32_t set);
@@ -212,6 +240,7 @@ struct tune_home {
   bool copied;            /* into its range by a conversion of its own, to `range` */
   struct tune_form range; /* of the base, with in_place or copied */
   int axis;               /* of the range */
+  double more;            /* what reading and writing it in place costs more than a tensor of its own */
   uint32_t n_forms;       /* further forms that readers need, each made once; equal to from: a dense copy */
   struct tune_form forms[8];
 };
@@ -226,5 +255,8 @@ gie_status select_check_failed(struct selection *s);
 double select_true_cost(struct selection *s);
 /* Whether a reader with that port can take the value from where it is. */
 bool select_reads_home(const struct tune_home *h, const struct tune_port *port, int rank);
+double select_alt_cost(const struct tuner *t, const struct tune_alt *a);
+/* Prices the alternatives of a node and marks those that others outdo (price.c). */
+void select_price(struct selection *s, gie_id id);
 
 #endif

@@ -118,6 +118,7 @@ void select_home(const struct selection *s, gie_id value, struct tune_home *h)
     h->range = chosen(s, group)->out[0].form;
     h->in_place = writes_range(s, value, &h->from, &h->range);
     h->copied = !h->in_place;
+    h->more = h->in_place ? h->from.more : 0;
   }
   struct gie_use use = {.node = GIE_NONE};
   while (gie_value_next_use(s->g, value, &use)) {
@@ -127,6 +128,8 @@ void select_home(const struct selection *s, gie_id value, struct tune_home *h)
     const struct tune_port *port = open ? &chosen(s, use.node)->in[use.slot] : &plain;
     if (!select_reads_home(h, port, rank))
       need(h, &port->form, rank);
+    else if (h->in_place)
+      h->more += port->more;
   }
   if (v->n_outputs && !select_reads_home(h, &plain, rank))
     need(h, &plain.form, rank);
@@ -194,6 +197,7 @@ static double value_cost(struct selection *s, gie_id value)
   if (!select_is_chosen(s, value))
     return 0;
   select_home(s, value, &h);
+  sum += h.more;
   if (h.copied)
     sum += conversion(s, v, &h.from.form, &h.range);
   for (uint32_t i = 0; i < h.n_forms; i++)
@@ -312,11 +316,11 @@ static double pair_cost(struct network *net, const struct gie_value *v, const st
   gie_id group = select_group(net->s, v->id);
   if (reader && reader->kind == ALT_VIEW && group == reader_node)
     return writes_range(net->s, v->id, from, &reader->out[0].form)
-               ? 0
+               ? from->more
                : conversion(net->s, v, &from->form, &reader->out[0].form);
   bool in_range = maker && maker->kind == ALT_VIEW && group == v->producer;
   if (tune_form_equal(&from->form, &to->form, rank) && (!in_range || tune_takes_range(to, v->view.axis)))
-    return 0;
+    return in_range ? to->more : 0;
   return conversion(net->s, v, &from->form, &to->form);
 }
 
@@ -357,7 +361,7 @@ static gie_status add_use(struct network *net, const struct gie_value *v, const 
   return st;
 }
 
-/* Between a concat that keeps v in place and another reader of v that takes no pitch. */
+/* Between a concat that keeps v in place and another reader of v, which may take no pitch. */
 static gie_status add_pitch(struct network *net, const struct gie_value *v, gie_id group,
                             const struct gie_use *use)
 {
@@ -371,9 +375,10 @@ static gie_status add_pitch(struct network *net, const struct gie_value *v, gie_
     for (uint32_t k = 0; k < b; k++) {
       const struct tune_alt *x = alt_at(net, group, i), *y = alt_at(net, use->node, k);
       const struct tune_port *port = &y->in[use->slot];
-      if (x->kind == ALT_VIEW && !tune_takes_range(port, v->view.axis) &&
-          tune_form_equal(&port->form, &x->out[0].form, v->type.shape.rank))
-        m[(size_t)i * b + k] = conversion(net->s, v, &port->form, &port->form);
+      if (x->kind == ALT_VIEW && tune_form_equal(&port->form, &x->out[0].form, v->type.shape.rank))
+        m[(size_t)i * b + k] = tune_takes_range(port, v->view.axis)
+                                   ? port->more
+                                   : conversion(net->s, v, &port->form, &port->form);
     }
   gie_status st = add_edge(net, group, use->node, m);
   gie_free(net->s->t->ctx, m);

@@ -168,6 +168,10 @@ struct tune_candidate {
   uint64_t workspace;
   char text[256];
 };
+/* Where the worker's time went, in seconds. */
+struct tune_race_times {
+  double worker, contents, pack, create, check, time;
+};
 struct tune_race_options {
   double min_time;    /* seconds that one sample lasts at least, by doubling; 0: 1 ms */
   uint32_t samples;   /* of each candidate, interleaved; 0: 7 */
@@ -177,6 +181,7 @@ struct tune_race_options {
   const char *device; /* "cuda:1": which one of its kind; NULL: the first */
   uint64_t max_workspace; /* of a candidate; 0: 4 GiB */
   uint64_t whole;         /* bytes of tensors that are fetched from a device as a whole; 0: 4 MiB */
+  struct tune_race_times *times; /* added to; may be NULL */
 };
 /* Checks all candidates (sampled outputs against f64, guard zones), then times the right ones in
  * interleaved rounds. They run in the worker: one that crashes or hangs costs a restart, gets that

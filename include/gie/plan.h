@@ -96,12 +96,34 @@ struct gie_build_options {
   const char *disable; /* "a,b": passes, of the pipeline, of the structures and assign_streams; NULL: none */
   bool plain_layouts;  /* kernels get and leave values in plain layout (nchw) only */
 };
+/* Where the time of a build goes: members of struct gie_build_times, and what they stand for. */
+/* clang-format off */
+#define GIE_BUILD_TIMES(X)                                     \
+  X(open,     "opening the device, its peaks, the cache")      \
+  X(passes,   "passes")                                        \
+  X(ask,      "asking kernels what they take")                 \
+  X(worker,   "starting the worker and its device")            \
+  X(contents, "contents of operands, and their copies there")  \
+  X(pack,     "packing weights")                               \
+  X(create,   "making kernels")                                \
+  X(check,    "checking results")                              \
+  X(time,     "timing")                                        \
+  X(choose,   "choosing")                                      \
+  X(lower,    "writing the choice into the graph")             \
+  X(streams,  "one stream or several")                         \
+  X(save,     "saving the measurements")
+/* clang-format on */
+#define GIE_BUILD_TIME_MEMBER(name, text) double name;
+struct gie_build_times {
+  GIE_BUILD_TIMES(GIE_BUILD_TIME_MEMBER) /* seconds */
+};
 /* What the build did. */
 struct gie_build_report {
   size_t struct_size;
   uint32_t nodes, problems, candidates, pruned, cached, timed, bad;
   double cost, lower_bound, seconds;
   bool exact, out_of_budget;
+  struct gie_build_times times;
 };
 GIE_API gie_status gie_build(const struct gie_graph *g, const struct gie_build_options *options,
                              struct gie_build_report *report, struct gie_plan **out);

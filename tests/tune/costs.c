@@ -85,6 +85,8 @@ struct gie_context *costs_context(const struct cost_row *rows, uint32_t n)
   return c;
 }
 
+const struct gie_kernel *costs_kernel(uint32_t row) { return &kernel_of_row[row]; }
+
 struct gie_plan *costs_build(struct gie_context *c, const char *text, const struct gie_build_options *more,
                              struct gie_build_report *report)
 {
@@ -94,7 +96,7 @@ struct gie_plan *costs_build(struct gie_context *c, const char *text, const stru
   if (more)
     o = *more;
   o.threads = 1;
-  o.cache = "";
+  o.cache = o.cache ? o.cache : "";
   o.budget = -1;
   o.pipeline = "";
   ck_gie_ok(c, gie_graph_parse(c, text, strlen(text), NULL, &g));

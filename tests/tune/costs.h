@@ -19,7 +19,9 @@ struct cost_row {
 
 /* A context with the device `cpu` and one kernel per row. */
 struct gie_context *costs_context(const struct cost_row *rows, uint32_t n);
-/* Builds from estimates alone, without passes; frees what it needs. */
+/* The kernel of a row, after costs_context(). Its config is row + 1. */
+const struct gie_kernel *costs_kernel(uint32_t row);
+/* Builds without passes and timing, from estimates and what a cache that `more` names has. */
 struct gie_plan *costs_build(struct gie_context *c, const char *text, const struct gie_build_options *more,
                              struct gie_build_report *report);
 /* "conv:fast reorder:turn relu:-": op and kernel of every node of the lowered graph, in order. */

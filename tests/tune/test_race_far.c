@@ -49,7 +49,10 @@ static struct race_news race(const struct tune_problem *p, const char *name, cha
       {.samples = 3, .threads = 1, .whole = WHOLE, .device = "far:1"}, &rp, &e, 1, 1};
   ck_gie_ok(ctx, race_put_request(&b, &rq));
   ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fd), 0);
-  ck_gie_ok(ctx, race_serve(ctx, fd[1], b.data, b.len));
+  struct race_worker worker;
+  race_worker_init(&worker, ctx);
+  ck_gie_ok(ctx, race_serve(&worker, fd[1], b.data, b.len));
+  race_worker_free(&worker);
   while (type == WIRE_PROGRESS) {
     char *payload;
     size_t n;

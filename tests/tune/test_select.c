@@ -203,6 +203,36 @@ START_TEST(test_precision_of_views)
 }
 END_TEST
 
+/* A range of one tensor that is copied into a range of another stays f16 on the way: one copy, no casts, though the
+ * kernel that copies knows of no other type than its operand's. */
+START_TEST(test_precision_of_copies)
+{
+  static const struct cost_row rows[] = {{"s.f16", "sigmoid", NULL, NULL, 0.4, 0, true, GIE_F16, 0},
+                                         {"t.f16", "tanh", NULL, NULL, 0.4, 0, true, GIE_F16, 0},
+                                         {"e.f16", "exp", NULL, NULL, 0.4, 0, true, GIE_F16, 0},
+                                         {"c", "concat", NULL, NULL, 5.0, 0, true, 0, 0},
+                                         {"p", "split", NULL, NULL, 5.0, 0, true, 0, 0},
+                                         {"turn", "reorder", NULL, NULL, 0.2, 0, true, 0, 0},
+                                         {"cast", "cast", NULL, NULL, 0.3, 0, true, 0, 0}};
+  struct gie_build_options o = {.struct_size = sizeof o, .reduced_precision = true};
+  struct gie_build_report r = {.struct_size = sizeof r};
+  struct gie_context *c = costs_context(rows, N(rows));
+  struct gie_plan *plan = costs_build(
+      c,
+      "graph { input %x" T4 " %m = sigmoid(%x) "
+      "%a : f32[1,4,4,4] nchw view(%m, 1, 0, 4), %b : f32[1,4,4,4] nchw view(%m, 1, 4, 4) = split(%m) {axis=1} "
+      "%r : f32[1,4,4,4] nchw view(%c, 1, 0, 4) = reorder(%a) "
+      "%t : f32[1,4,4,4] nchw view(%c, 1, 4, 4) = tanh(%b) "
+      "%c : f32[1,8,4,4] nchw = concat(%r, %t) {axis=1} %e = exp(%c) output %e }",
+      &o, &r);
+  ck_assert_str_eq(costs_decisions(plan, decisions, sizeof decisions),
+                   "cast:cast sigmoid:s.f16 split:- reorder:turn tanh:t.f16 concat:- exp:e.f16 cast:cast");
+  ck_assert_msg(fabs(r.cost * 1e3 - 2.0) < 0.05, "%g ms", r.cost * 1e3);
+  gie_plan_free(plan);
+  gie_context_free(c);
+}
+END_TEST
+
 /* Structures are solved apart and compared in full. */
 START_TEST(test_structures)
 {
@@ -456,5 +486,6 @@ END_TEST
 
 GIE_TESTS_MAIN("select", test_greedy_is_wrong, test_a_long_chain_pays_for_reorders, test_shared_conversion,
                test_epilogue_cut, test_cut_step_keeps_its_operand, test_views, test_split_views,
-               test_precision, test_precision_of_views, test_structures, test_left_out, test_progress,
-               test_too_many, test_ties, test_nothing_runs_it, test_against_brute_force)
+               test_precision, test_precision_of_views, test_precision_of_copies, test_structures,
+               test_left_out, test_progress, test_too_many, test_ties, test_nothing_runs_it,
+               test_against_brute_force)
