@@ -31,7 +31,7 @@ for t in $TESTS; do
   copy "$top_builddir/$t" "$to/$(dirname "$t")"
 done
 for p in $PROGRAMS; do copy "$top_builddir/$p" "$to/bin"; done
-cp "$top_srcdir/bench/gpu_peers/peers.py" "$top_srcdir/bench/gpu_peers/networks.py" "$to/bench/"
+cp "$top_srcdir/bench/gpu_peers/peers.py" "$top_srcdir/bench/gpu_peers/networks.py" "$top_srcdir/bench/cuda/sanitize.sh" "$to/bench/"
 
 # Shared libraries, but for those that every system has, in its own version, and CUDA's.
 find "$to" -type f \( -name '*.so' -o -perm -u+x \) ! -name '*.py' -exec ldd {} \; 2>/dev/null |
