@@ -3,6 +3,103 @@
 #include "tests/op_problem.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+
+/* ---- Devices and kernels */
+
+static void no_log(void *user, enum gie_log_level level, const char *module, const char *text)
+{
+  (void)user, (void)level, (void)module, (void)text;
+}
+
+struct gie_context *op_context(void)
+{
+  struct gie_context_options options = {.struct_size = sizeof options, .log = no_log};
+  struct gie_context *ctx = NULL;
+  if (gie_context_new(&options, &ctx) == GIE_OK)
+    return ctx;
+  printf("no context: %s\n", gie_error_text(ctx));
+  exit(1);
+}
+
+const struct gie_kernel *op_kernel(struct gie_context *ctx, const char *name)
+{
+  const struct gie_kernel *k;
+  for (uint32_t i = 0; (k = gie_kernel_at(ctx, i)) != NULL; i++)
+    if (strcmp(k->name, name) == 0)
+      return k;
+  return NULL;
+}
+
+const struct gie_kernel *op_kernel_of(struct gie_context *ctx, const char *backend, const char *op)
+{
+  char name[128];
+  snprintf(name, sizeof name, "%s.%s", backend, op);
+  return op_kernel(ctx, name);
+}
+
+static const struct gie_device *device_of(struct gie_context *ctx, const char *kind)
+{
+  const struct gie_device *d;
+  for (uint32_t i = 0; (d = gie_device_at(ctx, i)) != NULL; i++)
+    if (strcmp(d->kind, kind) == 0)
+      return d;
+  return NULL;
+}
+
+bool op_has_device(const char *kind)
+{
+  struct gie_context *ctx = op_context();
+  const struct gie_device *d = device_of(ctx, kind);
+  bool found = d && d->count(ctx) > 0;
+  gie_context_free(ctx);
+  return found;
+}
+
+void op_device_open(struct gie_context *ctx, const char *kind, struct op_device *out)
+{
+  *out = (struct op_device){.ops = device_of(ctx, kind), .threads = 1};
+  out->info.struct_size = sizeof out->info;
+  if (!out->ops) {
+    printf("no device of kind %s; is GIE_MODULE_PATH set?\n", kind);
+    exit(1);
+  }
+  gie_status st = out->ops->open(ctx, 0, &out->dev);
+  if (st == GIE_OK && out->ops->activate)
+    st = out->ops->activate(out->dev);
+  if (st == GIE_OK)
+    st = out->ops->info(out->dev, &out->info);
+  if (st == GIE_OK)
+    return;
+  printf("%s\n", gie_error_text(ctx));
+  exit(1);
+}
+
+void op_device_close(struct op_device *d)
+{
+  d->ops->close(d->dev);
+  d->ops = NULL;
+}
+
+bool op_quick(void) { return getenv("GIE_TEST_QUICK") != NULL; }
+
+double op_tolerance(enum gie_dtype t)
+{
+  switch (t) {
+  case GIE_F32:
+    return 4e-6;
+  case GIE_F16:
+    return 0x1p-10;
+  case GIE_BF16:
+    return 0x1p-7;
+  case GIE_F64:
+    return 1e-12;
+  default:
+    return 0;
+  }
+}
+
+/* ---- Problems */
 
 gie_status op_problem_make(const struct op_device *d, const struct gie_graph *g, const char *device_kind,
                            struct op_problem *q)
@@ -28,20 +125,25 @@ gie_status op_problem_make(const struct op_device *d, const struct gie_graph *g,
                               .in = q->desc,
                               .out = q->desc + q->n->n_in,
                               .in_data = q->data,
+                              .math = d->math,
+                              .library = d->library,
                               .device_kind = device_kind,
                               .device = &d->info,
                               .threads = d->threads};
   return GIE_OK;
 }
 
-/* v as a constant of f32 elements. */
+/* v as a constant of its dtype, one of the three. */
 static gie_status add_constant(struct gie_graph *g, const struct op_result *v, gie_id *id)
 {
   struct gie_blob *blob;
-  size_t bytes = (size_t)v->count * sizeof(float);
+  size_t size = gie_dtype_size(v->type.dtype), bytes = (size_t)v->count * size;
   GIE_TRY(gie_blob_new(gie_graph_context(g), bytes, &blob));
-  for (int64_t e = 0; e < v->count; e++)
-    ((float *)gie_blob_data(blob))[e] = (float)v->v[e];
+  for (int64_t e = 0; e < v->count; e++) {
+    float f = (float)v->v[e];
+    uint16_t h = v->type.dtype == GIE_F16 ? gie_f32_to_f16(f) : gie_f32_to_bf16(f);
+    memcpy((char *)gie_blob_data(blob) + (size_t)e * size, size == sizeof f ? (const void *)&f : &h, size);
+  }
   const struct gie_const data = {blob, 0, bytes};
   gie_status st = gie_graph_add_const(g, NULL, &v->type, &data, id);
   gie_blob_unref(blob);
@@ -58,7 +160,7 @@ gie_status op_make_constant(struct gie_graph *g)
     if (n->in[i] == GIE_NONE || gie_value_bytes(g, n->in[i], NULL))
       continue;
     GIE_TRY(op_operand(g, n, i, &v));
-    if (v.type.dtype == GIE_F32)
+    if (v.type.dtype == GIE_F32 || v.type.dtype == GIE_F16 || v.type.dtype == GIE_BF16)
       st = add_constant(g, &v, &id);
     op_results_free(gie_graph_context(g), &v, 1);
     if (st == GIE_OK && id != GIE_NONE)

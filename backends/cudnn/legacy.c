@@ -56,6 +56,8 @@ static bool supports(const struct gie_kernel *k, const struct gie_problem *p, ch
     return cn_refuse(why, size, "no elements, or more than 2^31-1");
   if (!is_lrn(p))
     return true;
+  if (p->in[0].dtype == GIE_BF16)
+    return cn_refuse(why, size, "a normalization in bf16");
   int64_t n = gie_node_int(p->node, "size");
   if (n % 2 == 0 || n < CUDNN_LRN_MIN_N || n > CUDNN_LRN_MAX_N)
     return cn_refuse(why, size, "an even number of channels, or more than %d", CUDNN_LRN_MAX_N);

@@ -3,7 +3,7 @@
 # a machine that has only a driver and CUDA's libraries (`make gpu-bundle`).
 gie_gpu_backends = cuda cudnn cublas winograd
 gie_gpu_tests = $(filter-out %/transforms,$(filter $(gie_gpu_backends:%=tests/%/%),$(check_PROGRAMS)))
-gie_gpu_programs = bench/cuda_kernels
+gie_gpu_programs = bench/cuda_kernels $(if $(filter bench/cuda/planted,$(bench_programs)),bench/cuda/planted)
 
 check-gpu: all $(gie_gpu_tests)
 	$(MAKE) check-TESTS TESTS='$(gie_gpu_tests)'

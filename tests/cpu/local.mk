@@ -3,7 +3,7 @@
 check_PROGRAMS += tests/cpu/test_kernels
 TESTS += tests/cpu/test_kernels
 tests_cpu_test_kernels_SOURCES = tests/cpu/test_kernels.c tests/cpu/naive.c tests/cpu/naive.h \
-  tests/op_cases.c tests/op_cases.h tests/op_cases.def
+  tests/op_problem.c tests/op_problem.h tests/op_cases.c tests/op_cases.h tests/op_cases.def
 tests_cpu_test_kernels_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
 tests_cpu_test_kernels_LDADD = libgie_internal.la libgie_rt_internal.la $(CHECK_LIBS) $(LIBM)
 

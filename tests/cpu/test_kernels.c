@@ -3,41 +3,25 @@
  * against f64, in every layout, view and number of threads against the plain run, with guard zones. */
 #include "tests/cpu/naive.h"
 #include "tests/gie_check.h"
+#include "tests/op_problem.h"
 
-#define MAX_IO 16
+#define MAX_IO OP_MAX_IO
 
 static struct gie_context *ctx;
 static struct op_device device;
 
-static const struct gie_kernel *kernel_of(const char *op)
-{
-  char name[128];
-  const struct gie_kernel *k;
-  snprintf(name, sizeof name, "cpu.%s", op);
-  for (uint32_t i = 0; (k = gie_kernel_at(ctx, i)) != NULL; i++)
-    if (strcmp(k->name, name) == 0)
-      return k;
-  return NULL;
-}
+static const struct gie_kernel *kernel_of(const char *op) { return op_kernel_of(ctx, "cpu", op); }
 
 static void setup(void)
 {
-  const struct gie_device *d;
-  struct gie_context_options options = {.struct_size = sizeof options, .log = check_no_log};
-  ck_assert_int_eq(gie_context_new(&options, &ctx), GIE_OK);
-  for (uint32_t i = 0; (d = gie_device_at(ctx, i)) != NULL; i++)
-    if (strcmp(d->kind, "cpu") == 0)
-      device.ops = d;
-  ck_assert_msg(device.ops != NULL, "the cpu backend is not loaded; is GIE_MODULE_PATH set?");
-  ck_gie_ok(ctx, device.ops->open(ctx, 0, &device.dev));
-  ck_gie_ok(ctx, device.ops->info(device.dev, &device.info));
+  ctx = op_context();
+  op_device_open(ctx, "cpu", &device);
   device.info.units = 4; /* scratch for four threads wherever the test runs */
-  device.threads = 1;
 }
 
 static void teardown(void)
 {
-  device.ops->close(device.dev);
+  op_device_close(&device);
   gie_context_free(ctx);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The convolutions and matrix products of the cuda backend on the op cases and on problems of random geometry, with
  * operands computed and constant (packed): each variant, dense and as a view, against the reference kernel, and twice for
- * the same bits. Skipped without a device. */
+ * the same bits. Skipped without a device. GIE_TEST_QUICK=1 tries fewer forms and problems. */
 #include "tests/gie_check.h"
 #include "tests/op_problem.h"
 
@@ -10,75 +10,19 @@
 static struct gie_context *ctx;
 static struct op_device cpu, cuda;
 
-static const struct gie_kernel *kernel_of(const char *name)
-{
-  const struct gie_kernel *k;
-  for (uint32_t i = 0; (k = gie_kernel_at(ctx, i)) != NULL; i++)
-    if (strcmp(k->name, name) == 0)
-      return k;
-  return NULL;
-}
-
-static const struct gie_device *device_of(const char *kind)
-{
-  const struct gie_device *d;
-  for (uint32_t i = 0; (d = gie_device_at(ctx, i)) != NULL; i++)
-    if (strcmp(d->kind, kind) == 0)
-      return d;
-  return NULL;
-}
-
-static void open_device(const char *kind, struct op_device *out)
-{
-  out->ops = device_of(kind);
-  ck_assert_msg(out->ops != NULL, "no device of kind %s; is GIE_MODULE_PATH set?", kind);
-  ck_gie_ok(ctx, out->ops->open(ctx, 0, &out->dev));
-  ck_gie_ok(ctx, out->ops->info(out->dev, &out->info));
-  out->threads = 2;
-}
-
 static void setup(void)
 {
-  struct gie_context_options options = {.struct_size = sizeof options, .log = check_no_log};
-  ck_assert_int_eq(gie_context_new(&options, &ctx), GIE_OK);
-  open_device("cpu", &cpu);
-  open_device("cuda", &cuda);
+  ctx = op_context();
+  op_device_open(ctx, "cpu", &cpu);
+  op_device_open(ctx, "cuda", &cuda);
+  cpu.threads = 2;
 }
 
 static void teardown(void)
 {
-  cpu.ops->close(cpu.dev);
-  cuda.ops->close(cuda.dev);
+  op_device_close(&cpu);
+  op_device_close(&cuda);
   gie_context_free(ctx);
-}
-
-/* ---- One problem */
-
-/* Makes constants of the operands behind the first one, f32 or f16, with what op_run() would fill them with. */
-static void make_constant(struct gie_graph *g)
-{
-  const struct gie_node *n = op_case_node(g);
-  for (uint32_t i = 1; i < n->n_operands; i++) {
-    struct op_result v;
-    struct gie_blob *blob;
-    gie_id id;
-    if (n->in[i] == GIE_NONE || gie_value_bytes(g, n->in[i], NULL))
-      continue;
-    ck_gie_ok(ctx, op_operand(g, n, i, &v));
-    size_t size = gie_dtype_size(v.type.dtype), bytes = (size_t)v.count * size;
-    ck_gie_ok(ctx, gie_blob_new(ctx, bytes, &blob));
-    for (int64_t e = 0; e < v.count; e++) {
-      if (size == sizeof(float))
-        ((float *)gie_blob_data(blob))[e] = (float)v.v[e];
-      else
-        ((uint16_t *)gie_blob_data(blob))[e] = gie_f32_to_f16((float)v.v[e]);
-    }
-    const struct gie_const data = {blob, 0, bytes};
-    ck_gie_ok(ctx, gie_graph_add_const(g, NULL, &v.type, &data, &id));
-    gie_blob_unref(blob);
-    ck_gie_ok(ctx, gie_node_set_input(g, n->id, i, id));
-    op_results_free(ctx, &v, 1);
-  }
 }
 
 /* ---- A case */
@@ -86,11 +30,6 @@ static void make_constant(struct gie_graph *g)
 static struct {
   int cases, variants, runs, packed, wrong;
 } taken;
-
-static double tolerance(const struct gie_node *n, const struct gie_graph *g)
-{
-  return gie_value_get(g, n->out[0])->type.dtype == GIE_F16 ? 0x1p-10 : 4e-6;
-}
 
 static bool same_bits(const struct op_result *a, const struct op_result *b)
 {
@@ -106,7 +45,7 @@ static void run_form(const struct op_case *c, const struct op_problem *q, const 
   gie_status st = op_run(&cuda, q->p.graph, q->n, k, v, form, &out);
   if (any && st == GIE_E_UNSUPPORTED && form != &OP_FORMS[0])
     return;
-  bool right = st == GIE_OK && op_compare(&out, want, tolerance(q->n, q->p.graph), what, sizeof what);
+  bool right = st == GIE_OK && op_compare(&out, want, op_tolerance(out.type.dtype), what, sizeof what);
   if (right && op_run(&cuda, q->p.graph, q->n, k, v, form, &again) == GIE_OK) {
     if (!same_bits(&out, &again)) {
       right = false;
@@ -155,7 +94,7 @@ static void check_kernel(const struct op_case *c, struct op_problem *q, const st
       continue;
     taken.packed += k->pack_desc != NULL;
     taken.variants++;
-    for (unsigned f = 0; f < (v[i].any_in.layout.any ? N_OP_FORMS : 2); f++)
+    for (unsigned f = 0; f < (v[i].any_in.layout.any ? N_OP_FORMS : 2); f += op_quick() ? 3 : 1)
       run_form(c, q, k, &v[i], &OP_FORMS[f], want);
   }
   taken.cases++;
@@ -177,17 +116,16 @@ static void check_case(const struct op_case *c, const char *dtype)
     struct gie_graph *g;
     struct op_problem q;
     struct op_result want;
-    char name[64];
     if (op_case_graph(ctx, c, dtype, &g) != GIE_OK)
       return; /* a random window that does not fit */
     if (is_ours(op_case_node(g)->op->name)) {
       if (constant)
-        make_constant(g);
-      snprintf(name, sizeof name, "cpu.%s", op_case_node(g)->op->name);
+        ck_gie_ok(ctx, op_make_constant(g));
       if (op_problem_make(&cuda, g, "cuda", &q) == GIE_OK) {
-        ck_gie_ok(ctx, op_run(&cpu, g, q.n, kernel_of(name), NULL, &OP_FORMS[0], &want));
+        ck_gie_ok(ctx,
+                  op_run(&cpu, g, q.n, op_kernel_of(ctx, "cpu", q.n->op->name), NULL, &OP_FORMS[0], &want));
         for (size_t i = 0; i < sizeof kernels / sizeof *kernels; i++) {
-          const struct gie_kernel *k = kernel_of(kernels[i]);
+          const struct gie_kernel *k = op_kernel(ctx, kernels[i]);
           ck_assert_msg(k != NULL, "%s is not there", kernels[i]);
           for (size_t o = 0; k->ops[o]; o++)
             if (strcmp(k->ops[o], q.n->op->name) == 0)
@@ -272,7 +210,7 @@ static void random_product(char *text, size_t size)
 START_TEST(random_problems)
 {
   setup();
-  for (int i = 0; i < 120; i++) {
+  for (int i = 0; i < (op_quick() ? 24 : 120); i++) {
     char text[512], name[32];
     struct op_case c = {name, "f32 f16", text};
     random_state = 17u + (uint32_t)i;
@@ -284,26 +222,15 @@ START_TEST(random_problems)
     check_case(&c, i % 2 ? "f32" : "f16");
   }
   report();
-  ck_assert_int_ge(taken.cases, 100);
+  ck_assert_int_ge(taken.cases, op_quick() ? 20 : 100);
   teardown();
 }
 END_TEST
 
-static int n_devices(void)
-{
-  struct gie_context_options options = {.struct_size = sizeof options, .log = check_no_log};
-  int n = 0;
-  if (gie_context_new(&options, &ctx) == GIE_OK) {
-    const struct gie_device *d = device_of("cuda");
-    n = d ? d->count(ctx) : 0;
-  }
-  gie_context_free(ctx);
-  return n;
-}
-
 int main(void)
 {
-  if (n_devices() == 0) {
+  setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
+  if (!op_has_device("cuda")) {
     printf("needs a device of kind cuda: skipped\n");
     return 77;
   }

@@ -14,7 +14,7 @@ tests_cudnn_test_plans_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
 tests_cudnn_test_plans_LDFLAGS = $(AM_LDFLAGS) $(CUDA_LDFLAGS)
 tests_cudnn_test_plans_LDADD = libgie_internal.la libgie_rt_internal.la $(CUDNN_LIBS) -lcudart $(CHECK_LIBS) $(LIBM)
 tests_cudnn_test_kernels_SOURCES = tests/cudnn/test_kernels.c tests/cudnn/windows.def \
-  tests/op_cases.c tests/op_cases.h tests/op_cases.def
+  tests/op_problem.c tests/op_problem.h tests/op_cases.c tests/op_cases.h tests/op_cases.def
 tests_cudnn_test_kernels_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
 tests_cudnn_test_kernels_LDADD = libgie_internal.la libgie_rt_internal.la $(CHECK_LIBS) $(LIBM)
 endif

@@ -10,35 +10,16 @@
 static struct gie_context *ctx;
 static struct op_device device;
 
-static const struct gie_kernel *kernel_of(const char *backend, const char *op)
-{
-  char name[128];
-  const struct gie_kernel *k;
-  snprintf(name, sizeof name, "%s.%s", backend, op);
-  for (uint32_t i = 0; (k = gie_kernel_at(ctx, i)) != NULL; i++)
-    if (strcmp(k->name, name) == 0)
-      return k;
-  return NULL;
-}
-
 static void setup(void)
 {
-  const struct gie_device *d;
-  struct gie_context_options options = {.struct_size = sizeof options, .log = check_no_log};
-  ck_assert_int_eq(gie_context_new(&options, &ctx), GIE_OK);
-  for (uint32_t i = 0; (d = gie_device_at(ctx, i)) != NULL; i++)
-    if (strcmp(d->kind, "cpu") == 0)
-      device.ops = d;
-  ck_assert_msg(device.ops != NULL, "the cpu backend is not loaded; is GIE_MODULE_PATH set?");
-  ck_assert_msg(kernel_of("onednn", "conv") != NULL, "the onednn backend is not loaded");
-  ck_gie_ok(ctx, device.ops->open(ctx, 0, &device.dev));
-  ck_gie_ok(ctx, device.ops->info(device.dev, &device.info));
-  device.threads = 1;
+  ctx = op_context();
+  op_device_open(ctx, "cpu", &device);
+  ck_assert_msg(op_kernel(ctx, "onednn.conv") != NULL, "the onednn backend is not loaded");
 }
 
 static void teardown(void)
 {
-  device.ops->close(device.dev);
+  op_device_close(&device);
   gie_context_free(ctx);
 }
 
@@ -55,7 +36,7 @@ static bool ask(struct question *q, struct gie_graph *g, char *why, size_t size)
 {
   q->g = g;
   q->n = op_case_node(g);
-  q->k = kernel_of("onednn", q->n->op->name);
+  q->k = op_kernel_of(ctx, "onednn", q->n->op->name);
   if (!q->k || op_problem_make(&device, g, "cpu", &q->o) != GIE_OK)
     return false;
   if (q->k->supports(q->k, &q->o.p, why, size))
@@ -70,12 +51,6 @@ static struct {
   int cases, variants, runs, packed, in_place, wrong;
 } taken;
 
-/* f32 sums of a few hundred products; a function of one operand is good to a few units. */
-static double tolerance(const struct gie_node *n, const struct gie_graph *g)
-{
-  return gie_value_get(g, n->out[0])->type.dtype == GIE_F16 ? 0x1p-10 : 4e-6;
-}
-
 static void run_variant(const struct op_case *c, struct question *q, const struct gie_variant *v,
                         const struct op_result *want)
 {
@@ -87,7 +62,8 @@ static void run_variant(const struct op_case *c, struct question *q, const struc
       gie_status st = op_run(&device, q->g, q->n, q->k, v, &OP_FORMS[f], out);
       if (any && st == GIE_E_UNSUPPORTED && f > 0)
         continue;
-      bool right = st == GIE_OK && op_compare(&out[0], want, tolerance(q->n, q->g), what, sizeof what);
+      bool right = st == GIE_OK &&
+                   op_compare(&out[0], want, op_tolerance(out[0].type.dtype), what, sizeof what);
       if (!right) {
         printf("%s, %s, %s, %u threads: %s\n", c->name, v->label, OP_FORMS[f].name, (unsigned)device.threads,
                st == GIE_OK ? what : gie_error_text(ctx));
@@ -119,7 +95,7 @@ static void check_variants(const struct op_case *c, struct question *q)
     taken.in_place += v[i].in_place >= 0;
   }
   for (uint32_t i = 0; i < n; i++) {
-    const struct gie_kernel *reference = kernel_of("cpu", q->n->op->name);
+    const struct gie_kernel *reference = op_kernel_of(ctx, "cpu", q->n->op->name);
     /* a variant that fuses fewer steps computes the node cut after these */
     struct gie_variant cut = {.struct_size = sizeof cut,
                               .n_steps = v[i].n_steps,
