@@ -216,4 +216,5 @@ static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32
 
 const struct gie_pass gie_pass_assign_streams = {
     sizeof(struct gie_pass), "assign_streams",
-    "notes streams for parallel branches; not for branches with too little work to pay for a wait", run};
+    "notes streams for parallel branches; not for branches with too little work to pay for a wait", run,
+    NULL};

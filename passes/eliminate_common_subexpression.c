@@ -176,4 +176,4 @@ static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32
 
 const struct gie_pass gie_pass_eliminate_common_subexpression = {
     sizeof(struct gie_pass), "eliminate_common_subexpression",
-    "makes nodes that compute the same from the same operands one; not impure or opaque ones", run};
+    "makes nodes that compute the same from the same operands one; not impure or opaque ones", run, NULL};

@@ -187,4 +187,4 @@ static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32
 
 const struct gie_pass gie_pass_eliminate_concat = {
     sizeof(struct gie_pass), "eliminate_concat",
-    "makes operands of concat views of its result; not inputs, constants and what lies elsewhere", run};
+    "makes operands of concat views of its result; not inputs, constants and what lies elsewhere", run, NULL};

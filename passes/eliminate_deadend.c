@@ -64,4 +64,4 @@ static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32
 
 const struct gie_pass gie_pass_eliminate_deadend = {
     sizeof(struct gie_pass), "eliminate_deadend", "removes nodes whose results nobody reads; not opaque ones",
-    run};
+    run, NULL};

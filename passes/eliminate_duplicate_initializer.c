@@ -90,4 +90,4 @@ static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32
 
 const struct gie_pass gie_pass_eliminate_duplicate_initializer = {
     sizeof(struct gie_pass), "eliminate_duplicate_initializer",
-    "makes equal constants one; not outputs or quantized ones", run};
+    "makes equal constants one; not outputs or quantized ones", run, NULL};

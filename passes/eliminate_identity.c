@@ -25,4 +25,5 @@ static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32
 
 const struct gie_pass gie_pass_eliminate_identity = {
     sizeof(struct gie_pass), "eliminate_identity",
-    "removes identity, and sum, max and min of one operand; not where an output would lose its name", run};
+    "removes identity, and sum, max and min of one operand; not where an output would lose its name", run,
+    NULL};

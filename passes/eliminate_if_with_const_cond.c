@@ -188,4 +188,4 @@ static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32
 
 const struct gie_pass gie_pass_eliminate_if_with_const_cond = {
     sizeof(struct gie_pass), "eliminate_if_with_const_cond",
-    "replaces an If by the branch that is taken, where the condition is constant", run};
+    "replaces an If by the branch that is taken, where the condition is constant", run, NULL};

@@ -17,4 +17,4 @@ static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32
 
 const struct gie_pass gie_pass_eliminate_nop_concat = {
     sizeof(struct gie_pass), "eliminate_nop_concat",
-    "removes concat of one operand; not where an output would lose its name", run};
+    "removes concat of one operand; not where an output would lose its name", run, NULL};

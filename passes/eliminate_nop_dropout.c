@@ -19,4 +19,4 @@ static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32
 
 const struct gie_pass gie_pass_eliminate_nop_dropout = {
     sizeof(struct gie_pass), "eliminate_nop_dropout",
-    "removes dropout, which does nothing at inference; not where an output would lose its name", run};
+    "removes dropout, which does nothing at inference; not where an output would lose its name", run, NULL};

@@ -19,4 +19,4 @@ static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32
 
 const struct gie_pass gie_pass_eliminate_nop_expand = {
     sizeof(struct gie_pass), "eliminate_nop_expand",
-    "removes expand and tile that keep the shape; not where a dim is unknown", run};
+    "removes expand and tile that keep the shape; not where a dim is unknown", run, NULL};

@@ -26,4 +26,4 @@ static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32
 
 const struct gie_pass gie_pass_eliminate_nop_pad = {
     sizeof(struct gie_pass), "eliminate_nop_pad", "removes pad by nothing; not by amounts that are not known",
-    run};
+    run, NULL};

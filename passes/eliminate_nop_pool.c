@@ -31,4 +31,4 @@ static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32
 
 const struct gie_pass gie_pass_eliminate_nop_pool = {
     sizeof(struct gie_pass), "eliminate_nop_pool",
-    "removes pools over windows of one element; not with indices that are read", run};
+    "removes pools over windows of one element; not with indices that are read", run, NULL};

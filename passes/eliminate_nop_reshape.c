@@ -20,4 +20,4 @@ static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32
 
 const struct gie_pass gie_pass_eliminate_nop_reshape = {
     sizeof(struct gie_pass), "eliminate_nop_reshape",
-    "removes reshape, squeeze and unsqueeze that keep the shape; not where a dim is unknown", run};
+    "removes reshape, squeeze and unsqueeze that keep the shape; not where a dim is unknown", run, NULL};

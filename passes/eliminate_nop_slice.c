@@ -28,4 +28,4 @@ static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32
 
 const struct gie_pass gie_pass_eliminate_nop_slice = {
     sizeof(struct gie_pass), "eliminate_nop_slice",
-    "removes slices that take everything; not with negative or unknown steps", run};
+    "removes slices that take everything; not with negative or unknown steps", run, NULL};

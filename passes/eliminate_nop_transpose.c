@@ -28,4 +28,4 @@ static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32
 
 const struct gie_pass gie_pass_eliminate_nop_transpose = {
     sizeof(struct gie_pass), "eliminate_nop_transpose",
-    "removes transpose that keeps the order of the axes; not where an output would lose its name", run};
+    "removes transpose that keeps the order of the axes; not where an output would lose its name", run, NULL};

@@ -54,4 +54,4 @@ static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32
 
 const struct gie_pass gie_pass_eliminate_nop_with_unit = {
     sizeof(struct gie_pass), "eliminate_nop_with_unit",
-    "removes x+0, x-0, x*1, x/1 and pow(x, 1); not where the constant enlarges x", run};
+    "removes x+0, x-0, x*1, x/1 and pow(x, 1); not where the constant enlarges x", run, NULL};

@@ -77,4 +77,4 @@ static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32
 const struct gie_pass gie_pass_eliminate_shape_op = {
     sizeof(struct gie_pass), "eliminate_shape_op",
     "makes targets of reshape and expand constants where symbolic dims allow it; not with elements that are not known",
-    run};
+    run, NULL};

@@ -166,4 +166,5 @@ static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32
 
 const struct gie_pass gie_pass_eliminate_split = {
     sizeof(struct gie_pass), "eliminate_split",
-    "makes results of split and slice views of their operand; not of constants or with unknown bounds", run};
+    "makes results of split and slice views of their operand; not of constants or with unknown bounds", run,
+    NULL};

@@ -17,4 +17,4 @@ static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32
 
 const struct gie_pass gie_pass_eliminate_unused_initializer = {
     sizeof(struct gie_pass), "eliminate_unused_initializer",
-    "removes constants that nobody reads; not outputs", run};
+    "removes constants that nobody reads; not outputs", run, NULL};

@@ -253,5 +253,5 @@ static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32
 
 const struct gie_pass gie_pass_fold_constants = {
     sizeof(struct gie_pass), "fold_constants",
-    "computes what has constant operands or is known from shapes; not graph outputs or what grows large",
-    run};
+    "computes what has constant operands or is known from shapes; not graph outputs or what grows large", run,
+    NULL};

@@ -108,4 +108,4 @@ static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32
 const struct gie_pass gie_pass_fuse_add_bias_into_conv = {
     sizeof(struct gie_pass), "fuse_add_bias_into_conv",
     "makes the addition of a constant behind conv, gemm or matmul their bias; not behind shared results or an epilogue",
-    run};
+    run, NULL};

@@ -62,4 +62,4 @@ static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32
 const struct gie_pass gie_pass_fuse_bn_into_conv = {
     sizeof(struct gie_pass), "fuse_bn_into_conv",
     "folds batch_norm behind conv, conv_transpose, gemm or matmul into constant weights; not behind shared results or an epilogue",
-    run};
+    run, NULL};

@@ -108,4 +108,4 @@ static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32
 
 const struct gie_pass gie_pass_fuse_consecutive_concats = {
     sizeof(struct gie_pass), "fuse_consecutive_concats",
-    "makes a concat of concats along one axis a flat one; not of shared ones", run};
+    "makes a concat of concats along one axis a flat one; not of shared ones", run, NULL};

@@ -62,4 +62,4 @@ static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32
 
 const struct gie_pass gie_pass_fuse_consecutive_reduce_unsqueeze = {
     sizeof(struct gie_pass), "fuse_consecutive_reduce_unsqueeze",
-    "makes a reduction keep the axes that an unsqueeze puts back; not of shared ones", run};
+    "makes a reduction keep the axes that an unsqueeze puts back; not of shared ones", run, NULL};

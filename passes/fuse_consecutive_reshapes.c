@@ -54,4 +54,5 @@ static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32
 
 const struct gie_pass gie_pass_fuse_consecutive_reshapes = {
     sizeof(struct gie_pass), "fuse_consecutive_reshapes",
-    "lets reshape read what its operand was reshaped from; not where it copies dims that are not there", run};
+    "lets reshape read what its operand was reshaped from; not where it copies dims that are not there", run,
+    NULL};

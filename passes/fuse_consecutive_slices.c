@@ -112,4 +112,4 @@ static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32
 
 const struct gie_pass gie_pass_fuse_consecutive_slices = {
     sizeof(struct gie_pass), "fuse_consecutive_slices",
-    "makes a slice of a slice one slice; not of shared ones or with bounds that are not known", run};
+    "makes a slice of a slice one slice; not of shared ones or with bounds that are not known", run, NULL};

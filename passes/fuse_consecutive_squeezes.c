@@ -51,4 +51,4 @@ static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32
 
 const struct gie_pass gie_pass_fuse_consecutive_squeezes = {
     sizeof(struct gie_pass), "fuse_consecutive_squeezes",
-    "makes a squeeze of a squeeze one; not without axes", run};
+    "makes a squeeze of a squeeze one; not without axes", run, NULL};

@@ -40,4 +40,4 @@ static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32
 
 const struct gie_pass gie_pass_fuse_consecutive_transposes = {
     sizeof(struct gie_pass), "fuse_consecutive_transposes",
-    "makes a transpose of a transpose one; not of unknown rank", run};
+    "makes a transpose of a transpose one; not of unknown rank", run, NULL};

@@ -53,4 +53,4 @@ static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32
 
 const struct gie_pass gie_pass_fuse_consecutive_unsqueezes = {
     sizeof(struct gie_pass), "fuse_consecutive_unsqueezes",
-    "makes an unsqueeze of an unsqueeze one; not with unknown axes or rank", run};
+    "makes an unsqueeze of an unsqueeze one; not with unknown axes or rank", run, NULL};

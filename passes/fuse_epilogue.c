@@ -141,4 +141,4 @@ static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32
 const struct gie_pass gie_pass_fuse_epilogue = {
     sizeof(struct gie_pass), "fuse_epilogue",
     "makes pointwise nodes behind conv, gemm and matmul their epilogue; not where the result is shared or an output",
-    run};
+    run, NULL};

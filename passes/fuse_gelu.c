@@ -102,4 +102,4 @@ static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32
 
 const struct gie_pass gie_pass_fuse_gelu = {
     sizeof(struct gie_pass), "fuse_gelu",
-    "makes GELU written node by node, with erf or tanh, gelu; not of shared values", run};
+    "makes GELU written node by node, with erf or tanh, gelu; not of shared values", run, NULL};

@@ -28,4 +28,4 @@ static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32
 
 const struct gie_pass gie_pass_fuse_hard_sigmoid = {
     sizeof(struct gie_pass), "fuse_hard_sigmoid",
-    "makes clip(x + 3, 0, 6) / 6 hard_sigmoid; not of shared values", run};
+    "makes clip(x + 3, 0, 6) / 6 hard_sigmoid; not of shared values", run, NULL};

@@ -41,4 +41,4 @@ static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32
 
 const struct gie_pass gie_pass_fuse_hard_swish = {
     sizeof(struct gie_pass), "fuse_hard_swish",
-    "makes x * clip(x + 3, 0, 6) / 6 and x * hard_sigmoid(x) hard_swish; not of shared values", run};
+    "makes x * clip(x + 3, 0, 6) / 6 and x * hard_sigmoid(x) hard_swish; not of shared values", run, NULL};

@@ -157,4 +157,5 @@ static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32
 
 const struct gie_pass gie_pass_fuse_layer_norm = {
     sizeof(struct gie_pass), "fuse_layer_norm",
-    "makes layer normalization written node by node layer_norm; not of shared values or other axes", run};
+    "makes layer normalization written node by node layer_norm; not of shared values or other axes", run,
+    NULL};

@@ -53,4 +53,4 @@ static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32
 
 const struct gie_pass gie_pass_fuse_matmul_add_bias_into_gemm = {
     sizeof(struct gie_pass), "fuse_matmul_add_bias_into_gemm",
-    "makes matmul of matrices with a constant bias gemm; not of other ranks", run};
+    "makes matmul of matrices with a constant bias gemm; not of other ranks", run, NULL};

@@ -34,4 +34,5 @@ static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32
 }
 
 const struct gie_pass gie_pass_fuse_mish = {sizeof(struct gie_pass), "fuse_mish",
-                                            "makes x * tanh(softplus(x)) mish; not of shared values", run};
+                                            "makes x * tanh(softplus(x)) mish; not of shared values", run,
+                                            NULL};

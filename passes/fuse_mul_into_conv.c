@@ -72,4 +72,4 @@ static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32
 const struct gie_pass gie_pass_fuse_mul_into_conv = {
     sizeof(struct gie_pass), "fuse_mul_into_conv",
     "folds arithmetic with a constant per channel behind conv, gemm or matmul into constant weights; not behind shared results or an epilogue",
-    run};
+    run, NULL};

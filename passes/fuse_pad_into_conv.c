@@ -27,4 +27,4 @@ static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32
 
 const struct gie_pass gie_pass_fuse_pad_into_conv = {
     sizeof(struct gie_pass), "fuse_pad_into_conv",
-    "makes zeros round the operand of conv its padding; not of batch or channels", run};
+    "makes zeros round the operand of conv its padding; not of batch or channels", run, NULL};

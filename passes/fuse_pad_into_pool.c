@@ -91,4 +91,5 @@ static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32
 
 const struct gie_pass gie_pass_fuse_pad_into_pool = {
     sizeof(struct gie_pass), "fuse_pad_into_pool",
-    "makes what is put round the operand of a pool its padding; not values that a maximum would see", run};
+    "makes what is put round the operand of a pool its padding; not values that a maximum would see", run,
+    NULL};

@@ -221,4 +221,4 @@ static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32
 const struct gie_pass gie_pass_fuse_scale_into_next_conv = {
     sizeof(struct gie_pass), "fuse_scale_into_next_conv",
     "folds batch_norm and arithmetic per channel before conv into its weights; a shift not where conv pads",
-    run};
+    run, NULL};

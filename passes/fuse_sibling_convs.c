@@ -297,4 +297,4 @@ static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32
 const struct gie_pass gie_pass_fuse_sibling_convs = {
     sizeof(struct gie_pass), "fuse_sibling_convs",
     "makes conv, gemm or matmul of one value with constant weights one wide product; not with other attributes",
-    run};
+    run, NULL};

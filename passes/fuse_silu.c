@@ -25,4 +25,4 @@ static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32
 }
 
 const struct gie_pass gie_pass_fuse_silu = {sizeof(struct gie_pass), "fuse_silu",
-                                            "makes x * sigmoid(x) silu; not of a shared sigmoid", run};
+                                            "makes x * sigmoid(x) silu; not of a shared sigmoid", run, NULL};

@@ -44,4 +44,5 @@ static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32
 
 const struct gie_pass gie_pass_fuse_transpose_into_gemm = {
     sizeof(struct gie_pass), "fuse_transpose_into_gemm",
-    "lets gemm and matmul of matrices read transposed operands themselves; not matmul of other ranks", run};
+    "lets gemm and matmul of matrices read transposed operands themselves; not matmul of other ranks", run,
+    NULL};

@@ -1,4 +1,4 @@
-libgie_internal_la_SOURCES += passes/passes.def passes/match.h passes/pads.h passes/perm.h passes/same.h passes/scale.h passes/util.h \
+libgie_internal_la_SOURCES += passes/passes.def passes/forms.h passes/match.h passes/pads.h passes/perm.h passes/same.h passes/scale.h passes/util.h \
   passes/assign_streams.c \
   passes/eliminate_common_subexpression.c \
   passes/eliminate_concat.c \
@@ -22,6 +22,7 @@ libgie_internal_la_SOURCES += passes/passes.def passes/match.h passes/pads.h pas
   passes/eliminate_split.c \
   passes/eliminate_unused_initializer.c \
   passes/fold_constants.c \
+  passes/forms.c \
   passes/fuse_add_bias_into_conv.c \
   passes/fuse_bn_into_conv.c \
   passes/fuse_consecutive_concats.c \
@@ -45,6 +46,9 @@ libgie_internal_la_SOURCES += passes/passes.def passes/match.h passes/pads.h pas
   passes/fuse_sibling_convs.c \
   passes/fuse_silu.c \
   passes/fuse_transpose_into_gemm.c \
+  passes/layout.c \
+  passes/move_conversions.c \
+  passes/precision.c \
   passes/reduce_strength.c \
   passes/scale.c \
   passes/sink_transpose.c \

@@ -110,4 +110,4 @@ static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32
 const struct gie_pass gie_pass_reduce_strength = {
     sizeof(struct gie_pass), "reduce_strength",
     "makes division by a constant a product, pow 2 a square, pow 0.5 a root, sub and sum add; not on integers",
-    run};
+    run, NULL};

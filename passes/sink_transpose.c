@@ -167,4 +167,4 @@ static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32
 
 const struct gie_pass gie_pass_sink_transpose = {
     sizeof(struct gie_pass), "sink_transpose",
-    "moves transposes behind pointwise nodes and concats; not of shared values", run};
+    "moves transposes behind pointwise nodes and concats; not of shared values", run, NULL};

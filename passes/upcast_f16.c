@@ -290,4 +290,4 @@ static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32
 
 const struct gie_pass gie_pass_upcast_f16 = {
     sizeof(struct gie_pass), "upcast_f16",
-    "computes f16 and bf16 in f32 on devices without that arithmetic; keeps inputs and outputs", run};
+    "computes f16 and bf16 in f32 on devices without that arithmetic; keeps inputs and outputs", run, NULL};

@@ -20,11 +20,12 @@ static const char examples[] =
 
 /* ---- Lists */
 
+/* Whether the list has that pass, with an argument or without. */
 static bool in_list(const char *list, const char *name)
 {
   size_t n = strlen(name);
   for (const char *s = list; *s; s += strcspn(s, ","), s += *s == ',')
-    if (strcspn(s, ",") == n && memcmp(s, name, n) == 0)
+    if (strcspn(s, ",=") == n && memcmp(s, name, n) == 0)
       return true;
   return false;
 }
@@ -67,7 +68,8 @@ static int list_passes(struct tool *t, bool json)
       json_close(&j, '}');
       continue;
     }
-    tool_cell(&tab, "%s", p->name);
+    const char *argument = p->struct_size > offsetof(struct gie_pass, argument) ? p->argument : NULL;
+    tool_cell(&tab, "%s%s%s", p->name, argument ? "=" : "", argument ? argument : "");
     tool_cell(&tab, "%s", in_pipeline(NULL, p->name) ? "yes" : "");
     tool_cell(&tab, "%s", help);
   }

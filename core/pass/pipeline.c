@@ -6,7 +6,7 @@
 #include "core/pass/pass.h"
 #include <time.h>
 
-#define NAME_MAX_BYTES 128 /* of a pass in a pipeline */
+#define NAME_MAX_BYTES 256 /* of a pass in a pipeline, with its argument */
 
 struct pipeline {
   struct gie_graph *g;
@@ -57,8 +57,9 @@ static gie_status verify(struct pipeline *p, const char *name)
   return gie_error_prefix(p->ctx, GIE_E_INTERNAL, "pass %s left a broken graph", name);
 }
 
-static gie_status run_pass(struct pipeline *p, const struct gie_pass *pass)
+static gie_status run_pass(struct pipeline *p, const struct gie_pass *pass, const char *argument)
 {
+  p->pc.argument = argument;
   struct gie_pass_stat stat = {pass->name, 0, gie_graph_count_nodes(p->g), 0, 0};
   double start = now();
   gie_status s = pass->run(p->g, &p->pc, &stat.changes);
@@ -106,6 +107,15 @@ static gie_status expand(struct gie_context *ctx, const char *list, struct gie_b
   return out->status;
 }
 
+/* Cuts "pass=argument" into two; NULL: there is none. */
+static const char *cut_argument(char *name)
+{
+  char *equals = strchr(name, '=');
+  if (equals)
+    *equals = 0;
+  return equals ? equals + 1 : NULL;
+}
+
 static bool in_list(const char *list, const char *wanted)
 {
   char name[NAME_MAX_BYTES];
@@ -120,9 +130,14 @@ static gie_status check_names(struct gie_context *ctx, const char *list, const c
                               const char *print_after)
 {
   char name[NAME_MAX_BYTES];
-  while (next_name(&list, name))
-    if (!pass_find(ctx, name))
+  while (next_name(&list, name)) {
+    const char *argument = cut_argument(name);
+    const struct gie_pass *pass = pass_find(ctx, name);
+    if (!pass)
       return gie_fail(ctx, GIE_E_USAGE, "there is no pass \"%s\"; gie opt --list shows them all", name);
+    if (argument && !GIE_OPTION(pass, argument))
+      return gie_fail(ctx, GIE_E_USAGE, "pass %s takes no argument; leave \"=%s\" out", name, argument);
+  }
   while (next_name(&disable, name))
     if (!pass_find(ctx, name))
       return gie_fail(ctx, GIE_E_USAGE, "there is no pass \"%s\" to leave out; gie opt --list shows them all",
@@ -137,11 +152,16 @@ static gie_status run_list(struct pipeline *p, const char *list)
 {
   char name[NAME_MAX_BYTES];
   GIE_TRY(check_names(p->ctx, list, p->options.disable, p->options.print_after));
-  p->pc = (struct gie_pass_ctx){sizeof p->pc, p->ctx, NULL, p->options.device_flags};
+  p->pc = (struct gie_pass_ctx){.struct_size = sizeof p->pc,
+                                .ctx = p->ctx,
+                                .target = p->options.target,
+                                .device_flags = p->options.device_flags};
   GIE_TRY(dump(p, "before"));
-  while (next_name(&list, name))
+  while (next_name(&list, name)) {
+    const char *argument = cut_argument(name);
     if (!in_list(p->options.disable, name))
-      GIE_TRY(run_pass(p, pass_find(p->ctx, name)));
+      GIE_TRY(run_pass(p, pass_find(p->ctx, name), argument));
+  }
   return GIE_OK;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Constants in other element types: a network's weights are large, and every candidate that computes in another type
  * has a problem with them. */
+#include "core/pass/form.h"
 #include "core/tune/tune.h"
 
 struct tune_const {
@@ -19,22 +20,6 @@ void tune_consts_free(struct tune_consts *c)
     gie_free(c->ctx, i);
   }
   c->first = NULL;
-}
-
-static gie_status convert(const struct gie_graph *g, const struct gie_value *v, enum gie_dtype to,
-                          struct gie_blob **out)
-{
-  static const struct gie_layout plain;
-  struct gie_context *ctx = gie_graph_context(g);
-  struct gie_type type = v->type;
-  struct gie_desc a, b;
-  size_t bytes;
-  GIE_TRY(gie_desc_make(ctx, &type, &plain, &a, NULL));
-  type.dtype = to;
-  GIE_TRY(gie_desc_make(ctx, &type, &plain, &b, &bytes));
-  GIE_TRY(gie_blob_new(ctx, bytes, out));
-  probe_convert(&a, gie_value_bytes(g, v->id, NULL), &b, gie_blob_data(*out));
-  return GIE_OK;
 }
 
 static gie_status add(struct tune_consts *c, const struct gie_value *v, enum gie_dtype to,
@@ -60,7 +45,7 @@ gie_status tune_consts_get(struct tune_consts *c, const struct gie_graph *g, con
       *out = i->blob;
       return GIE_OK;
     }
-  GIE_TRY(convert(g, v, to, out));
+  GIE_TRY(form_bytes(g, v, to, out));
   gie_status st = c ? add(c, v, to, *out) : GIE_OK;
   if (st != GIE_OK)
     gie_blob_unref(*out);

@@ -8,8 +8,8 @@
  *   views            kept where the maker writes into the range, taken away elsewhere; a maker that cannot is
  *                    followed by a reorder into the range
  *   constants        copies in the layout or dtype that a reader wants */
+#include "core/pass/form.h"
 #include "core/tune/select.h"
-#include <math.h>
 
 struct lowering {
   struct selection *s;
@@ -40,95 +40,39 @@ static gie_status note_set(struct lowering *l, gie_id node, uint32_t set)
 
 /* ---- New values ------------------------------------------------------------------------------------- */
 
-/* "<name>.<what>" if that is free, else NULL for a fresh name. */
-static const char *derived_name(struct lowering *l, const char *name, const char *what)
+static struct form as_form(const struct tune_form *f)
 {
-  size_t size = strlen(name) + strlen(what) + 2;
-  char *text = size <= GIE_MAX_NAME ? gie_arena_alloc(&l->s->mem, size, 1) : NULL;
-  if (!text)
-    return NULL;
-  snprintf(text, size, "%s.%s", name, what);
-  return gie_value_find(l->h, text) == GIE_NONE ? text : NULL;
+  return (struct form){.dtype = f->dtype, .layout = f->layout};
 }
 
-static const char *form_name(const struct tune_form *f, int rank, char buf[64])
-{
-  gie_layout_text(&f->layout, rank, buf, 64);
-  for (char *c = buf; *c; c++)
-    if (*c == '/' || *c == ':')
-      *c = '_';
-  return *buf ? buf : "plain";
-}
-
-/* The node in h behind which what is made of the value goes: before that one. */
-static gie_id behind(const struct lowering *l, gie_id value)
-{
-  gie_id maker = gie_value_get(l->h, value)->producer;
-  return maker == GIE_NONE ? gie_graph_first(l->h) : gie_node_get(l->h, maker)->next;
-}
-
-/* A reorder or cast of value `from` in h to a form; inserted before node `before`. Candidates are timed on
- * whole tensors: with a range at either end the kernel is left to the executor, which knows who takes one. */
+/* A reorder or cast of value `from` in h to a form. Candidates are timed on whole tensors: with a range at either end
+ * the kernel is left to the executor, which knows who takes one. */
 static gie_status convert(struct lowering *l, gie_id from, const struct tune_form *form, bool is_range,
                           gie_id *out)
 {
-  gie_id before = behind(l, from);
   const struct gie_value *v = gie_value_get(l->h, from);
   struct tune_form source = {.dtype = v->type.dtype, .layout = v->layout};
-  struct gie_attr to = {.name = "to", .kind = GIE_ATTR_DTYPE, .u.i = form->dtype};
-  struct gie_node_spec spec = GIE_NODE_SPEC(source.dtype == form->dtype ? "reorder" : "cast");
-  char buf[64];
-  const char *name = derived_name(l, v->name,
-                                  source.dtype == form->dtype ? form_name(form, v->type.shape.rank, buf)
-                                                              : gie_dtype_name(form->dtype));
-  gie_id node;
+  struct form to = as_form(form);
   uint32_t set;
-  spec.n_in = 1;
-  spec.in = &from;
-  spec.n_out = 1;
-  spec.out_names = &name;
-  spec.n_attrs = source.dtype != form->dtype;
-  spec.attrs = &to;
-  spec.before = before;
   GIE_TRY(tuner_conversion(l->s->t, &v->type, &source, form, &set));
-  GIE_TRY(gie_node_add(l->h, &spec, &node));
-  *out = gie_node_get(l->h, node)->out[0];
-  GIE_TRY(gie_value_set_layout(l->h, *out, &form->layout));
-  return is_range ? GIE_OK : note_set(l, node, set);
+  GIE_TRY(form_convert(l->h, from, &to, out));
+  return is_range ? GIE_OK : note_set(l, gie_value_get(l->h, *out)->producer, set);
 }
 
-/* A constant in another form: the same bytes with a layout, or converted bytes. */
+/* A constant in another form; converted bytes are shared with everything that has them in that dtype. */
 static gie_status convert_const(struct lowering *l, gie_id value, const struct tune_form *form, gie_id *out)
 {
   const struct gie_value *v = gie_value_get(l->h, value);
-  struct gie_type type = v->type;
-  struct gie_const data = v->data;
-  char buf[64];
-  const char *name = derived_name(l, v->name,
-                                  form->dtype == type.dtype ? form_name(form, type.shape.rank, buf)
-                                                            : gie_dtype_name(form->dtype));
+  struct form to = as_form(form);
   struct gie_blob *blob = NULL;
-  if (form->dtype != type.dtype) {
+  if (form->dtype != v->type.dtype)
     GIE_TRY(tune_consts_get(&l->s->t->consts, l->h, v, form->dtype, &blob));
-    type.dtype = form->dtype;
-    data = (struct gie_const){.blob = blob, .size = gie_blob_size(blob)};
-  }
-  gie_status st = gie_graph_add_const(l->h, name, &type, &data, out);
+  gie_status st = form_const(l->h, value, &to, blob, out);
   gie_blob_unref(blob);
-  return st == GIE_OK ? gie_value_set_layout(l->h, *out, &form->layout) : st;
+  return st;
 }
 
 /* ---- Forms of what nodes make ----------------------------------------------------------------------- */
-
-static gie_status set_form(struct gie_graph *h, gie_id value, const struct tune_form *form)
-{
-  struct gie_type type = gie_value_get(h, value)->type;
-  if (type.dtype != form->dtype) {
-    type.dtype = form->dtype;
-    GIE_TRY(gie_value_set_type(h, value, &type));
-  }
-  return gie_value_set_layout(h, value, &form->layout);
-}
 
 static gie_status drop_view(struct gie_graph *h, gie_id value)
 {
@@ -180,8 +124,8 @@ static gie_status take_over(struct lowering *l, gie_id from, gie_id to, gie_id k
   for (uint32_t i = 0; i < gie_graph_n_outputs(h); i++)
     if (gie_graph_output(h, i) == from)
       GIE_TRY(gie_graph_set_output(h, i, to));
-  const char *inner = derived_name(l, name, "part");
-  char fresh[64];
+  char buf[GIE_MAX_NAME + 1], fresh[64];
+  const char *inner = form_name(h, name, "part", buf);
   snprintf(fresh, sizeof fresh, "part%u.%u", (unsigned)from, (unsigned)to);
   GIE_TRY(gie_value_rename(h, from, inner ? inner : fresh));
   return gie_value_rename(h, to, name);
@@ -228,23 +172,6 @@ static gie_status copy_to_range(struct lowering *l, gie_id value, const struct t
   GIE_TRY(convert(l, made, &home->range, true, out));
   view.base = l->at[view.base];
   return gie_value_set_view(l->h, *out, &view);
-}
-
-static gie_status set_output(struct lowering *l, gie_id made, gie_id copy)
-{
-  const char *name = gie_arena_strdup(&l->s->mem, gie_value_get(l->h, made)->name);
-  const char *inner = name ? derived_name(l, name, "raw") : NULL;
-  char fresh[64];
-  snprintf(fresh, sizeof fresh, "raw%u.%u", (unsigned)made, (unsigned)copy);
-  if (!name)
-    return GIE_E_MEMORY;
-  for (uint32_t i = 0; i < gie_graph_n_outputs(l->h); i++)
-    if (gie_graph_output(l->h, i) == made)
-      GIE_TRY(gie_graph_set_output(l->h, i, copy));
-  if (gie_value_get(l->h, made)->kind == GIE_VALUE_INPUT)
-    return GIE_OK;
-  GIE_TRY(gie_value_rename(l->h, made, inner ? inner : fresh));
-  return gie_value_rename(l->h, copy, name);
 }
 
 /* Which of the value's copies a reader with that port takes. */
@@ -306,7 +233,7 @@ static gie_status place(struct lowering *l, gie_id value)
     GIE_TRY(set_reader(l, &use, to));
   }
   gie_id shown = v->n_outputs ? pick(&home, &plain, rank, made, copies) : made;
-  return shown == made ? GIE_OK : set_output(l, made, shown);
+  return shown == made ? GIE_OK : form_output(l->h, made, shown, "raw");
 }
 
 static gie_status place_consts(struct lowering *l, gie_id id)
@@ -334,8 +261,10 @@ static gie_status set_forms(struct lowering *l)
 {
   const struct selection *s = l->s;
   GIE_FOR_NODES(s->g, id)
-    for (uint32_t i = 0; s->nodes[id].open && i < gie_node_get(s->g, id)->n_out; i++)
-      GIE_TRY(set_form(l->h, gie_node_get(s->g, id)->out[i], &chosen(s, id)->out[i].form));
+    for (uint32_t i = 0; s->nodes[id].open && i < gie_node_get(s->g, id)->n_out; i++) {
+      struct form f = as_form(&chosen(s, id)->out[i].form);
+      GIE_TRY(form_set(l->h, gie_node_get(s->g, id)->out[i], &f));
+    }
   return GIE_OK;
 }
 

@@ -93,10 +93,11 @@ struct gie_pipeline_options {
   uint32_t max_stats, *n_stats;
   const char
       *disable; /* "a,b": passes that are left out of the list and of the pipelines in it; NULL: none */
+  const struct gie_target *target; /* what passes that ask whether a rewrite pays go by; NULL: it pays */
 };
 
-/* Runs "a,b,c" in order; NULL or "default": the default pipeline; "structure": the passes that make products wide and
- * results views; "": nothing. E_USAGE names an unknown pass. */
+/* Runs "a,b=argument,c" in order; NULL or "default": the default pipeline; "structure": the passes that make products
+ * wide and results views; "": nothing. E_USAGE names an unknown pass, and an argument that a pass does not take. */
 GIE_API gie_status gie_pipeline_run(struct gie_graph *g, const char *pipeline,
                                     const struct gie_pipeline_options *options);
 GIE_API const char *gie_pipeline_default(void);

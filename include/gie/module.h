@@ -30,11 +30,23 @@ enum gie_module_kind { GIE_MODULE_KERNEL = 1, GIE_MODULE_PASS, GIE_MODULE_LAYER,
 
 /* ---- Passes --------------------------------------------------------------------------------- */
 
+/* What a graph is optimized for: a device as the cost model knows it. `gie target` writes one as text, `gie opt
+ * --target` reads it. */
+struct gie_target {
+  size_t struct_size;
+  const char *device;     /* kind: "cpu" */
+  const char *name;       /* what the device calls itself; "" if unknown */
+  uint64_t flags;         /* enum gie_device_flags */
+  uint32_t units;         /* multiprocessors, or the cores that a run uses; 0: not known */
+  struct gie_peaks peaks; /* 0 where not known */
+};
+
 struct gie_pass_ctx {
   size_t struct_size;
   struct gie_context *ctx;
-  const struct gie_target *target; /* cost profile; NULL: the built-in one */
+  const struct gie_target *target; /* NULL: whoever runs the pass has decided that what it does pays */
   uint64_t device_flags;           /* enum gie_device_flags of the device the graph is meant for */
+  const char *argument;            /* "nhwc" of "layout=nhwc"; NULL: none was given */
 };
 
 struct gie_pass {
@@ -43,6 +55,7 @@ struct gie_pass {
   const char *help; /* one line: what it does, when it does not fire */
   /* Adds its changes to *changes. On error the graph may be half changed and is discarded. */
   gie_status (*run)(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32_t *changes);
+  const char *argument; /* what may stand behind its name and a "=" ("LAYOUT"); NULL: nothing */
 };
 
 /* ---- Formats -------------------------------------------------------------------------------- */

@@ -33,7 +33,8 @@ static gie_status inject(struct gie_graph *g, const struct gie_pass_ctx *pc, uin
     }
   return GIE_OK;
 }
-static const struct gie_pass injected = {sizeof(struct gie_pass), "test_inject", "makes an error", inject};
+static const struct gie_pass injected = {sizeof(struct gie_pass), "test_inject", "makes an error", inject,
+                                         NULL};
 
 /* ---- Running ---------------------------------------------------------------------------------------- */
 
@@ -221,19 +222,33 @@ static void start(void)
   ctx->registry->open = false;
 }
 
+/* An argument for the passes that take one. */
+static const char *argument(const char *pass)
+{
+  static const char *const layouts[] = {"", "=nhwc", "=nChw4c", "=0132", "=Nchw2n"};
+  if (strcmp(pass, "layout") == 0)
+    return layouts[rnd(5)];
+  return strcmp(pass, "precision") == 0 && rnd(2) ? "=f64" : "";
+}
+
 /* Default, structure behind it, or up to 24 passes in any order. */
 static void random_pipeline(char *text, size_t size)
 {
-  uint32_t n = 0, kind = rnd(4);
+  uint32_t n = 0, kind = rnd(5);
   while (strcmp(pass_at(ctx, n)->name, injected.name) != 0)
     n++;
-  if (kind < 2) {
-    snprintf(text, size, "%s", kind ? "default,structure" : "default");
+  if (kind < 3) {
+    snprintf(text, size, "default%s", kind == 0 ? "" : kind == 1 ? ",structure" : ",layout");
+    if (kind == 2)
+      snprintf(text + strlen(text), size - strlen(text), "%s%s", argument("layout"),
+               rnd(2) ? ",structure,assign_streams" : "");
     return;
   }
   *text = 0;
-  for (uint32_t i = 1 + rnd(24); i > 0; i--)
-    snprintf(text + strlen(text), size - strlen(text), "%s%s", *text ? "," : "", pass_at(ctx, rnd(n))->name);
+  for (uint32_t i = 1 + rnd(24); i > 0; i--) {
+    const char *pass = pass_at(ctx, rnd(n))->name;
+    snprintf(text + strlen(text), size - strlen(text), "%s%s%s", *text ? "," : "", pass, argument(pass));
+  }
 }
 
 static struct gie_graph *make(uint64_t seed)

@@ -25,16 +25,19 @@ static gie_status breaks(struct gie_graph *graph, const struct gie_pass_ctx *pc,
 }
 
 static uint64_t flags_seen;
+static char argument_seen[32];
 static gie_status looks(struct gie_graph *graph, const struct gie_pass_ctx *pc, uint32_t *changes)
 {
   (void)graph, (void)changes;
   flags_seen = pc->device_flags;
+  snprintf(argument_seen, sizeof argument_seen, "%s", pc->argument ? pc->argument : "none");
   return pc->ctx == ctx ? GIE_OK : gie_fail(ctx, GIE_E_INTERNAL, "another context");
 }
 
-static const struct gie_pass passes[] = {{sizeof(struct gie_pass), "test_fails", "fails", fails},
-                                         {sizeof(struct gie_pass), "test_breaks", "breaks the graph", breaks},
-                                         {sizeof(struct gie_pass), "test_looks", "looks", looks}};
+static const struct gie_pass passes[] = {{sizeof(struct gie_pass), "test_fails", "fails", fails, NULL},
+                                         {sizeof(struct gie_pass), "test_breaks", "breaks the graph", breaks,
+                                          NULL},
+                                         {sizeof(struct gie_pass), "test_looks", "looks", looks, "WORD"}};
 
 static const char text[] =
     "graph \"t\" {\n  input %x : f32[2]\n  %a = identity(%x)\n  %b = cast(%a) {to=f32}\n"
@@ -74,6 +77,9 @@ START_TEST(test_names)
       {"test_fails,nonsense", GIE_E_USAGE, "there is no pass \"nonsense\""}, /* before anything runs */
       {"eliminate_identity,", GIE_E_USAGE, "there is no pass \"\""},
       {",", GIE_E_USAGE, "there is no pass \"\""},
+      {"test_fails=1", GIE_E_USAGE, "pass test_fails takes no argument; leave \"=1\" out"},
+      {"test_looks=", GIE_OK, ""},
+      {"nonsense=test_looks", GIE_E_USAGE, "there is no pass \"nonsense\""},
       {"test_fails", GIE_E_UNSUPPORTED, "pass test_fails: not today"},
       {"test_breaks", GIE_E_INTERNAL, "pass test_breaks left a broken graph: "},
   };
@@ -170,6 +176,18 @@ START_TEST(test_options)
 }
 END_TEST
 
+/* What stands behind "=" is one pass's alone. */
+START_TEST(test_argument)
+{
+  start(NULL);
+  ck_gie_ok(ctx, gie_pipeline_run(g, "test_looks=a=b/c:1 ,eliminate_identity", NULL));
+  ck_assert_str_eq(argument_seen, "a=b/c:1");
+  ck_gie_ok(ctx, gie_pipeline_run(g, "test_looks=x,test_looks", NULL));
+  ck_assert_str_eq(argument_seen, "none");
+  stop();
+}
+END_TEST
+
 START_TEST(test_dump)
 {
   static const char *const files[] = {"00-before.gie",
@@ -201,4 +219,4 @@ START_TEST(test_dump)
 }
 END_TEST
 
-GIE_TESTS_MAIN("pipeline", test_names, test_disable, test_lists, test_options, test_dump)
+GIE_TESTS_MAIN("pipeline", test_names, test_disable, test_lists, test_options, test_argument, test_dump)

@@ -8,11 +8,12 @@ static gie_status run_pass(struct gie_graph *g, const struct gie_pass_ctx *pc, u
   (void)g, (void)pc, (void)changes;
   return GIE_OK;
 }
-static const struct gie_pass pass = {sizeof pass, "init_pass", "for tests", run_pass};
-static const struct gie_pass without_run = {sizeof pass, "init_pass", "for tests", NULL};
-static const struct gie_pass too_short = {sizeof pass - 1, "init_pass", "for tests", run_pass};
-static const struct gie_pass without_name = {sizeof pass, NULL, "for tests", run_pass};
-static const struct gie_pass with_comma = {sizeof pass, "a,b", "for tests", run_pass};
+static const struct gie_pass pass = {sizeof pass, "init_pass", "for tests", run_pass, NULL};
+static const struct gie_pass without_run = {sizeof pass, "init_pass", "for tests", NULL, NULL};
+static const struct gie_pass too_short = {offsetof(struct gie_pass, argument) - 1, "init_pass", "for tests",
+                                          run_pass, NULL};
+static const struct gie_pass without_name = {sizeof pass, NULL, "for tests", run_pass, NULL};
+static const struct gie_pass with_comma = {sizeof pass, "a,b", "for tests", run_pass, NULL};
 static const struct gie_op builtin = {.struct_size = sizeof builtin,
                                       .name = "relu",
                                       .max_in = 1,
