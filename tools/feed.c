@@ -73,15 +73,23 @@ static gie_status parse_channels(struct tool *t, const char *flag, const char *t
 
 static gie_status parse_resize(struct tool *t, const char *text, struct image_rule *rule)
 {
-  const char *end = text + strlen(text), *s = text;
+  static const char linear[] = "linear";
+  size_t n = strlen(text), k = sizeof linear - 1;
+  const char *end = text + n, *s = text;
   int64_t w, h;
   rule->resize = true;
-  if (!*text)
+  if (n >= k && strcmp(end - k, linear) == 0 && (n == k || end[-(ptrdiff_t)k - 1] == ',')) {
+    rule->linear = true;
+    end = n == k ? text : end - k - 1;
+  }
+  if (n == 0 || n == k * rule->linear)
     return GIE_OK;
   if (!gie_parse_int(s, end, &w, &s) || s == end || *s++ != 'x' || !gie_parse_int(s, end, &h, &s) ||
       s != end || w < 1 || h < 1 || w > IMAGE_MAX_SIDE || h > IMAGE_MAX_SIDE)
-    return gie_fail(t->ctx, GIE_E_USAGE, "--resize=%s: give WIDTHxHEIGHT, each 1 to %d, or --resize alone",
-                    text, IMAGE_MAX_SIDE);
+    return gie_fail(
+        t->ctx, GIE_E_USAGE,
+        "--resize=%s: give WIDTHxHEIGHT, each 1 to %d, linear, both with a comma, or --resize alone", text,
+        IMAGE_MAX_SIDE);
   rule->width = (uint32_t)w;
   rule->height = (uint32_t)h;
   return GIE_OK;

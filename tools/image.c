@@ -176,7 +176,7 @@ gie_status image_tensor(struct gie_context *ctx, const struct image *im, const s
   float *planes = gie_alloc_raw(ctx, (size_t)w * h * im->channels, sizeof *planes);
   if (!planes)
     return GIE_E_MEMORY;
-  gie_status st = image_resize(ctx, im, w, h, planes);
+  gie_status st = image_resize(ctx, im, w, h, rule->linear, planes);
   if (st == GIE_OK)
     st = tensor_new(ctx, type->dtype, type->shape.rank, dim, out);
   if (st == GIE_OK)

@@ -49,7 +49,8 @@ struct image_rule {
   struct image_mean
       mean_image; /* instead of mean; the middle of it where it is larger than the input, as Caffe crops */
   bool bgr;
-  bool resize;            /* to what the input wants, or to: */
+  bool resize;            /* to what the input wants, or to width and height */
+  bool linear;            /* shrink by bilinear interpolation too */
   uint32_t width, height; /* 0: not given */
 };
 
@@ -60,8 +61,8 @@ gie_status image_tensor(struct gie_context *ctx, const struct image *im, const s
                         const struct image_rule *rule, struct gie_tensor *out);
 
 /* Planes of floats: [channel][y][x], resized. Shrinking averages over the pixels that fall into one, growing is
- * bilinear; pixel centres are at half coordinates in both. */
+ * bilinear; pixel centres are at half coordinates in both. `linear`: shrinking is bilinear too, from the nearest pixels. */
 gie_status image_resize(struct gie_context *ctx, const struct image *im, uint32_t width, uint32_t height,
-                        float *out);
+                        bool linear, float *out);
 
 #endif

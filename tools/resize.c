@@ -3,8 +3,9 @@
  *
  * Output pixel i covers the input round c = (i + 1/2) * in/out. The filter is a triangle of half-width
  * max(1, in/out): growing, that is bilinear interpolation between the two nearest centres; shrinking,
- * every input pixel under it has its share, so that none is skipped. Weights are normalized, so the border
- * repeats and a constant stays constant. */
+ * every input pixel under it has its share, so that none is skipped. Where bilinear interpolation is wanted for
+ * shrinking too, the half-width is always 1. Weights are normalized, so the border repeats and a constant stays
+ * constant. */
 #include "tools/image.h"
 #include <math.h>
 
@@ -41,9 +42,10 @@ static void fill_span(double centre, double half_width, uint32_t in, float *weig
     weight[i] = (float)(weight[i] / sum);
 }
 
-static gie_status filter_make(struct gie_context *ctx, uint32_t in, uint32_t out, struct filter *f)
+static gie_status filter_make(struct gie_context *ctx, uint32_t in, uint32_t out, bool linear,
+                              struct filter *f)
 {
-  double ratio = (double)in / out, half_width = ratio > 1 ? ratio : 1;
+  double ratio = (double)in / out, half_width = ratio > 1 && !linear ? ratio : 1;
   size_t most = (size_t)ceil(2 * half_width) + 2, total;
   f->spans = gie_alloc(ctx, out, sizeof *f->spans);
   f->weights = gie_mul(out, most, &total) ? gie_alloc(ctx, total, sizeof *f->weights) : NULL;
@@ -86,16 +88,16 @@ static void resize_plane(const struct image *im, uint32_t c, const struct filter
 }
 
 gie_status image_resize(struct gie_context *ctx, const struct image *im, uint32_t width, uint32_t height,
-                        float *out)
+                        bool linear, float *out)
 {
   struct filter across, down;
   size_t plane = (size_t)width * height;
   float *rows = gie_alloc_raw(ctx, (size_t)width * im->height, sizeof *rows);
   if (!rows)
     return GIE_E_MEMORY;
-  gie_status st = filter_make(ctx, im->width, width, &across);
+  gie_status st = filter_make(ctx, im->width, width, linear, &across);
   if (st == GIE_OK) {
-    st = filter_make(ctx, im->height, height, &down);
+    st = filter_make(ctx, im->height, height, linear, &down);
     for (uint32_t c = 0; st == GIE_OK && c < im->channels; c++)
       resize_plane(im, c, &across, &down, width, height, rows, out + c * plane);
     if (st == GIE_OK)

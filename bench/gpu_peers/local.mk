@@ -2,7 +2,7 @@
 # Work on a GPU: its tests on this machine (`make check-gpu`), and a directory that takes tests, benchmarks and the command to
 # a machine that has only a driver and CUDA's libraries (`make gpu-bundle`).
 gie_gpu_backends = cuda cudnn cublas winograd
-gie_gpu_tests = $(filter-out %/transforms,$(filter $(gie_gpu_backends:%=tests/%/%),$(check_PROGRAMS)))
+gie_gpu_tests = $(filter-out %/transforms,$(filter $(gie_gpu_backends:%=tests/%/%) %/test_cuda,$(check_PROGRAMS)))
 gie_gpu_programs = bench/cuda_kernels $(if $(filter bench/cuda/planted,$(bench_programs)),bench/cuda/planted)
 
 check-gpu: all $(gie_gpu_tests)

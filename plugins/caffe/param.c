@@ -77,8 +77,13 @@ int64_t caffe_field_int(struct caffe_import *im, const struct text_field *f)
 double caffe_field_real(struct caffe_import *im, const struct text_field *f)
 {
   double v = 0;
-  const char *next = NULL, *end = f->text + f->n;
-  bool ok = (f->kind == TEXT_NUMBER || f->kind == TEXT_WORD) && gie_parse_double(f->text, end, &v, &next);
+  const char *next, *end;
+  if (f->kind != TEXT_NUMBER && f->kind != TEXT_WORD) { /* a message has no text */
+    bad(im, f, "a number");
+    return v;
+  }
+  end = f->text + f->n;
+  bool ok = gie_parse_double(f->text, end, &v, &next);
   if (ok && next + 1 == end && (*next == 'f' || *next == 'F')) /* 1.5f */
     next++;
   if (!ok || next != end)

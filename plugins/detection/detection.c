@@ -15,7 +15,7 @@ static gie_status init(const struct gie_host *host, void **state)
   (void)state;
   for (size_t i = 0; i < N_LAYERS; i++) {
     ops[i][0] = layers[i]->op->name;
-    det_kernel(layers[i], ops[i], &kernels[i]);
+    det_kernel(layers[i], "cpu", ops[i], &kernels[i]);
     GIE_TRY(host->register_op(host, layers[i]->op));
     GIE_TRY(host->register_kernel(host, &kernels[i]));
   }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Layers of detection networks. A layer is a row of a table (detection.c): an op with its shape function, and a
- * function that computes it on dense f32 tensors. kernel.c makes gie kernels of them.
+ * function that computes it on dense f32 tensors. kernel.c makes gie kernels of them. The CUDA kernels are a module of
+ * their own (detection_cuda.c), so that this one needs nothing of CUDA.
  *
  * Results have a size that does not depend on the data, but for that of NonMaxSuppression: rows that are not needed
  * are empty, in the way that each layer says. */
@@ -12,6 +13,11 @@
 
 #define DET_MAX_IN 8
 #define DET_MAX_OUT 2
+#define DET_MAX_RATIOS 32 /* of priors, with 1 */
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 /* ---- Layers (kernel.c) */
 
@@ -24,14 +30,15 @@ struct det_node {
 };
 
 struct det_layer {
-  const struct gie_op *op;
+  const struct gie_op *op; /* NULL: another module has it */
   const char *kernel;
   gie_status (*run)(const struct det_node *n, const struct gie_launch *l);
   size_t (*workspace)(const struct det_node *n); /* NULL: none; SIZE_MAX: too much */
 };
 
-/* The kernel of a layer, in *out. */
-void det_kernel(const struct det_layer *layer, const char *const *ops, struct gie_kernel *out);
+/* The kernel of a layer on that kind of device, in *out. */
+void det_kernel(const struct det_layer *layer, const char *device, const char *const *ops,
+                struct gie_kernel *out);
 
 /* Product of the dims from axis `from` on. */
 int64_t det_count(const struct gie_desc *d, int from);
@@ -49,10 +56,6 @@ void det_type(struct gie_type *out, int rank, const struct gie_dim *dims);
 struct det_box {
   float x1, y1, x2, y2;
 };
-
-/* Area of the intersection over that of the union. `pixel`: added to each side, 1 where both edges are pixels of the
- * box. */
-float det_iou(const struct det_box *a, const struct det_box *b, float pixel);
 
 struct det_score {
   float score;
@@ -75,5 +78,11 @@ uint32_t det_suppress(const struct det_suppress *s, struct det_score *v, uint32_
 
 extern const struct det_layer det_prior_box, det_detection_output, det_non_max_suppression, det_yolo_decode,
     det_proposal, det_roi_pooling, det_psroi_pooling, det_roi_align;
+/* On CUDA devices: element.cu, regions.cu. */
+extern const struct det_layer det_cuda_prior_box, det_cuda_detection_output, det_cuda_yolo_decode,
+    det_cuda_proposal, det_cuda_roi_pooling, det_cuda_psroi_pooling, det_cuda_roi_align;
 
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -6,62 +6,13 @@
  * Result [1,1,R,7]: rows (image, class, score, x1, y1, x2, y2), by image, class and score, corners as fractions of the
  * image. R is the number of images times keep_top_k, or times what suppression can leave at most; rows that are not
  * needed come last and have image -1. Caffe's own result ends where these rows begin. */
-#include "plugins/detection/detection.h"
-#include <math.h>
-
-enum code { CORNER, CENTER_SIZE, CORNER_SIZE };
-
-struct setting {
-  int64_t classes, background, top_k, keep_top_k, priors;
-  bool shared, encoded; /* one box for all classes; the variance is in the target already */
-  enum code code;
-  float nms, eta, confidence;
-};
-
-static bool read_code(const char *s, enum code *out)
-{
-  static const char *const names[] = {"CORNER", "CENTER_SIZE", "CORNER_SIZE"};
-  for (int i = 0; i < 3; i++)
-    if (strcmp(s, names[i]) == 0 || (s[0] == '1' + i && !s[1])) {
-      *out = (enum code)i;
-      return true;
-    }
-  return false;
-}
-
-static bool read_setting(const struct gie_node *n, int64_t priors, struct setting *s)
-{
-  *s = (struct setting){
-      .classes = gie_node_int(n, "num_classes"),
-      .background = gie_node_int(n, "background_label_id"),
-      .top_k = gie_node_int(n, "top_k"),
-      .keep_top_k = gie_node_int(n, "keep_top_k"),
-      .priors = priors,
-      .shared = gie_node_int(n, "share_location") != 0,
-      .encoded = gie_node_int(n, "variance_encoded_in_target") != 0,
-      .nms = (float)gie_node_float(n, "nms_threshold"),
-      .eta = (float)gie_node_float(n, "eta"),
-      .confidence = (float)gie_node_float(n, "confidence_threshold"),
-  };
-  return read_code(gie_node_string(n, "code_type"), &s->code);
-}
-
-/* Boxes of a class that suppression looks at. */
-static int64_t candidates(const struct setting *s)
-{
-  return s->top_k >= 0 && s->top_k < s->priors ? s->top_k : s->priors;
-}
-
-static int64_t classes_with_boxes(const struct setting *s)
-{
-  return s->classes - (s->background >= 0 && s->background < s->classes);
-}
+#include "plugins/detection/element.h"
 
 /* Most rows of an image; false: too many for anything. */
-static bool rows(const struct setting *s, int64_t *out)
+static bool rows(const struct det_output *s, int64_t *out)
 {
   int64_t all;
-  if (__builtin_mul_overflow(candidates(s), classes_with_boxes(s), &all) || all > INT32_MAX)
+  if (__builtin_mul_overflow(det_output_candidates(s), det_output_classes(s), &all) || all > INT32_MAX)
     return false;
   *out = s->keep_top_k >= 0 && s->keep_top_k < all ? s->keep_top_k : all;
   return true;
@@ -69,9 +20,9 @@ static bool rows(const struct setting *s, int64_t *out)
 
 /* ---- Shape function */
 
-static gie_status check(const struct gie_infer *x, struct setting *s)
+static gie_status check(const struct gie_infer *x, struct det_output *s)
 {
-  if (!read_setting(x->node, 0, s))
+  if (!det_output_read(x->node, 0, s))
     return det_bad(x, GIE_E_ATTR, "code_type \"%s\"; it is CORNER, CENTER_SIZE or CORNER_SIZE",
                    gie_node_string(x->node, "code_type"));
   if (s->classes < 1 || s->classes > INT32_MAX)
@@ -118,7 +69,7 @@ static gie_status check_images(const struct gie_infer *x)
 
 static gie_status infer(struct gie_infer *x)
 {
-  struct setting s;
+  struct det_output s;
   const struct gie_shape *prior = &x->in[2].shape;
   struct gie_dim n = gie_dim_unknown(), r = gie_dim_unknown();
   GIE_TRY(check(x, &s));
@@ -126,7 +77,7 @@ static gie_status infer(struct gie_infer *x)
     n = x->in[0].shape.dim[0];
   GIE_TRY(check_images(x));
   if (prior->rank == 3 && gie_dim_is_num(prior->dim[2])) {
-    int64_t most, sets = s.shared ? 1 : s.classes;
+    int64_t most, sets = det_output_sets(&s);
     s.priors = prior->dim[2].b / 4;
     if (prior->dim[2].b % 4 || (gie_dim_is_num(prior->dim[1]) && prior->dim[1].b < (s.encoded ? 1 : 2)))
       return det_bad(x, GIE_E_SHAPE, "the priors have to be corners and variances, f32[1,2,4*P]");
@@ -139,22 +90,6 @@ static gie_status infer(struct gie_infer *x)
   }
   det_type(&x->out[0], 4, (struct gie_dim[]){gie_dim_num(1), gie_dim_num(1), r, gie_dim_num(7)});
   return GIE_OK;
-}
-
-/* ---- Decoding */
-
-static struct det_box decode(const struct setting *s, const float *p, const float *var, const float *t)
-{
-  float w = p[2] - p[0], h = p[3] - p[1], v[4];
-  for (int i = 0; i < 4; i++)
-    v[i] = s->encoded ? t[i] : var[i] * t[i];
-  if (s->code == CORNER)
-    return (struct det_box){p[0] + v[0], p[1] + v[1], p[2] + v[2], p[3] + v[3]};
-  if (s->code == CORNER_SIZE)
-    return (struct det_box){p[0] + v[0] * w, p[1] + v[1] * h, p[2] + v[2] * w, p[3] + v[3] * h};
-  float x = v[0] * w + (p[0] + p[2]) / 2, y = v[1] * h + (p[1] + p[3]) / 2;
-  float half_w = expf(v[2]) * w / 2, half_h = expf(v[3]) * h / 2;
-  return (struct det_box){x - half_w, y - half_h, x + half_w, y + half_h};
 }
 
 /* ---- One image */
@@ -174,32 +109,32 @@ struct work {
 
 static size_t workspace(const struct det_node *n)
 {
-  struct setting s;
-  read_setting(n->node, n->in[2].dim[2] / 4, &s);
-  size_t priors = (size_t)s.priors, sets = s.shared ? 1 : (size_t)s.classes,
-         most = (size_t)candidates(&s) * (size_t)classes_with_boxes(&s);
+  struct det_output s;
+  det_output_read(n->node, n->in[2].dim[2] / 4, &s);
+  size_t priors = (size_t)s.priors, sets = (size_t)det_output_sets(&s),
+         most = (size_t)det_output_candidates(&s) * (size_t)det_output_classes(&s);
   return priors * sets * sizeof(struct det_box) + priors * sizeof(struct det_score) +
          most * (sizeof(struct det_score) + sizeof(struct kept));
 }
 
-static struct work divide(const struct setting *s, void *workspace)
+static struct work divide(const struct det_output *s, void *workspace)
 {
   struct work w = {.boxes = workspace};
-  w.list = (struct det_score *)(w.boxes + s->priors * (s->shared ? 1 : s->classes));
+  w.list = (struct det_score *)(w.boxes + s->priors * (det_output_sets(s)));
   w.order = w.list + s->priors;
-  w.kept = (struct kept *)(w.order + candidates(s) * classes_with_boxes(s));
+  w.kept = (struct kept *)(w.order + det_output_candidates(s) * det_output_classes(s));
   return w;
 }
 
-static void one_class(const struct setting *s, struct work *w, const float *conf, int64_t c)
+static void one_class(const struct det_output *s, struct work *w, const float *conf, int64_t c)
 {
-  int64_t sets = s->shared ? 1 : s->classes;
+  int64_t sets = det_output_sets(s);
   uint32_t first = (uint32_t)(s->shared ? 0 : c), n = 0;
   for (int64_t i = 0; i < s->priors; i++)
     if (conf[i * s->classes + c] > s->confidence)
       w->list[n++] = (struct det_score){conf[i * s->classes + c], (uint32_t)(i * sets) + first};
   det_sort(w->list, n);
-  n = n < candidates(s) ? n : (uint32_t)candidates(s);
+  n = n < det_output_candidates(s) ? n : (uint32_t)det_output_candidates(s);
   const struct det_suppress suppress = {w->boxes, s->nms, s->eta, 0, n};
   n = det_suppress(&suppress, w->list, n);
   for (uint32_t i = 0; i < n; i++)
@@ -207,7 +142,7 @@ static void one_class(const struct setting *s, struct work *w, const float *conf
 }
 
 /* The best of all classes; they stay in the order of class and score. */
-static void keep_top(const struct setting *s, struct work *w)
+static void keep_top(const struct det_output *s, struct work *w)
 {
   uint32_t n = 0, all = w->n_kept;
   if (s->keep_top_k < 0 || all <= s->keep_top_k)
@@ -223,14 +158,14 @@ static void keep_top(const struct setting *s, struct work *w)
   w->n_kept = n;
 }
 
-static void one_image(const struct setting *s, struct work *w, const float *loc, const float *conf,
+static void one_image(const struct det_output *s, struct work *w, const float *loc, const float *conf,
                       const float *prior)
 {
-  int64_t sets = s->shared ? 1 : s->classes;
+  int64_t sets = det_output_sets(s);
   for (int64_t i = 0; i < s->priors; i++)
     for (int64_t c = 0; c < sets; c++)
-      w->boxes[i * sets + c] = decode(s, prior + 4 * i, prior + 4 * (s->encoded ? i : s->priors + i),
-                                      loc + 4 * (i * sets + c));
+      w->boxes[i * sets + c] = det_decode(s, prior + 4 * i, prior + 4 * (s->encoded ? i : s->priors + i),
+                                          loc + 4 * (i * sets + c));
   w->n_kept = 0;
   for (int64_t c = 0; c < s->classes; c++)
     if (c != s->background)
@@ -240,10 +175,10 @@ static void one_image(const struct setting *s, struct work *w, const float *loc,
 
 static gie_status run(const struct det_node *n, const struct gie_launch *l)
 {
-  struct setting s;
+  struct det_output s;
   const float *loc = l->in[0], *conf = l->in[1], *prior = l->in[2];
   float *to = l->out[0], *end = to + n->out[0].dim[2] * 7;
-  read_setting(n->node, n->in[2].dim[2] / 4, &s);
+  det_output_read(n->node, n->in[2].dim[2] / 4, &s);
   struct work w = divide(&s, l->workspace);
   for (int64_t image = 0; image < n->in[0].dim[0]; image++) {
     one_image(&s, &w, loc + image * det_count(&n->in[0], 1), conf + image * det_count(&n->in[1], 1), prior);

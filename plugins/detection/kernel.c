@@ -80,12 +80,13 @@ static gie_status run(void *instance, const struct gie_launch *l)
   return i->layer->run(&i->n, l);
 }
 
-void det_kernel(const struct det_layer *layer, const char *const *ops, struct gie_kernel *out)
+void det_kernel(const struct det_layer *layer, const char *device, const char *const *ops,
+                struct gie_kernel *out)
 {
   *out = (struct gie_kernel){
       .struct_size = sizeof *out,
       .name = layer->kernel,
-      .device = "cpu",
+      .device = device,
       .ops = ops,
       .user = (void *)layer,
       .supports = supports,
@@ -94,7 +95,7 @@ void det_kernel(const struct det_layer *layer, const char *const *ops, struct gi
       .create = create,
       .destroy = destroy,
       .run = run,
-      .flags = GIE_KERNEL_REFERENCE,
+      .flags = strcmp(device, "cpu") == 0 ? GIE_KERNEL_REFERENCE : 0,
   };
 }
 

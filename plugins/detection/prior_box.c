@@ -5,39 +5,7 @@
  * For each min_size: a square of it; if there are max_sizes, a square of sqrt(min_size * max_size); then for each other
  * aspect ratio r a box of min_size * sqrt(r) by min_size / sqrt(r). Row 0 of the result are the corners as fractions of
  * the image, row 1 the variances. */
-#include "plugins/detection/detection.h"
-#include <math.h>
-
-#define MAX_RATIOS 64
-
-/* Ratios without duplicates, 1 first. */
-static uint32_t ratios(const struct gie_node *n, double *out)
-{
-  uint32_t count, k = 1;
-  const double *given = det_floats(n, "aspect_ratio", &count);
-  bool flip = gie_node_int(n, "flip") != 0;
-  out[0] = 1;
-  for (uint32_t i = 0; i < count && k + 2 <= MAX_RATIOS; i++) {
-    bool there = false;
-    for (uint32_t j = 0; j < k; j++)
-      there |= fabs(given[i] - out[j]) < 1e-6;
-    if (there)
-      continue;
-    out[k++] = given[i];
-    if (flip)
-      out[k++] = 1 / given[i];
-  }
-  return k;
-}
-
-static int64_t priors_of_cell(const struct gie_node *n)
-{
-  double r[MAX_RATIOS];
-  uint32_t n_min, n_max;
-  det_floats(n, "min_size", &n_min);
-  det_floats(n, "max_size", &n_max);
-  return (int64_t)n_min * ratios(n, r) + n_max;
-}
+#include "plugins/detection/element.h"
 
 static gie_status check(const struct gie_infer *x)
 {
@@ -54,9 +22,12 @@ static gie_status check(const struct gie_infer *x)
   for (uint32_t i = 0; i < n_ratio; i++)
     if (!(ratio[i] > 0))
       return det_bad(x, GIE_E_ATTR, "aspect_ratio has to be positive");
-  if (n_ratio > MAX_RATIOS / 2 - 1)
+  if (n_ratio >= DET_MAX_RATIOS)
     return det_bad(x, GIE_E_LIMIT, "%u aspect ratios; at most %d are supported", (unsigned)n_ratio,
-                   MAX_RATIOS / 2 - 1);
+                   DET_MAX_RATIOS - 1);
+  if (det_prior_sides(x->node, NULL, 0) > DET_MAX_PRIORS)
+    return det_bad(x, GIE_E_LIMIT, "%lld boxes of a cell; at most %d are supported",
+                   (long long)det_prior_sides(x->node, NULL, 0), DET_MAX_PRIORS);
   if (n_variance != 0 && n_variance != 1 && n_variance != 4)
     return det_bad(x, GIE_E_ATTR, "%u variances; there are none, one or four", (unsigned)n_variance);
   return GIE_OK;
@@ -70,68 +41,22 @@ static gie_status infer(struct gie_infer *x)
   struct gie_dim boxes = gie_dim_unknown();
   if (x->in[0].shape.rank == 4)
     boxes = gie_dim_mul(gie_dim_mul(x->in[0].shape.dim[2], x->in[0].shape.dim[3]),
-                        gie_dim_num(4 * priors_of_cell(x->node)));
+                        gie_dim_num(4 * det_prior_sides(x->node, NULL, 0)));
   det_type(&x->out[0], 3, (struct gie_dim[]){gie_dim_num(1), gie_dim_num(2), boxes});
   return GIE_OK;
 }
 
-/* ---- Boxes */
-
-struct grid {
-  double image_w, image_h, step_w, step_h, offset;
-  bool clip;
-  float *to;
-};
-
-static double or_else(double v, double other) { return v > 0 ? v : other; }
-
-static struct grid make_grid(const struct det_node *n, float *to)
-{
-  const struct gie_node *node = n->node;
-  double image = gie_node_float(node, "img_size"), step = gie_node_float(node, "step");
-  struct grid g = {.offset = gie_node_float(node, "offset"),
-                   .clip = gie_node_int(node, "clip") != 0,
-                   .to = to};
-  g.image_h = or_else(gie_node_float(node, "img_h"), or_else(image, (double)n->in[1].dim[2]));
-  g.image_w = or_else(gie_node_float(node, "img_w"), or_else(image, (double)n->in[1].dim[3]));
-  g.step_h = or_else(gie_node_float(node, "step_h"), or_else(step, g.image_h / (double)n->in[0].dim[2]));
-  g.step_w = or_else(gie_node_float(node, "step_w"), or_else(step, g.image_w / (double)n->in[0].dim[3]));
-  return g;
-}
-
-static void put(struct grid *g, double x, double y, double w, double h)
-{
-  const double v[] = {(x - w / 2) / g->image_w, (y - h / 2) / g->image_h, (x + w / 2) / g->image_w,
-                      (y + h / 2) / g->image_h};
-  for (int i = 0; i < 4; i++)
-    *g->to++ = (float)(g->clip ? fmin(fmax(v[i], 0), 1) : v[i]);
-}
-
-static void put_cell(struct grid *g, const struct gie_node *node, double x, double y)
-{
-  double r[MAX_RATIOS];
-  uint32_t n_min, n_max, n_ratios = ratios(node, r);
-  const double *min = det_floats(node, "min_size", &n_min), *max = det_floats(node, "max_size", &n_max);
-  for (uint32_t i = 0; i < n_min; i++) {
-    put(g, x, y, min[i], min[i]);
-    if (n_max)
-      put(g, x, y, sqrt(min[i] * max[i]), sqrt(min[i] * max[i]));
-    for (uint32_t k = 1; k < n_ratios; k++)
-      put(g, x, y, min[i] * sqrt(r[k]), min[i] / sqrt(r[k]));
-  }
-}
-
 static gie_status run(const struct det_node *n, const struct gie_launch *l)
 {
+  struct det_prior p;
   float *to = l->out[0], *variances = to + n->out[0].dim[2];
-  struct grid g = make_grid(n, to);
-  uint32_t n_variance;
-  const double *variance = det_floats(n->node, "variance", &n_variance);
-  for (int64_t y = 0; y < n->in[0].dim[2]; y++)
-    for (int64_t x = 0; x < n->in[0].dim[3]; x++)
-      put_cell(&g, n->node, ((double)x + g.offset) * g.step_w, ((double)y + g.offset) * g.step_h);
+  det_prior_read(n, &p);
+  for (int64_t y = 0; y < p.h; y++)
+    for (int64_t x = 0; x < p.w; x++)
+      for (uint32_t k = 0; k < p.n; k++, to += 4)
+        det_prior_box_at(&p, x, y, k, to);
   for (int64_t i = 0; i < n->out[0].dim[2]; i++)
-    variances[i] = n_variance == 0 ? 0.1f : (float)variance[n_variance == 1 ? 0 : i % 4];
+    variances[i] = p.variance[i % 4];
   return GIE_OK;
 }
 

@@ -5,41 +5,7 @@
  * Operands: scores [1,2A,H,W], of which the second A are those of objects; deltas [1,4A,H,W]; the image's height, width and
  * scale [1,3]. Results: regions [post_nms_topn, 5], rows (0, x1, y1, x2, y2) in pixels, best first, and their scores
  * [post_nms_topn, 1]. Rows that are not needed are zero. */
-#include "plugins/detection/detection.h"
-#include <math.h>
-
-#define MAX_ANCHORS 64
-
-struct setting {
-  int64_t stride, base, pre, post;
-  double min_size;
-  float nms;
-  uint32_t n_ratios, n_scales;
-  const double *ratios, *scales;
-};
-
-static void read_setting(const struct gie_node *n, struct setting *s)
-{
-  static const double ratios[] = {0.5, 1, 2}, scales[] = {8, 16, 32};
-  *s = (struct setting){
-      .stride = gie_node_int(n, "feat_stride"),
-      .base = gie_node_int(n, "base_size"),
-      .pre = gie_node_int(n, "pre_nms_topn"),
-      .post = gie_node_int(n, "post_nms_topn"),
-      .min_size = gie_node_float(n, "min_size"),
-      .nms = (float)gie_node_float(n, "nms_thresh"),
-  };
-  s->ratios = det_floats(n, "ratio", &s->n_ratios);
-  s->scales = det_floats(n, "scale", &s->n_scales);
-  if (!s->ratios) {
-    s->ratios = ratios;
-    s->n_ratios = 3;
-  }
-  if (!s->scales) {
-    s->scales = scales;
-    s->n_scales = 3;
-  }
-}
+#include "plugins/detection/element.h"
 
 /* ---- Shape function */
 
@@ -58,7 +24,7 @@ static gie_status check_channels(const struct gie_infer *x, uint32_t i, int64_t 
   return GIE_OK;
 }
 
-static gie_status check(const struct gie_infer *x, const struct setting *s)
+static gie_status check(const struct gie_infer *x, const struct det_proposing *s)
 {
   const struct gie_shape *a = &x->in[0].shape, *b = &x->in[1].shape, *image = &x->in[2].shape;
   if (s->stride < 1 || s->base < 1 || s->post < 1 || s->stride > 65536 || s->base > 65536 ||
@@ -66,8 +32,9 @@ static gie_status check(const struct gie_infer *x, const struct setting *s)
     return det_bad(x, GIE_E_ATTR,
                    "feat_stride %lld, base_size %lld and post_nms_topn %lld have to be positive",
                    (long long)s->stride, (long long)s->base, (long long)s->post);
-  if (s->n_ratios > MAX_ANCHORS || s->n_ratios * s->n_scales > MAX_ANCHORS)
-    return det_bad(x, GIE_E_LIMIT, "more than %d anchors", MAX_ANCHORS);
+  if (s->n_ratios > DET_MAX_ANCHORS || s->n_scales > DET_MAX_ANCHORS ||
+      s->n_ratios * s->n_scales > DET_MAX_ANCHORS)
+    return det_bad(x, GIE_E_LIMIT, "more than %d anchors", DET_MAX_ANCHORS);
   for (uint32_t i = 0; i < s->n_ratios; i++)
     if (!(s->ratios[i] > 0))
       return det_bad(x, GIE_E_ATTR, "a ratio of %g; it has to be positive", s->ratios[i]);
@@ -84,30 +51,13 @@ static gie_status check(const struct gie_infer *x, const struct setting *s)
 
 static gie_status infer(struct gie_infer *x)
 {
-  struct setting s;
-  read_setting(x->node, &s);
+  struct det_proposing s;
+  det_proposal_read(x->node, &s);
   GIE_TRY(check(x, &s));
   det_type(&x->out[0], 2, (struct gie_dim[]){gie_dim_num(s.post), gie_dim_num(5)});
   if (x->n_out > 1)
     det_type(&x->out[1], 2, (struct gie_dim[]){gie_dim_num(s.post), gie_dim_num(1)});
   return GIE_OK;
-}
-
-/* ---- Anchors: a square of base_size, of each ratio (as many pixels, sides rounded), of each scale, all about its centre */
-
-static uint32_t make_anchors(const struct setting *s, struct det_box *out)
-{
-  double centre = ((double)s->base - 1) / 2, area = (double)s->base * (double)s->base;
-  uint32_t n = 0;
-  for (uint32_t r = 0; r < s->n_ratios; r++) {
-    double w = rint(sqrt(area / s->ratios[r])), h = rint(w * s->ratios[r]);
-    for (uint32_t k = 0; k < s->n_scales; k++) {
-      double half_w = (w * s->scales[k] - 1) / 2, half_h = (h * s->scales[k] - 1) / 2;
-      out[n++] = (struct det_box){(float)(centre - half_w), (float)(centre - half_h),
-                                  (float)(centre + half_w), (float)(centre + half_h)};
-    }
-  }
-  return n;
 }
 
 /* ---- Regions */
@@ -119,55 +69,36 @@ struct work {
 
 static size_t workspace(const struct det_node *n)
 {
-  struct setting s;
-  read_setting(n->node, &s);
+  struct det_proposing s;
+  det_proposal_read(n->node, &s);
   size_t cells = (size_t)det_count(&n->in[0], 2), anchors = (size_t)s.n_ratios * s.n_scales, boxes;
   if (__builtin_mul_overflow(cells, anchors, &boxes) || boxes > UINT32_MAX / 2)
     return SIZE_MAX;
   return boxes * (sizeof(struct det_box) + sizeof(struct det_score));
 }
 
-static float clamp(float v, float most) { return v < 0 ? 0 : v > most ? most : v; }
-
-/* An anchor moved and stretched by its deltas, cut to the image. */
-static struct det_box move(const struct det_box *a, const float *d, int64_t step, const float *image)
+static uint32_t make_regions(const struct det_anchors *a, const struct gie_launch *l, const struct work *w)
 {
-  float w = a->x2 - a->x1 + 1, h = a->y2 - a->y1 + 1;
-  float x = d[0] * w + a->x1 + w / 2, y = d[step] * h + a->y1 + h / 2;
-  float half_w = expf(d[2 * step]) * w / 2, half_h = expf(d[3 * step]) * h / 2;
-  return (struct det_box){clamp(x - half_w, image[1] - 1), clamp(y - half_h, image[0] - 1),
-                          clamp(x + half_w, image[1] - 1), clamp(y + half_h, image[0] - 1)};
-}
-
-static uint32_t make_regions(const struct setting *s, const struct det_node *n, const struct gie_launch *l,
-                             const struct work *w)
-{
-  struct det_box anchors[MAX_ANCHORS];
-  const float *scores = l->in[0], *deltas = l->in[1], *image = l->in[2];
-  int64_t width = n->in[0].dim[3], cells = n->in[0].dim[2] * width, n_anchors = make_anchors(s, anchors);
-  float least = (float)s->min_size * image[2];
+  const float *scores = l->in[0];
   uint32_t kept = 0;
-  for (int64_t cell = 0; cell < cells; cell++)
-    for (int64_t a = 0; a < n_anchors; a++) {
-      int64_t i = cell * n_anchors + a;
-      int64_t column = cell % width, row = cell / width;
-      float dx = (float)(column * s->stride), dy = (float)(row * s->stride);
-      const struct det_box at = {anchors[a].x1 + dx, anchors[a].y1 + dy, anchors[a].x2 + dx,
-                                 anchors[a].y2 + dy};
-      w->boxes[i] = move(&at, deltas + 4 * a * cells + cell, cells, image);
-      if (w->boxes[i].x2 - w->boxes[i].x1 + 1 >= least && w->boxes[i].y2 - w->boxes[i].y1 + 1 >= least)
-        w->list[kept++] = (struct det_score){scores[(n_anchors + a) * cells + cell], (uint32_t)i};
+  for (int64_t cell = 0; cell < a->cells; cell++)
+    for (int64_t k = 0; k < a->n; k++) {
+      int64_t i = cell * a->n + k;
+      if (det_region_at(a, cell, k, l->in[1], l->in[2], &w->boxes[i]))
+        w->list[kept++] = (struct det_score){scores[(a->n + k) * a->cells + cell], (uint32_t)i};
     }
   return kept;
 }
 
 static gie_status run(const struct det_node *n, const struct gie_launch *l)
 {
-  struct setting s;
-  read_setting(n->node, &s);
-  size_t boxes = (size_t)det_count(&n->in[0], 2) * s.n_ratios * s.n_scales;
+  struct det_proposing s;
+  struct det_anchors anchors;
+  det_proposal_read(n->node, &s);
+  det_anchors_make(&s, n, &anchors);
+  size_t boxes = (size_t)(anchors.cells * anchors.n);
   const struct work w = {l->workspace, (struct det_score *)((struct det_box *)l->workspace + boxes)};
-  uint32_t found = make_regions(&s, n, l, &w);
+  uint32_t found = make_regions(&anchors, l, &w);
   float *region = l->out[0], *score = n->n_out > 1 ? l->out[1] : NULL;
   det_sort(w.list, found);
   if (s.pre > 0 && found > s.pre)

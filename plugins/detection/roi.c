@@ -2,53 +2,9 @@
 /* Pools regions of a feature map: ROIPooling (Girshick, "Fast R-CNN", 2015), PSROIPooling (Dai et al., "R-FCN", 2016) and
  * ONNX's RoiAlign (He et al., "Mask R-CNN", 2017). A region is a row (image, x1, y1, x2, y2); RoiAlign has the image in an
  * operand of its own. Regions of images that are not there give zeros. */
-#include "plugins/detection/detection.h"
-#include <math.h>
+#include "plugins/detection/element.h"
 
 /* ---- What the three share */
-
-struct pool {
-  const float *x; /* [N,C,H,W] */
-  int64_t images, channels, h, w;
-  int64_t out_h, out_w;
-  double scale;
-};
-
-static struct pool make_pool(const struct det_node *n, const struct gie_launch *l)
-{
-  return (struct pool){.x = l->in[0],
-                       .images = n->in[0].dim[0],
-                       .channels = n->in[0].dim[1],
-                       .h = n->in[0].dim[2],
-                       .w = n->in[0].dim[3],
-                       .out_h = n->out[0].dim[2],
-                       .out_w = n->out[0].dim[3],
-                       .scale = gie_node_float(n->node, "spatial_scale")};
-}
-
-static const float *plane(const struct pool *p, int64_t image, int64_t channel)
-{
-  return p->x + (image * p->channels + channel) * p->h * p->w;
-}
-
-static int64_t clamp(double v, int64_t most) { return !(v > 0) ? 0 : v > (double)most ? most : (int64_t)v; }
-
-/* Pixels of a bin along an axis. */
-struct range {
-  int64_t begin, end;
-};
-
-/* Bin i of those of `size` that begin at `start`, cut to `extent` pixels. */
-static struct range bin(double start, double size, int64_t i, int64_t extent)
-{
-  return (struct range){clamp(floor((double)i * size + start), extent),
-                        clamp(ceil((double)(i + 1) * size + start), extent)};
-}
-
-static int64_t image_of(const struct pool *p, double v)
-{
-  return v >= 0 && v < (double)p->images ? (int64_t)v : -1;
-}
 
 static gie_status infer_pool(struct gie_infer *x, struct gie_dim channels, int64_t h, int64_t w)
 {
@@ -91,30 +47,17 @@ static gie_status infer_roi(struct gie_infer *x)
   return infer_pool(x, channels_of(x), gie_node_int(x->node, "pooled_h"), gie_node_int(x->node, "pooled_w"));
 }
 
-static float greatest(const struct pool *p, const float *from, struct range y, struct range x)
-{
-  float v = -INFINITY;
-  for (int64_t i = y.begin; i < y.end; i++)
-    for (int64_t k = x.begin; k < x.end; k++)
-      v = from[i * p->w + k] > v ? from[i * p->w + k] : v;
-  return y.begin < y.end && x.begin < x.end ? v : 0;
-}
-
 static gie_status run_roi(const struct det_node *n, const struct gie_launch *l)
 {
-  const struct pool p = make_pool(n, l);
+  struct det_pool p;
   const float *roi = l->in[1];
   float *to = l->out[0];
-  for (int64_t r = 0; r < n->in[1].dim[0]; r++, roi += 5) {
-    int64_t image = image_of(&p, (double)roi[0]);
-    double x = round((double)roi[1] * p.scale), y = round((double)roi[2] * p.scale);
-    double w = fmax(round((double)roi[3] * p.scale) - x + 1, 1),
-           h = fmax(round((double)roi[4] * p.scale) - y + 1, 1);
-    for (int64_t c = 0; c < p.channels; c++)
+  det_pool_read(n, &p);
+  for (int64_t r = 0; r < p.regions; r++, roi += 5) {
+    const struct det_region region = det_roi_region(&p, roi);
+    for (int64_t c = 0; c < p.out_c; c++)
       for (int64_t i = 0; i < p.out_h * p.out_w; i++)
-        *to++ = image < 0 ? 0
-                          : greatest(&p, plane(&p, image, c), bin(y, h / (double)p.out_h, i / p.out_w, p.h),
-                                     bin(x, w / (double)p.out_w, i % p.out_w, p.w));
+        *to++ = det_roi_bin(&p, l->in[0], &region, c, i);
   }
   return GIE_OK;
 }
@@ -136,32 +79,16 @@ static gie_status infer_psroi(struct gie_infer *x)
   return infer_pool(x, gie_dim_num(outputs), group, group);
 }
 
-static float mean(const struct pool *p, const float *from, struct range y, struct range x)
-{
-  double v = 0;
-  for (int64_t i = y.begin; i < y.end; i++)
-    for (int64_t k = x.begin; k < x.end; k++)
-      v += (double)from[i * p->w + k];
-  int64_t n = y.end > y.begin && x.end > x.begin ? (y.end - y.begin) * (x.end - x.begin) : 0;
-  return n ? (float)(v / (double)n) : 0;
-}
-
 static gie_status run_psroi(const struct det_node *n, const struct gie_launch *l)
 {
-  const struct pool p = make_pool(n, l);
+  struct det_pool p;
   const float *roi = l->in[1];
   float *to = l->out[0];
-  for (int64_t r = 0; r < n->in[1].dim[0]; r++, roi += 5) {
-    int64_t image = image_of(&p, (double)roi[0]);
-    double x = round((double)roi[1]) * p.scale, y = round((double)roi[2]) * p.scale;
-    double w = fmax((round((double)roi[3]) + 1) * p.scale - x, 0.1),
-           h = fmax((round((double)roi[4]) + 1) * p.scale - y, 0.1);
-    for (int64_t i = 0; i < n->out[0].dim[1] * p.out_h * p.out_w; i++) { /* i: also the channel */
-      int64_t row = i / p.out_w % p.out_h, column = i % p.out_w;
-      *to++ = image < 0 ? 0
-                        : mean(&p, plane(&p, image, i), bin(y, h / (double)p.out_h, row, p.h),
-                               bin(x, w / (double)p.out_w, column, p.w));
-    }
+  det_pool_read(n, &p);
+  for (int64_t r = 0; r < p.regions; r++, roi += 5) {
+    const struct det_region region = det_psroi_region(&p, roi);
+    for (int64_t i = 0; i < p.out_c * p.out_h * p.out_w; i++)
+      *to++ = det_psroi_bin(&p, l->in[0], &region, i);
   }
   return GIE_OK;
 }
@@ -178,8 +105,9 @@ static gie_status infer_align(struct gie_infer *x)
     return det_bad(x, GIE_E_ATTR,
                    "coordinate_transformation_mode \"%s\"; it is half_pixel or output_half_pixel",
                    coordinates);
-  if (gie_node_int(x->node, "sampling_ratio") < 0 || gie_node_int(x->node, "sampling_ratio") > 1024)
-    return det_bad(x, GIE_E_ATTR, "sampling_ratio has to be 0 to 1024");
+  if (gie_node_int(x->node, "sampling_ratio") < 0 ||
+      gie_node_int(x->node, "sampling_ratio") > DET_MAX_SAMPLES)
+    return det_bad(x, GIE_E_ATTR, "sampling_ratio has to be 0 to %d", DET_MAX_SAMPLES);
   if (x->in[2].dtype != GIE_DTYPE_NONE && x->in[2].dtype != GIE_I64)
     return det_bad(x, GIE_E_TYPE, "operand 2 is %s; it has to be i64", gie_dtype_name(x->in[2].dtype));
   const struct gie_shape *rois = &x->in[1].shape, *images = &x->in[2].shape;
@@ -194,81 +122,18 @@ static gie_status infer_align(struct gie_infer *x)
                     gie_node_int(x->node, "output_width"));
 }
 
-#define MAX_SAMPLES 1024 /* of a bin along an axis */
-
-struct align {
-  struct pool p;
-  double offset; /* taken off the coordinates */
-  int64_t ratio;
-  bool max;
-  double x, y, w, h; /* of the region at hand */
-};
-
-/* The four neighbours of a point, weighed: their sum, or the greatest of them. */
-static double sample(const struct align *a, const float *from, double y, double x)
-{
-  const struct pool *p = &a->p;
-  if (!(y >= -1 && y <= (double)p->h && x >= -1 && x <= (double)p->w) || p->h < 1 || p->w < 1)
-    return 0;
-  y = y > 0 ? y : 0;
-  x = x > 0 ? x : 0;
-  int64_t y0 = (int64_t)y, x0 = (int64_t)x;
-  if (y0 >= p->h - 1)
-    y = (double)(y0 = p->h - 1);
-  if (x0 >= p->w - 1)
-    x = (double)(x0 = p->w - 1);
-  int64_t y1 = y0 + 1 < p->h ? y0 + 1 : y0, x1 = x0 + 1 < p->w ? x0 + 1 : x0;
-  double b = y - (double)y0, r = x - (double)x0;
-  const double v[] = {(1 - b) * (1 - r) * (double)from[y0 * p->w + x0],
-                      (1 - b) * r * (double)from[y0 * p->w + x1], b * (1 - r) * (double)from[y1 * p->w + x0],
-                      b * r * (double)from[y1 * p->w + x1]};
-  return a->max ? fmax(fmax(v[0], v[1]), fmax(v[2], v[3])) : v[0] + v[1] + v[2] + v[3];
-}
-
-static int64_t samples(const struct align *a, double size)
-{
-  double n = a->ratio > 0 ? (double)a->ratio : ceil(size);
-  return n >= 1 && n <= MAX_SAMPLES ? (int64_t)n : n > 1 ? MAX_SAMPLES : 0;
-}
-
-static float one_bin(const struct align *a, const float *from, int64_t row, int64_t column)
-{
-  double h = a->h / (double)a->p.out_h, w = a->w / (double)a->p.out_w, v = 0;
-  int64_t ny = samples(a, h), nx = samples(a, w);
-  for (int64_t i = 0; i < ny; i++)
-    for (int64_t k = 0; k < nx; k++) {
-      double y = a->y + ((double)row + ((double)i + 0.5) / (double)ny) * h,
-             x = a->x + ((double)column + ((double)k + 0.5) / (double)nx) * w, s = sample(a, from, y, x);
-      v = a->max ? (i + k == 0 ? s : fmax(v, s)) : v + s;
-    }
-  int64_t n = ny * nx;
-  return (float)(a->max || n == 0 ? v : v / (double)n);
-}
-
 static gie_status run_align(const struct det_node *n, const struct gie_launch *l)
 {
-  const char *coordinates = gie_node_string(n->node, "coordinate_transformation_mode");
-  bool half = *coordinates ? strcmp(coordinates, "half_pixel") == 0 : gie_node_int(n->node, "opset") >= 16;
-  struct align a = {.p = make_pool(n, l),
-                    .offset = half ? 0.5 : 0,
-                    .ratio = gie_node_int(n->node, "sampling_ratio"),
-                    .max = gie_node_string(n->node, "mode")[0] == 'm'};
+  struct det_align a;
   const float *roi = l->in[1];
   const int64_t *images = l->in[2];
   float *to = l->out[0];
-  for (int64_t r = 0; r < n->in[1].dim[0]; r++, roi += 4) {
-    int64_t image = images[r] >= 0 && images[r] < a.p.images ? images[r] : -1;
-    a.x = (double)roi[0] * a.p.scale - a.offset;
-    a.y = (double)roi[1] * a.p.scale - a.offset;
-    a.w = (double)roi[2] * a.p.scale - a.offset - a.x;
-    a.h = (double)roi[3] * a.p.scale - a.offset - a.y;
-    if (!half) { /* as the older operator has it: at least a pixel */
-      a.w = fmax(a.w, 1);
-      a.h = fmax(a.h, 1);
-    }
-    for (int64_t c = 0; c < a.p.channels; c++)
+  det_align_read(n, &a);
+  for (int64_t r = 0; r < a.p.regions; r++, roi += 4) {
+    const struct det_region region = det_align_region(&a, roi, images[r]);
+    for (int64_t c = 0; c < a.p.out_c; c++)
       for (int64_t i = 0; i < a.p.out_h * a.p.out_w; i++)
-        *to++ = image < 0 ? 0 : one_bin(&a, plane(&a.p, image, c), i / a.p.out_w, i % a.p.out_w);
+        *to++ = det_align_bin(&a, l->in[0], &region, c, i);
   }
   return GIE_OK;
 }

@@ -1,20 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Overlap, order and greedy suppression of boxes. */
-#include "plugins/detection/detection.h"
-
-static float area(const struct det_box *b, float pixel)
-{
-  float w = b->x2 - b->x1 + pixel, h = b->y2 - b->y1 + pixel;
-  return w > 0 && h > 0 ? w * h : 0;
-}
-
-float det_iou(const struct det_box *a, const struct det_box *b, float pixel)
-{
-  struct det_box both = {a->x1 > b->x1 ? a->x1 : b->x1, a->y1 > b->y1 ? a->y1 : b->y1,
-                         a->x2 < b->x2 ? a->x2 : b->x2, a->y2 < b->y2 ? a->y2 : b->y2};
-  float common = area(&both, pixel);
-  return common > 0 ? common / (area(a, pixel) + area(b, pixel) - common) : 0;
-}
+/* Order and greedy suppression of boxes. */
+#include "plugins/detection/element.h"
 
 /* ---- Heap sort: in place, without a call that may allocate */
 

@@ -11,8 +11,7 @@
  *
  * Results: boxes [N, H*W*A, 4] (cx, cy, w, h as fractions of the image) and scores [N, C, H*W*A], which is what
  * NonMaxSuppression takes with center_point_box. Anchors follow each other fastest, then columns, then rows. */
-#include "plugins/detection/detection.h"
-#include <math.h>
+#include "plugins/detection/element.h"
 
 static int64_t n_anchors(const struct gie_node *n)
 {
@@ -21,8 +20,6 @@ static int64_t n_anchors(const struct gie_node *n)
   return count / 2;
 }
 
-static bool is_square(const struct gie_node *n) { return strcmp(gie_node_string(n, "form"), "square") == 0; }
-
 static gie_status check(const struct gie_infer *x)
 {
   uint32_t count, n_image;
@@ -30,7 +27,7 @@ static gie_status check(const struct gie_infer *x)
   const int64_t *image = det_ints(x->node, "image", &n_image);
   int64_t classes = gie_node_int(x->node, "classes");
   const char *form = gie_node_string(x->node, "form");
-  if (count == 0 || count % 2 || count > 128)
+  if (count == 0 || count % 2 || count > 2 * DET_MAX_YOLO)
     return det_bad(x, GIE_E_ATTR,
                    "%u numbers in anchors; there are a width and a height for each of up to 64",
                    (unsigned)count);
@@ -66,66 +63,20 @@ static gie_status infer(struct gie_infer *x)
   return GIE_OK;
 }
 
-/* ---- Decoding */
-
-static float logistic(float v) { return 1 / (1 + expf(-v)); }
-
-struct map {
-  const float *data; /* of one image */
-  int64_t h, w, anchors, classes;
-  double image_h, image_w, scale;
-  const double *anchor;
-  bool square;
-};
-
-static float value(const struct map *m, int64_t anchor, int64_t channel, int64_t cell)
-{
-  return m->data[(anchor * (5 + m->classes) + channel) * m->h * m->w + cell];
-}
-
-static float side(const struct map *m, float t, double anchor, double image)
-{
-  double s = 2 * (double)logistic(t);
-  return (float)(anchor * (m->square ? s * s : exp((double)t)) / image);
-}
-
-static float centre(const struct map *m, float t, int64_t at, int64_t cells)
-{
-  return (float)(((double)at + m->scale * (double)logistic(t) - (m->scale - 1) / 2) / (double)cells);
-}
-
-static void one_box(const struct map *m, int64_t a, int64_t cell, float *box)
-{
-  box[0] = centre(m, value(m, a, 0, cell), cell % m->w, m->w);
-  box[1] = centre(m, value(m, a, 1, cell), cell / m->w, m->h);
-  box[2] = side(m, value(m, a, 2, cell), m->anchor[2 * a], m->image_w);
-  box[3] = side(m, value(m, a, 3, cell), m->anchor[2 * a + 1], m->image_h);
-}
-
 static gie_status run(const struct det_node *n, const struct gie_launch *l)
 {
-  uint32_t count;
-  const int64_t *image = det_ints(n->node, "image", &count);
-  struct map m = {.h = n->in[0].dim[2],
-                  .w = n->in[0].dim[3],
-                  .anchors = n_anchors(n->node),
-                  .classes = gie_node_int(n->node, "classes"),
-                  .image_h = (double)image[0],
-                  .image_w = (double)image[1],
-                  .scale = gie_node_float(n->node, "scale_xy"),
-                  .anchor = det_floats(n->node, "anchors", &count),
-                  .square = is_square(n->node)};
+  struct det_yolo m;
+  det_yolo_read(n, &m);
   int64_t boxes = m.h * m.w * m.anchors;
   for (int64_t i = 0; i < n->in[0].dim[0]; i++) {
     float *box = (float *)l->out[0] + i * boxes * 4,
           *score = n->n_out > 1 ? (float *)l->out[1] + i * m.classes * boxes : NULL;
-    m.data = (const float *)l->in[0] + i * det_count(&n->in[0], 1);
+    const float *map = (const float *)l->in[0] + i * det_count(&n->in[0], 1);
     for (int64_t b = 0; b < boxes; b++) {
       int64_t a = b % m.anchors, cell = b / m.anchors;
-      float objectness = logistic(value(&m, a, 4, cell));
-      one_box(&m, a, cell, box + 4 * b);
+      det_yolo_box(&m, map, a, cell, box + 4 * b);
       for (int64_t c = 0; score && c < m.classes; c++)
-        score[c * boxes + b] = objectness * logistic(value(&m, a, 5 + c, cell));
+        score[c * boxes + b] = det_yolo_score(&m, map, a, c, cell);
     }
   }
   return GIE_OK;

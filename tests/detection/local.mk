@@ -11,3 +11,11 @@ TESTS += tests/detection/test_layers
 tests_detection_test_layers_SOURCES = tests/detection/test_layers.c
 tests_detection_test_layers_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
 tests_detection_test_layers_LDADD = libgie_rt_internal.la $(CHECK_LIBS) $(LIBM)
+
+if HAVE_CUDA
+check_PROGRAMS += tests/detection/test_cuda
+TESTS += tests/detection/test_cuda
+tests_detection_test_cuda_SOURCES = tests/detection/test_cuda.c
+tests_detection_test_cuda_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
+tests_detection_test_cuda_LDADD = libgie_rt_internal.la $(CHECK_LIBS) $(LIBM)
+endif

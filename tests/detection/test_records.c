@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Detection layers against the recorded results of OpenCV's dnn module (records/, made by record_opencv.py). OpenCV gives
- * as many detections as there are, by score; here they are by class, and empty rows follow. */
+ * as many detections as there are, by score; here they are by class, and empty rows follow. GIE_TEST_DEVICE=cuda: on that
+ * kind of device. */
 #include "tests/gie_check.h"
 #include <math.h>
 #include <unistd.h>
@@ -44,7 +45,8 @@ static void load(struct record *r, const char *header)
   unlink(path);
   path[n] = 0;
   rmdir(path);
-  ck_gie_ok(r->ctx, gie_exec_new(r->g, NULL, &r->x));
+  const struct gie_exec_options on = {.struct_size = sizeof on, .device = getenv("GIE_TEST_DEVICE")};
+  ck_gie_ok(r->ctx, gie_exec_new(r->g, &on, &r->x));
 }
 
 static int64_t parse_dims(const char *text, struct gie_tensor *t)

@@ -15,4 +15,4 @@ trap 'rm -rf "$tmp"' EXIT
 
 top=$("$gie" run "$net" --input "$data/images/cat.jpg" --resize --labels "$data/images/synset_words.txt" --top 5)
 echo "$top"
-echo "$top" | head -n 3 | grep -q 'tabby' || { echo "FAIL: no tabby first for cat.jpg"; exit 1; }
+echo "$top" | sed -n 2p | grep -q 'tabby' || { echo "FAIL: no tabby first for cat.jpg"; exit 1; }

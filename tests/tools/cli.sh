@@ -246,7 +246,7 @@ expect 73 'No such file' run "$tmp/net.gie" --random --output "$tmp/none/y.npy"
 
 printf '\211PNG\r\n\032\n\000\000\000\015IHDR\000\000\000\002\000\000\000\002\002\000\000\000\000\256\230g\326\000\000\000\012IDATx\234c`d\003\000\000\014\000\007' >"$tmp/cut.png"
 expect 65 'damaged .png' run "$tmp/image.gie" --input "$tmp/cut.png"
-for flags in --resize=0x1 --resize=1x --resize=x --resize=2x2x2 --mean=1,2 --mean=a --mean=1,2,3,4 --scale=inf \
+for flags in --resize=0x1 --resize=1x --resize=x --resize=2x2x2 --resize=2x2,fast --resize=,linear2 --resize=2x2linear --mean=1,2 --mean=a --mean=1,2,3,4 --scale=inf \
   --channel-order=rbg; do
   expect 64 "$flags" run "$tmp/image.gie" --random $flags
 done

@@ -287,7 +287,7 @@ END_TEST
 static void resize(const unsigned char *in, uint32_t w, uint32_t h, uint32_t to_w, uint32_t to_h, float *out)
 {
   struct image im = {w, h, 1, (unsigned char *)(uintptr_t)in};
-  ck_gie_ok(ctx, image_resize(ctx, &im, to_w, to_h, out));
+  ck_gie_ok(ctx, image_resize(ctx, &im, to_w, to_h, false, out));
 }
 
 START_TEST(resizing)
@@ -308,6 +308,16 @@ START_TEST(resizing)
   resize(four, 4, 1, 2, 1, out);
   ck_assert_float_eq_tol(out[0], (0.75f * 80 + 0.25f * 160) / 1.75f, 1e-3);
   ck_assert_float_eq_tol(out[1], (0.25f * 80 + 0.75f * 160 + 0.75f * 240) / 1.75f, 1e-3);
+  /* The same from the nearest pixels only: centres at 1 and 3, and 5 → 2 with centres at 1.25 and 3.75. */
+  static const unsigned char five[] = {0, 40, 80, 120, 160};
+  struct image im = {4, 1, 1, (unsigned char *)(uintptr_t)four};
+  ck_gie_ok(ctx, image_resize(ctx, &im, 2, 1, true, out));
+  ck_assert_float_eq_tol(out[0], 40, 1e-3);
+  ck_assert_float_eq_tol(out[1], 200, 1e-3);
+  im = (struct image){5, 1, 1, (unsigned char *)(uintptr_t)five};
+  ck_gie_ok(ctx, image_resize(ctx, &im, 2, 1, true, out));
+  ck_assert_float_eq_tol(out[0], 30, 1e-3);
+  ck_assert_float_eq_tol(out[1], 130, 1e-3);
   /* Both axes, and down to one pixel. */
   resize(square, 2, 2, 1, 1, out);
   ck_assert_float_eq_tol(out[0], 100, 1e-4);
