@@ -6,10 +6,12 @@
 
 const struct wg_tile_shape WG_TILES[] = {
 #define WG_STAGED_TILE(unit, w, p, slice, ww, wp, stages, per_sm) {WG_STAGED, WG_##unit, w, p, slice, per_sm},
+#define WG_GROUP_TILE(w, p, stages, per_sm) {WG_STAGED, WG_TF32X3_GROUP, w, p, 32, per_sm},
 #define WG_FUSED_TILE(unit, w) {WG_FUSED, WG_##unit, w, 32, 8, 1},
 #define WG_SMALL_TILE(keep) {WG_SMALL, WG_FFMA, keep, 128, 4, 3},
 #include "backends/winograd/tiles.def"
 #undef WG_STAGED_TILE
+#undef WG_GROUP_TILE
 #undef WG_FUSED_TILE
 #undef WG_SMALL_TILE
 };
@@ -44,7 +46,7 @@ bool wg_config_read(uint64_t number, struct wg_problem *p, struct wg_config *out
 
 void wg_config_label(const struct wg_problem *p, const struct wg_config *c, char *buf, size_t size)
 {
-  static const char *const UNITS[] = {"ffma", "3xtf32", "f16"}, *const STRUCTURES[] = {"", "fused ", "few "};
+  static const char *const UNITS[] = {"ffma", "3xtf32", "f16", "3xtf32g"}, *const STRUCTURES[] = {"", "fused ", "few "};
   const struct wg_tile_shape *t = &WG_TILES[c->tile];
   int n = snprintf(buf, size, "%s%s %s %dx%d", STRUCTURES[t->structure], WG_FORMS[c->form].name,
                    UNITS[t->unit], t->weights, t->tiles);
@@ -84,6 +86,12 @@ static bool is_chunk_useful(const struct wg_problem *p, const struct wg_config *
   return c->chunk == 0 || (tiles < tiles_of(p, f) && bytes > 8e6 && bytes < 90e6);
 }
 
+enum wg_packing wg_packing_of(const struct wg_config *c)
+{
+  const struct wg_tile_shape *t = &WG_TILES[c->tile];
+  return t->structure == WG_FUSED ? WG_PACK_SLICES : t->unit == WG_TF32X3_GROUP ? WG_PACK_IMAGES : WG_PACK_ROWS;
+}
+
 bool wg_is_possible(const struct wg_problem *p, const struct wg_config *c)
 {
   const struct wg_tile_shape *t = &WG_TILES[c->tile];
@@ -92,20 +100,15 @@ bool wg_is_possible(const struct wg_problem *p, const struct wg_config *c)
   if (t->structure == WG_SMALL)
     return c->form == (t->weights == 16 ? WG_f2r3 : WG_f4r3) && (p->s.c == 1 || p->s.c == 3 || p->s.c == 4) &&
            c->splits == 1 && c->chunk == 0;
-  if (t->structure == WG_FUSED &&
-      (c->form != (t->weights == 64 ? WG_f2r3 : WG_f4r3) || c->chunk != 0 || c->splits > 8))
+  if (t->structure == WG_FUSED && (c->form != WG_f2r3 || c->chunk != 0 || c->splits > 8))
     return false;
   return (t->unit == WG_F16MMA) == (p->dtype == GIE_F16);
 }
 
-/* At most four times the error of a direct f32 convolution: F(4×4) adds more than that to sums of few terms, the
- * fused product on tensor cores (which cut off) to sums of many. */
+/* At most four times the error of a direct f32 convolution; F(4×4) adds more than that to sums of few terms. */
 static bool is_strict(const struct wg_problem *p, const struct wg_config *c)
 {
-  const struct wg_tile_shape *t = &WG_TILES[c->tile];
-  if (c->form == WG_f6r3 || (c->form == WG_f4r3 && p->s.c < 8))
-    return false;
-  return t->structure != WG_FUSED || t->unit != WG_TF32X3 || p->s.c <= 256 * c->splits;
+  return c->form != WG_f6r3 && (c->form != WG_f4r3 || p->s.c >= 8);
 }
 
 bool wg_is_offered(const struct wg_problem *p, const struct wg_config *c, enum gie_math math)
@@ -128,10 +131,8 @@ float wg_error_bound(const struct wg_problem *p, const struct wg_config *c)
 /* ---- Cost */
 
 /* Of a multiprocessor, in operations a second, as the products reach them; of the device, in bytes. */
-static const double RATE[] = {[WG_FFMA] = 0.32e12, [WG_TF32X3] = 0.6e12, [WG_F16MMA] = 2.4e12};
-/* The fused form's, by unit and form: its few warps wait for each other at every slice. */
-static const double FUSED_RATE[][WG_N_FORMS] = {[WG_FFMA] = {[WG_f2r3] = 0.24e12, [WG_f4r3] = 0.14e12},
-                                                [WG_TF32X3] = {[WG_f2r3] = 0.27e12, [WG_f4r3] = 0.155e12}};
+static const double RATE[] = {[WG_FFMA] = 0.32e12, [WG_TF32X3] = 0.6e12, [WG_F16MMA] = 2.4e12, [WG_TF32X3_GROUP] = 0.9e12};
+#define FUSED_RATE 0.38e12
 #define MEMORY_RATE 2.6e12
 #define CACHE_RATE 4.5e12
 #define CACHE_BYTES 40e6
@@ -159,7 +160,7 @@ static double estimate_staged(const struct wg_problem *p, const struct wg_config
   double tiles = c->chunk ? fmin(all, (double)((int64_t)1 << c->chunk)) : all, parts = ceil(all / tiles);
   double x = (double)p->s.c * tiles * f->m * f->m * size, y = (double)p->s.k * tiles * f->m * f->m * size;
   double v = points * (double)p->s.c * tiles * size, m = points * (double)p->s.k * tiles * 4 * c->splits;
-  double w = points * (double)p->s.c * (double)p->s.k * size, channels = (double)divide_up(p->s.c, c->splits),
+  double w = points * (double)p->s.c * (double)p->s.k * size * (t->unit == WG_TF32X3_GROUP ? 2 : 1), channels = (double)divide_up(p->s.c, c->splits),
          waves;
   double blocks = points * c->splits * (double)divide_up(p->s.k, t->weights) * ceil(tiles / t->tiles);
   double flops = 2.0 * t->weights * t->tiles * (channels + t->slice);
@@ -180,7 +181,7 @@ static double estimate_fused(const struct wg_problem *p, const struct wg_config 
   double tiles = tiles_of(p, &WG_FORMS[c->form]), channels = (double)divide_up(p->s.c, c->splits), waves;
   const double points = WG_FORMS[c->form].n * WG_FORMS[c->form].n, m = WG_FORMS[c->form].m;
   double blocks = (double)divide_up(p->s.k, t->weights) * ceil(tiles / 32) * c->splits;
-  double product = product_time(t, FUSED_RATE[t->unit][c->form], blocks,
+  double product = product_time(t, FUSED_RATE, blocks,
                                 2 * points * t->weights * 32 * (channels + 24), p->units, &waves);
   double weights = blocks * points * t->weights * channels * 4; /* each block reads its own from the cache */
   if (cost) {

@@ -46,13 +46,50 @@ static uint16_t to_half(double x)
 
 /* ---- Weights */
 
+const char *const WG_PACKINGS[WG_N_PACKINGS] = {"rows", "slices", "images"};
+
 int64_t wg_padded(int64_t k) { return (k + 7) / 8 * 8; }
 
-bool wg_pack_bytes(const struct wg_form *f, int64_t c, int64_t k, enum gie_dtype to, size_t *bytes)
+/* Rows and columns are filled up to multiples of these; copies of a number. */
+static const struct {
+  int c, k, copies;
+} UNITS[WG_N_PACKINGS] = {
+    [WG_PACK_ROWS] = {1, 8, 1}, [WG_PACK_SLICES] = {8, 64, 1}, [WG_PACK_IMAGES] = {32, 64, 2}};
+
+static size_t fill_up(int64_t v, int unit) { return ((size_t)v + (size_t)unit - 1) / (size_t)unit * (size_t)unit; }
+
+bool wg_pack_bytes(const struct wg_form *f, enum wg_packing packing, int64_t c, int64_t k, enum gie_dtype to,
+                   size_t *bytes)
 {
-  size_t size = to == GIE_F16 ? 2 : 4, n = (size_t)f->n * (size_t)f->n;
-  return c >= 0 && k >= 0 && k <= INT64_MAX - 7 && !__builtin_mul_overflow(n, (size_t)c, &n) &&
-         !__builtin_mul_overflow(n, (size_t)wg_padded(k), &n) && !__builtin_mul_overflow(n, size, bytes);
+  size_t size = (size_t)UNITS[packing].copies * (to == GIE_F16 ? 2 : 4), n = (size_t)f->n * (size_t)f->n;
+  return c >= 0 && k >= 0 && c <= INT64_MAX - 63 && k <= INT64_MAX - 63 &&
+         !__builtin_mul_overflow(n, fill_up(c, UNITS[packing].c), &n) &&
+         !__builtin_mul_overflow(n, fill_up(k, UNITS[packing].k), &n) &&
+         !__builtin_mul_overflow(n, size, bytes);
+}
+
+/* Where u[i] of channels c and k goes; of images the first of two, 64·32 apart. */
+static size_t place(enum wg_packing packing, size_t points, size_t i, size_t c, size_t k, size_t cs, size_t ks)
+{
+  size_t row = k % 64;
+  switch (packing) {
+  case WG_PACK_SLICES: return ((k / 64 * cs + c) * points + i) * 64 + row;
+  case WG_PACK_IMAGES:
+    return ((((i * (ks / 64) + k / 64) * (cs / 32) + c / 32) * 2) * 64 + row) * 32 +
+           ((c % 32 / 4) ^ (row % 8)) * 4 + c % 4;
+  default: return (i * cs + c) * ks + k;
+  }
+}
+
+/* To nearest with 10 bits of mantissa, ties away from zero, as the device does. */
+static float to_tf32(float x)
+{
+  uint32_t bits;
+  memcpy(&bits, &x, sizeof bits);
+  if (isfinite(x))
+    bits = (bits + 0x1000) & ~0x1fffu;
+  memcpy(&x, &bits, sizeof x);
+  return x;
 }
 
 /* u = G w Gᵀ */
@@ -73,28 +110,38 @@ static void transform_filter(const struct wg_form *f, const double *w, double *u
     }
 }
 
-void wg_pack(const struct wg_form *f, int64_t c, int64_t k, enum gie_dtype from, const void *w,
-             enum gie_dtype to, void *packed)
+static void put(enum wg_packing packing, enum gie_dtype to, void *packed, size_t at, double u)
+{
+  float *to32 = packed, v = (float)u;
+  if (to == GIE_F16) {
+    ((uint16_t *)packed)[at] = to_half(u);
+    return;
+  }
+  to32[at] = packing == WG_PACK_IMAGES ? to_tf32(v) : v;
+  if (packing == WG_PACK_IMAGES && isfinite(to32[at]))
+    to32[at + 64 * 32] = to_tf32(v - to32[at]);
+}
+
+void wg_pack(const struct wg_form *f, enum wg_packing packing, int64_t c, int64_t k, enum gie_dtype from,
+             const void *w, enum gie_dtype to, void *packed)
 {
   const float *w32 = w;
   const uint16_t *w16 = w;
-  float *to32 = packed;
-  uint16_t *to16 = packed;
-  int64_t taps = (int64_t)f->r * f->r, row = wg_padded(k);
+  size_t taps = (size_t)f->r * (size_t)f->r, points = (size_t)f->n * (size_t)f->n, bytes = 0;
+  size_t cs = fill_up(c, UNITS[packing].c), ks = fill_up(k, UNITS[packing].k);
   double filter[WG_MAX_N * WG_MAX_N] = {0}, u[WG_MAX_N * WG_MAX_N] = {0};
-  memset(packed, 0, (size_t)(f->n * f->n * c * row) * (to == GIE_F16 ? 2 : 4));
-  for (int64_t ik = 0; ik < k; ik++)
-    for (int64_t ic = 0; ic < c; ic++) {
-      for (int64_t t = 0; t < taps; t++) {
-        int64_t at = (ik * c + ic) * taps + t;
+  if (!wg_pack_bytes(f, packing, c, k, to, &bytes))
+    return;
+  memset(packed, 0, bytes);
+  for (size_t ik = 0; ik < (size_t)k; ik++)
+    for (size_t ic = 0; ic < (size_t)c; ic++) {
+      for (size_t t = 0; t < taps; t++) {
+        size_t at = (ik * (size_t)c + ic) * taps + t;
         filter[t] = from == GIE_F16 ? from_half(w16[at]) : (double)w32[at];
       }
       transform_filter(f, filter, u);
-      for (int64_t i = 0; i < (int64_t)f->n * f->n; i++)
-        if (to == GIE_F16)
-          to16[(i * c + ic) * row + ik] = to_half(u[i]);
-        else
-          to32[(i * c + ic) * row + ik] = (float)u[i];
+      for (size_t i = 0; i < points; i++)
+        put(packing, to, packed, place(packing, points, i, ic, ik, cs, ks), u[i]);
     }
 }
 

@@ -36,14 +36,22 @@ struct wg_shape {
   int64_t n, c, h, w, k, oh, ow, pad_h, pad_w;
 };
 
-/* Transformed weights [n·n][c][k_padded]: G w Gᵀ in double, rounded once. Rows are padded with zeros to whole
- * 16-byte units. `w` is [k][c][r][r] in f32 or f16, `packed` in `to`. */
-int64_t wg_padded(int64_t k);
-bool wg_pack_bytes(const struct wg_form *f, int64_t c, int64_t k, enum gie_dtype to, size_t *bytes);
-void wg_pack(const struct wg_form *f, int64_t c, int64_t k, enum gie_dtype from, const void *w,
-             enum gie_dtype to, void *packed);
+/* Transformed weights G w Gᵀ, made in double and rounded once, in the order that a kernel reads them. `w` is [k][c][r][r] in
+ * f32 or f16, `packed` in `to`. What fills up rows and blocks is zero.
+ *   rows     [n·n][c][k to 16 bytes]
+ *   slices   [k/64][c to 8][n·n][64]: 8 channels of all points side by side
+ *   images   f32 as two TF32 numbers that add up to it, [n·n][k/64][c/32][2][64][32], each row of 32 channels as eight
+ *            16-byte units, unit u of row r at u^(r mod 8): as the tensor cores want a matrix in shared memory */
+enum wg_packing { WG_PACK_ROWS, WG_PACK_SLICES, WG_PACK_IMAGES, WG_N_PACKINGS };
+extern const char *const WG_PACKINGS[WG_N_PACKINGS];
 
-/* The convolution in f32 with weights as wg_pack() makes them; x and y dense, channels before rows.
+int64_t wg_padded(int64_t k);
+bool wg_pack_bytes(const struct wg_form *f, enum wg_packing packing, int64_t c, int64_t k, enum gie_dtype to,
+                   size_t *bytes);
+void wg_pack(const struct wg_form *f, enum wg_packing packing, int64_t c, int64_t k, enum gie_dtype from,
+             const void *w, enum gie_dtype to, void *packed);
+
+/* The convolution in f32 with weights in rows; x and y dense, channels before rows.
  * `scratch` holds n·n·(c+1) floats. */
 void wg_conv(const struct wg_form *f, const struct wg_shape *s, const float *x, const float *packed,
              float *scratch, float *y);

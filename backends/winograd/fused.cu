@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One kernel for the whole convolution: F(2×2,3×3) and F(4×4,3×3), and F(4×4,3×3) for few input channels. */
+/* One kernel for the whole convolution: F(2×2,3×3), and F(2×2,3×3) and F(4×4,3×3) for few input channels. */
 #include "backends/winograd/k_fused.cuh"
 #include "backends/winograd/k_small.cuh"
 #include "backends/winograd/launch.cuh"
@@ -32,17 +32,8 @@ static const void *const SMALL[2][2][2][3] = {{WG_SMALL_CODE(wg_f2r3, 16, float)
                                                WG_SMALL_CODE(wg_f2r3, 16, __half)},
                                               {WG_SMALL_CODE(wg_f4r3, 8, float),
                                                WG_SMALL_CODE(wg_f4r3, 8, __half)}};
-/* form, unit, channels last */
-#define WG_FUSED_CODE(form)                                           \
-  {                                                                   \
-    {(const void *)wg_fused_kernel<form, WG_FFMA, false, float>,      \
-     (const void *)wg_fused_kernel<form, WG_FFMA, true, float>},      \
-    {                                                                 \
-      (const void *)wg_fused_kernel<form, WG_TF32X3, false, float>,   \
-          (const void *)wg_fused_kernel<form, WG_TF32X3, true, float> \
-    }                                                                 \
-  }
-static const void *const FUSED[2][2][2] = {WG_FUSED_CODE(wg_f2r3), WG_FUSED_CODE(wg_f4r3)};
+static const void *const FUSED[2] = {(const void *)wg_fused_kernel<false>, /* channels last */
+                                     (const void *)wg_fused_kernel<true>};
 
 /* ---- Plans */
 
@@ -61,10 +52,9 @@ static void fill(const wg_problem *p, const wg_config *c, fused_plan *f)
   f->c = *c;
   f->tiles = p->s.n * ((p->s.ow + m - 1) / m) * ((p->s.oh + m - 1) / m);
   if (t->structure == WG_FUSED) {
-    const bool four = c->form == WG_f4r3;
-    f->kernel = FUSED[four][t->unit][last];
-    f->threads = four ? wg_fused_shape<wg_f4r3>::THREADS : wg_fused_shape<wg_f2r3>::THREADS;
-    f->shared = four ? wg_fused_shape<wg_f4r3>::shared : wg_fused_shape<wg_f2r3>::shared;
+    f->kernel = FUSED[last];
+    f->threads = wg_fused_shape::THREADS;
+    f->shared = wg_fused_shape::shared;
     f->grid = dim3((unsigned)((f->tiles + 31) / 32), (unsigned)((p->s.k + t->weights - 1) / t->weights),
                    c->splits);
   } else {
@@ -88,7 +78,7 @@ static cudaError_t make(const struct wg_problem *p, const struct wg_config *c, v
 {
   fused_plan *f = (fused_plan *)plan;
   fill(p, c, f);
-  cudaError_t e = f->shared ? wg_check_device(c->splits > 1) : cudaSuccess;
+  cudaError_t e = f->shared ? wg_check_device(true) : cudaSuccess;
   if (e != cudaSuccess)
     return e;
   return f->shared ? cudaFuncSetAttribute(f->kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, f->shared)
@@ -107,22 +97,21 @@ static cudaError_t run(const void *plan, const struct gie_cuda_steps *steps, con
   const int k_padded = (int)wg_padded(p->s.k);
   if (WG_TILES[f->c.tile].structure == WG_FUSED) {
     const int slices = (int)((p->s.c + 7) / 8);
-    wg_fused_args<float> args = {g,
+    wg_fused_args args = {g,
                                  (const float *)a->x,
                                  (const float *)a->packed,
                                  (float *)a->y,
                                  a->bias,
                                  half,
                                  vector,
-                                 k_padded,
                                  (slices + f->c.splits - 1) / f->c.splits * 8};
     void *pointers[] = {&args, (void *)steps};
-    return wg_launch(f->kernel, f->grid, f->threads, f->shared, stream, false, f->c.splits, pointers);
+    return wg_launch(f->kernel, f->grid, f->threads, f->shared, stream, f->c.splits, pointers);
   }
   wg_small_args<float> args = {
       g, (const float *)a->x, (const float *)a->packed, (float *)a->y, a->bias, half, vector, k_padded};
   void *pointers[] = {&args, (void *)steps}; /* of f16 too: only the types of the addresses differ */
-  return wg_launch(f->kernel, f->grid, f->threads, 0, stream, false, 1, pointers);
+  return wg_launch(f->kernel, f->grid, f->threads, 0, stream, 1, pointers);
 }
 
 extern "C" {

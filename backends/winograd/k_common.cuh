@@ -119,10 +119,10 @@ __device__ __forceinline__ void wg_output_2d(const float (&v)[F::n][F::n], float
     F::output(half[i], y[i]);
 }
 
-/* ---- Loads and stores of f32 and f16 */
+/* ---- Loads and stores of f32 and f16. Not as constants: a kernel may have started before what it reads was written. */
 
-__device__ __forceinline__ float wg_load(const float *p) { return __ldg(p); }
-__device__ __forceinline__ float wg_load(const __half *p) { return __half2float(__ldg(p)); }
+__device__ __forceinline__ float wg_load(const float *p) { return *p; }
+__device__ __forceinline__ float wg_load(const __half *p) { return __half2float(*p); }
 __device__ __forceinline__ void wg_store(float *p, float v) { *p = v; }
 __device__ __forceinline__ void wg_store(__half *p, float v) { *p = __float2half_rn(v); }
 
@@ -146,6 +146,50 @@ template <int N> __device__ __forceinline__ void wg_copy_wait()
 {
 #if __CUDA_ARCH__ >= 800
   asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory");
+#endif
+}
+
+/* ---- Whole copies, which a barrier in shared memory counts: compute capability 9 */
+
+__device__ __forceinline__ uint32_t wg_shared(const void *p) { return (uint32_t)__cvta_generic_to_shared(p); }
+__device__ __forceinline__ void wg_barrier_make(uint64_t *barrier, int arrivals)
+{
+#if __CUDA_ARCH__ >= 900
+  asm volatile("mbarrier.init.shared.b64 [%0], %1;" ::"r"(wg_shared(barrier)), "r"(arrivals) : "memory");
+#endif
+}
+/* Makes barriers visible to the copies; other threads need a block's barrier. */
+__device__ __forceinline__ void wg_barrier_made()
+{
+#if __CUDA_ARCH__ >= 900
+  asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+#endif
+}
+__device__ __forceinline__ void wg_barrier_wait(uint64_t *barrier, int phase)
+{
+#if __CUDA_ARCH__ >= 900
+  asm volatile("{\n.reg .pred done;\nagain:\n"
+               "mbarrier.try_wait.parity.shared.b64 done, [%0], %1;\n"
+               "@!done bra again;\n}" ::"r"(wg_shared(barrier)),
+               "r"(phase)
+               : "memory");
+#endif
+}
+/* One thread's: the barrier's phase ends when so many bytes have come, by copies that name it (multiples of 16). */
+__device__ __forceinline__ void wg_barrier_expect(uint64_t *barrier, int bytes)
+{
+#if __CUDA_ARCH__ >= 900
+  asm volatile("mbarrier.arrive.expect_tx.shared.b64 _, [%0], %1;" ::"r"(wg_shared(barrier)), "r"(bytes)
+               : "memory");
+#endif
+}
+__device__ __forceinline__ void wg_copy_bulk(void *to, const void *from, int bytes, uint64_t *barrier)
+{
+#if __CUDA_ARCH__ >= 900
+  asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(
+                   wg_shared(to)),
+               "l"(from), "r"(bytes), "r"(wg_shared(barrier))
+               : "memory");
 #endif
 }
 

@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* F(2×2,3×3) and F(4×4,3×3) in one kernel: transform, products of all points, inverse.
+/* F(2×2,3×3) in one kernel: transform, products of all 16 points, inverse.
  *
- * A block makes K output channels of 32 tiles. Slices of 8 input channels: each of 256 threads transforms one tile of
- * one channel into shared memory while the slice before is multiplied; each warp has some of the points, K×32 sums of
- * each in registers. Weights come STAGES-1 slices ahead. At the end the points meet in shared memory,
- * 16 tiles at a time, and are inverted. Blocks of a cluster may share one sum: each takes some of the input
- * channels, and they add their inverses over the cluster's shared memory in a fixed order.
+ * A block of 256 threads makes 64 output channels of 32 tiles. It goes through slices of 8 input channels: each thread
+ * transforms one tile of one channel into shared memory while the slice before is multiplied; each warp has two points,
+ * 64×32 sums of each in registers, 8×8 a thread. Weights come as one copy of 32 KiB a slice, two slices ahead. At the
+ * end the points meet in shared memory, 16 tiles at a time, and are inverted. Blocks of a cluster may share one sum: each
+ * takes some of the input channels, and they add their inverses over the cluster's shared memory in a fixed order.
  *
- *   form    K   warps   points of a warp   stages   shared memory
- *   F2     64     8            2             3       148 KiB
- *   F4     32    12            3             2       184 KiB         1 block a multiprocessor
+ * Shared memory: weights 3×32 KiB, transformed input 2×18 KiB; 1 block a multiprocessor.
  *
- * Roofline: 2·n²·C·K·tiles operations of FFMA, or of a third of TF32. For each slice of F2 with FFMA a thread
- * has 1024 FFMA, 64 16-byte reads, 16 loads, 32 additions and 16 stores: 85 % at best. */
+ * Roofline: 2·16·C·K·tiles operations of FFMA. A thread has 1024 FFMA a slice, 64 16-byte reads, 16 loads, 32 additions
+ * and 16 stores and some 50 others: 85 % at best. The reads take 1024 of a slice's 2048 cycles (wg_ffma_lane), the
+ * rest of the traffic in shared memory 500; weights cost the cache 16 bytes a cycle and multiprocessor. */
 #ifndef GIE_WINOGRAD_K_FUSED_CUH
 #define GIE_WINOGRAD_K_FUSED_CUH
 
@@ -21,150 +20,136 @@
 
 #include <cooperative_groups.h>
 
-template <class F> struct wg_fused_shape {
-  static constexpr int POINTS = F::n * F::n, K = POINTS == 16 ? 64 : 32, P = 32, C = 8;
-  static constexpr int OWN = POINTS == 16 ? 2 : 3, WARPS = POINTS / OWN, THREADS = 32 * WARPS;
-  static constexpr int STAGES = POINTS == 16 ? 3 : 2;
-  static constexpr int WM = K, WN = P, LDA = K + 8, LDB = P + 8, ACC = K; /* as wg_slice_*() want it */
-  static constexpr int U_SIZE = POINTS * C * LDA, V_SIZE = POINTS * C * LDB;
+struct wg_fused_shape {
+  static constexpr int POINTS = 16, K = 64, P = 32, C = 8, OWN = 2, THREADS = 256, STAGES = 3;
+  static constexpr int WM = K, WN = P, ACC = K * P / 32;
+  static constexpr int LDA = POINTS * K, LDB = P + 4; /* from channel to channel; LDB: stores meet no bank twice */
+  static constexpr int U_SIZE = POINTS * C * K, V_SIZE = POINTS * C * LDB;
   static constexpr int LDE = P / 2 + 4, PAIRS = K * P / 2; /* exchange: [point][k][tile of 16] */
   static constexpr int E_SIZE = POINTS * K * LDE;
   static constexpr int shared = (STAGES * U_SIZE + 2 * V_SIZE) * 4;
-  static_assert((E_SIZE + 2 * PAIRS * F::m * F::m) * 4 <= shared, "the exchange reuses the slices' memory");
+  static_assert((E_SIZE + 2 * PAIRS * 4) * 4 <= shared, "the exchange reuses the slices' memory");
 };
 
-template <class X> struct wg_fused_args {
+struct wg_fused_args {
   wg_geometry g;
-  const X *x;
-  const float *u;
-  X *y;
+  const float *x;
+  const float *u; /* [k/64][c padded to 8][point][64] */
+  float *y;
   const void *bias;
-  int half_bias, vector, k_padded, channels; /* channels of one block of a cluster */
+  int half_bias, vector, channels; /* of one block of a cluster */
 };
-
-template <class S, class X>
-__device__ __forceinline__ void wg_fused_weights(const wg_fused_args<X> &p, float *to, int k0, int c0,
-                                                 int c_end)
-{
-#pragma unroll
-  for (int i = 0; i < S::POINTS * S::C * S::K / 4 / S::THREADS; i++) {
-    int at = (int)threadIdx.x + i * S::THREADS, col = at % (S::K / 4) * 4, row = at / (S::K / 4),
-        c = c0 + row % S::C;
-    bool valid = c < c_end && k0 + col < p.k_padded;
-    const float *from = p.u + ((int64_t)(row / S::C) * p.g.c + c) * p.k_padded + k0 + col;
-    wg_copy16(to + row * S::LDA + col, valid ? from : p.u, valid ? 16 : 0);
-  }
-}
 
 /* One point's sums of the first or second 16 tiles. */
-template <class S, enum wg_unit UNIT>
-__device__ __forceinline__ void wg_fused_exchange(float *e, const float (&acc)[S::ACC], int half)
+__device__ __forceinline__ void wg_fused_exchange(float *e, const float (&acc)[wg_fused_shape::ACC], int half)
 {
-  const int g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
-  if constexpr (UNIT == WG_FFMA) {
+  int g, t;
+  wg_ffma_lane(g, t);
 #pragma unroll
-    for (int i = 0; i < S::K / 8; i++) {
-      const float *r = acc + i * 8 + half * 4;
-      *reinterpret_cast<float4 *>(e + wg_ffma_row<false>(i, g) * S::LDE + t * 4) = make_float4(r[0], r[1],
-                                                                                               r[2], r[3]);
-    }
-  } else {
-#pragma unroll
-    for (int i = 0; i < S::K / 16; i++)
-#pragma unroll
-      for (int n = 0; n < 2; n++)
-#pragma unroll
-        for (int h = 0; h < 2; h++) {
-          const float *r = acc + ((i * 4 + half * 2 + n) * 2 + h) * 2;
-          *reinterpret_cast<float2 *>(e + (i * 16 + g + h * 8) * S::LDE + n * 8 + t * 2) = make_float2(r[0],
-                                                                                                       r[1]);
-        }
+  for (int i = 0; i < wg_fused_shape::K / 8; i++) {
+    const float *r = acc + i * 8 + half * 4;
+    *reinterpret_cast<float4 *>(e + wg_ffma_row<false>(i, g) * wg_fused_shape::LDE +
+                                t * 4) = make_float4(r[0], r[1], r[2], r[3]);
   }
 }
+
+/* One tile of one channel of each slice, as a thread transforms it. */
+template <bool LAST> struct wg_fused_input {
+  const float *from;
+  int64_t step; /* from slice to slice */
+  int x_h, x_w, channel, store;
+  uint32_t mask; /* which of the 16 lie in the image */
+  float d[4][4];
+
+  __device__ __forceinline__ wg_fused_input(const wg_fused_args &p, int c_begin, int p0)
+  {
+    using S = wg_fused_shape;
+    const int c = (int)(LAST ? threadIdx.x % S::C : threadIdx.x / S::P),
+              t = (int)(LAST ? threadIdx.x / S::C : threadIdx.x % S::P);
+    const wg_tile tile = wg_tile_of<2>(p.g, (uint32_t)min(p0 + t, p.g.count - 1));
+    const int y0 = tile.y - p.g.pad_h, x0 = tile.x - p.g.pad_w;
+    channel = c_begin + c;
+    store = c * S::LDB + t;
+    from = p.x + tile.n * p.g.x_n + channel * p.g.x_c + (int64_t)y0 * p.g.x_h + (int64_t)x0 * p.g.x_w;
+    step = S::C * p.g.x_c;
+    x_h = p.g.x_h, x_w = LAST ? p.g.x_w : 1;
+    mask = 0;
+#pragma unroll
+    for (int i = 0; i < 16; i++)
+      mask |= (uint32_t)(p0 + t < p.g.count && (unsigned)(y0 + i / 4) < (unsigned)p.g.h &&
+                         (unsigned)(x0 + i % 4) < (unsigned)p.g.w)
+              << i;
+  }
+  __device__ __forceinline__ void load(int c_end)
+  {
+    const uint32_t valid = channel < c_end ? mask : 0;
+#pragma unroll
+    for (int i = 0; i < 16; i++)
+      d[i / 4][i % 4] = valid >> i & 1 ? from[(int64_t)(i / 4) * x_h + (i % 4) * x_w] : 0.0f;
+    from += step;
+    channel += wg_fused_shape::C;
+  }
+  __device__ __forceinline__ void transform(float *to)
+  {
+    wg_input_2d<wg_f2r3>(d);
+#pragma unroll
+    for (int i = 0; i < 16; i++)
+      to[i * wg_fused_shape::C * wg_fused_shape::LDB + store] = d[i / 4][i % 4];
+  }
+};
 
 /* What a block sums up: its part of the input channels, into acc. */
-template <class F, enum wg_unit UNIT, bool LAST, class X>
-__device__ __forceinline__ void wg_fused_products(
-    const wg_fused_args<X> &p, float *memory, int part, int k0, int p0,
-    float (&acc)[wg_fused_shape<F>::OWN][wg_fused_shape<F>::ACC])
+template <bool LAST>
+__device__ __forceinline__ void wg_fused_products(const wg_fused_args &p, float *memory, uint64_t *full,
+                                                  int part, int k_block, int p0,
+                                                  float (&acc)[wg_fused_shape::OWN][wg_fused_shape::ACC])
 {
-  using S = wg_fused_shape<F>;
-  constexpr int C = S::C, N = F::n;
+  using S = wg_fused_shape;
   float *su = memory, *sv = memory + S::STAGES * S::U_SIZE;
   const int warp = threadIdx.x / 32, c_begin = part * p.channels, c_end = min(p.g.c, c_begin + p.channels);
-  const int slices = max(0, (c_end - c_begin + C - 1) / C);
-  const bool transforms = threadIdx.x < C * S::P;
-  const int my_c = LAST ? threadIdx.x % C : threadIdx.x / S::P,
-            my_p = LAST ? threadIdx.x / C : threadIdx.x % S::P;
-  const bool is_tile = transforms && p0 + my_p < p.g.count;
-  const wg_tile tile = wg_tile_of<F::m>(p.g, (uint32_t)min(p0 + my_p, p.g.count - 1));
-  const int y0 = tile.y - p.g.pad_h, x0 = tile.x - p.g.pad_w;
-  const X *from = p.x + tile.n * p.g.x_n + (int64_t)y0 * p.g.x_h + (int64_t)x0 * p.g.x_w;
-  uint32_t rows = 0, columns = 0;
-#pragma unroll
-  for (int i = 0; i < N; i++) {
-    rows |= (uint32_t)(is_tile && (unsigned)(y0 + i) < (unsigned)p.g.h) << i;
-    columns |= (uint32_t)((unsigned)(x0 + i) < (unsigned)p.g.w) << i;
-  }
-  float d[N][N];
-  auto load = [&](int slice) {
-    int c = c_begin + slice * C + my_c;
-    uint32_t mask = c < c_end ? rows : 0;
-    const X *q = from + c * p.g.x_c;
-#pragma unroll
-    for (int i = 0; i < N; i++)
-#pragma unroll
-      for (int j = 0; j < N; j++)
-        d[i][j] = (mask >> i & columns >> j & 1) ? wg_load(q + (int64_t)i * p.g.x_h + j * p.g.x_w) : 0.0f;
+  const int slices = max(0, (c_end - c_begin + S::C - 1) / S::C), padded = (p.g.c + S::C - 1) / S::C * S::C;
+  const float *u = p.u + ((int64_t)k_block * padded + c_begin) * S::LDA;
+  auto fetch = [&](int s, int to) {
+    wg_barrier_expect(&full[to], S::U_SIZE * 4);
+    wg_copy_bulk(su + to * S::U_SIZE, u + (int64_t)s * S::U_SIZE, S::U_SIZE * 4, &full[to]);
   };
-  auto transform = [&](float *to) {
-    wg_input_2d<F>(d);
-    if (transforms)
-#pragma unroll
-      for (int i = 0; i < N * N; i++)
-        to[(i * C + my_c) * S::LDB + my_p] = d[i / N][i % N];
-  };
-#pragma unroll
-  for (int s = 0; s < S::STAGES - 1; s++) {
-    if (s < slices)
-      wg_fused_weights<S>(p, su + s * S::U_SIZE, k0, c_begin + s * C, c_end);
-    wg_copy_commit();
+  if (threadIdx.x == 0) {
+    for (int s = 0; s < S::STAGES; s++)
+      wg_barrier_make(&full[s], 1);
+    wg_barrier_made();
+    for (int s = 0; s < min(slices, S::STAGES - 1); s++)
+      fetch(s, s);
   }
-  if (slices > 0) {
-    load(0);
-    transform(sv);
-  }
+  wg_fused_input<LAST> input(p, c_begin, p0);
+  wg_wait_for_previous();
+  input.load(c_end);
+  input.transform(sv);
+  int stage = 0, phase = 0;
   for (int s = 0; s < slices; s++) {
-    wg_copy_wait<S::STAGES - 2>();
     __syncthreads();
-    if (s + S::STAGES - 1 < slices)
-      wg_fused_weights<S>(p, su + (s + S::STAGES - 1) % S::STAGES * S::U_SIZE, k0,
-                          c_begin + (s + S::STAGES - 1) * C, c_end);
-    wg_copy_commit();
-    if (s + 1 < slices)
-      load(s + 1);
-#pragma unroll
-    for (int f = 0; f < S::OWN; f++) {
-      const float *a = su + s % S::STAGES * S::U_SIZE + (warp * S::OWN + f) * C * S::LDA;
-      const float *b = sv + s % 2 * S::V_SIZE + (warp * S::OWN + f) * C * S::LDB;
-      if constexpr (UNIT == WG_FFMA)
-        wg_slice_ffma<S, false, C>(a, b, acc[f]);
-      else
-        wg_slice_tf32x3<S, false, C, false>(a, b, acc[f]);
-    }
-    if (s + 1 < slices)
-      transform(sv + (s + 1) % 2 * S::V_SIZE);
+    if (threadIdx.x == 0 && s + S::STAGES - 1 < slices)
+      fetch(s + S::STAGES - 1, stage == 0 ? S::STAGES - 1 : stage - 1);
+    input.load(c_end);
+    wg_barrier_wait(&full[stage], phase);
+    const float *a = su + stage * S::U_SIZE + warp * S::OWN * S::K;
+    const float *b = sv + s % 2 * S::V_SIZE + warp * S::OWN * S::C * S::LDB;
+    wg_slice_ffma<S, false, S::C>(a, b, acc[0]);
+    input.transform(sv + (s + 1) % 2 * S::V_SIZE);
+    wg_slice_ffma<S, false, S::C>(a + S::K, b + S::C * S::LDB, acc[1]);
+    stage = stage + 1 == S::STAGES ? 0 : stage + 1;
+    phase ^= stage == 0;
   }
-  wg_copy_wait<0>();
 }
 
-template <class F, enum wg_unit UNIT, bool LAST, class X>
-__global__ void __launch_bounds__(wg_fused_shape<F>::THREADS, 1)
-    wg_fused_kernel(const __grid_constant__ wg_fused_args<X> p, const __grid_constant__ gie_cuda_steps steps)
+template <bool LAST>
+__global__ void __launch_bounds__(wg_fused_shape::THREADS, 1)
+    wg_fused_kernel(const __grid_constant__ wg_fused_args p, const __grid_constant__ gie_cuda_steps steps)
 {
-  using S = wg_fused_shape<F>;
+  using S = wg_fused_shape;
+  using F = wg_f2r3;
   constexpr int M = F::m, N = F::n, PAIRS = S::PAIRS, HALF = S::P / 2;
   extern __shared__ __align__(128) float memory[];
+  __shared__ uint64_t full[S::STAGES];
 #if __CUDA_ARCH__ >= 900
   cooperative_groups::cluster_group cluster = cooperative_groups::this_cluster();
   const int parts = (int)cluster.num_blocks(), part = (int)cluster.block_rank();
@@ -173,10 +158,11 @@ __global__ void __launch_bounds__(wg_fused_shape<F>::THREADS, 1)
 #endif
   const int k0 = (int)blockIdx.y * S::K, p0 = (int)blockIdx.x * S::P, warp = threadIdx.x / 32;
   float acc[S::OWN][S::ACC];
+  wg_let_next_start();
 #pragma unroll
   for (int i = 0; i < S::OWN * S::ACC; i++)
     acc[i / S::ACC][i % S::ACC] = 0;
-  wg_fused_products<F, UNIT, LAST>(p, memory, part, k0, p0, acc);
+  wg_fused_products<LAST>(p, memory, full, part, (int)blockIdx.y, p0, acc);
 
   auto finish = [&](int at, int half, float(&y)[M][M]) {
     int k = k0 + (LAST ? at % S::K : at / HALF), t = p0 + half * HALF + (LAST ? at / S::K : at % HALF);
@@ -190,7 +176,7 @@ __global__ void __launch_bounds__(wg_fused_shape<F>::THREADS, 1)
     __syncthreads();
 #pragma unroll
     for (int f = 0; f < S::OWN; f++)
-      wg_fused_exchange<S, UNIT>(e + (warp * S::OWN + f) * S::K * S::LDE, acc[f], half);
+      wg_fused_exchange(e + (warp * S::OWN + f) * S::K * S::LDE, acc[f], half);
     __syncthreads();
 #pragma unroll 1
     for (int at = (int)threadIdx.x; at < PAIRS; at += S::THREADS) {

@@ -50,11 +50,13 @@ __global__ void __launch_bounds__(128) wg_small_first_kernel(const __grid_consta
   __shared__ __align__(16) float u[KEEP][C][F::n * F::n];
   const int k0 = (int)blockIdx.y * KEEP, tile_index = (int)(blockIdx.x * 128 + threadIdx.x);
   float v[C][F::n][F::n], y[F::m][F::m];
+  wg_let_next_start();
   for (int i = threadIdx.x; i < KEEP * C * F::n * F::n; i += 128) {
     int k = i % KEEP, rest = i / KEEP, c = rest % C, f = rest / C;
     u[k][c][f] = k0 + k < p.k_padded ? wg_load(p.u + ((int64_t)f * C + c) * p.k_padded + k0 + k) : 0.0f;
   }
   const wg_tile tile = wg_tile_of<F::m>(p.g, (uint32_t)min(tile_index, p.g.count - 1));
+  wg_wait_for_previous();
 #pragma unroll
   for (int c = 0; c < C; c++) {
     wg_read_tile<F>(p.g, p.x, tile, c, v[c]);
@@ -79,6 +81,13 @@ __global__ void __launch_bounds__(128) wg_small_last_kernel(const __grid_constan
   const int first = (int)blockIdx.x * TILES, lane = threadIdx.x % 32, warp = threadIdx.x / 32;
   const int groups = min(4, (p.g.k + 31) / 32), k = (int)(blockIdx.y * 4 + warp % groups) * 32 + lane;
   float u[C][F::n][F::n], y[F::m][F::m];
+  wg_let_next_start();
+#pragma unroll
+  for (int c = 0; c < C; c++)
+#pragma unroll
+    for (int f = 0; f < F::n * F::n; f++)
+      u[c][f / F::n][f % F::n] = k < p.k_padded ? wg_load(p.u + ((int64_t)f * C + c) * p.k_padded + k) : 0.0f;
+  wg_wait_for_previous();
   for (int i = threadIdx.x; i < TILES * C; i += 128) {
     float d[F::n][F::n];
     wg_read_tile<F>(p.g, p.x, wg_tile_of<F::m>(p.g, (uint32_t)min(first + i / C, p.g.count - 1)), i % C, d);
@@ -87,11 +96,6 @@ __global__ void __launch_bounds__(128) wg_small_last_kernel(const __grid_constan
     for (int j = 0; j < F::n * F::n; j++)
       v[i / C][i % C][j] = d[j / F::n][j % F::n];
   }
-#pragma unroll
-  for (int c = 0; c < C; c++)
-#pragma unroll
-    for (int f = 0; f < F::n * F::n; f++)
-      u[c][f / F::n][f % F::n] = k < p.k_padded ? wg_load(p.u + ((int64_t)f * C + c) * p.k_padded + k) : 0.0f;
   __syncthreads();
   if (k >= p.g.k || warp / groups >= 4 / groups)
     return;

@@ -50,6 +50,7 @@ __global__ void __launch_bounds__(128) wg_input_kernel(const __grid_constant__ w
     return;
   outer = wg_div(at, p.row, &inner);
   const int c = (int)(CHANNELS_LAST ? inner : outer), tile = (int)(CHANNELS_LAST ? outer : inner);
+  wg_wait_for_previous();
   if (tile < p.g.count && c < p.g.c) {
     wg_read_tile<F>(p.g, p.x, wg_tile_of<F::m>(p.g, (uint32_t)(p.g.first + tile)), c, d);
     wg_input_2d<F>(d);
@@ -160,6 +161,7 @@ __global__ void __launch_bounds__(128) wg_output_kernel(const __grid_constant__ 
   const uint32_t at = blockIdx.x * 128u + threadIdx.x;
   uint32_t inner, outer;
   float v[F::n][F::n], y[F::m][F::m];
+  wg_let_next_start();
   if (at >= p.threads)
     return;
   outer = wg_div(at, p.row, &inner);

@@ -250,11 +250,11 @@ static uint32_t pack_desc(const struct gie_kernel *k, const struct gie_problem *
   struct wg_problem w;
   struct wg_config c;
   if (max < 1 || !read_variant(k, p, v, &w, &c) ||
-      !wg_pack_bytes(&WG_FORMS[c.form], w.s.c, w.s.k, w.dtype, &out[0].bytes))
+      !wg_pack_bytes(&WG_FORMS[c.form], wg_packing_of(&c), w.s.c, w.s.k, w.dtype, &out[0].bytes))
     return 0;
   out[0].operand = 1;
-  snprintf(out[0].key, sizeof out[0].key, "winograd.%s %s from %s", WG_FORMS[c.form].name,
-           gie_dtype_name(w.dtype), gie_dtype_name(p->in[1].dtype));
+  snprintf(out[0].key, sizeof out[0].key, "winograd.%s %s %s from %s", WG_FORMS[c.form].name,
+           WG_PACKINGS[wg_packing_of(&c)], gie_dtype_name(w.dtype), gie_dtype_name(p->in[1].dtype));
   return 1;
 }
 
@@ -264,11 +264,11 @@ static gie_status pack(const struct gie_kernel *k, const struct gie_problem *p, 
   struct wg_problem w;
   struct wg_config c;
   size_t bytes;
-  if (!read_variant(k, p, v, &w, &c) || !wg_pack_bytes(&WG_FORMS[c.form], w.s.c, w.s.k, w.dtype, &bytes) ||
-      bytes != d->bytes)
+  if (!read_variant(k, p, v, &w, &c) ||
+      !wg_pack_bytes(&WG_FORMS[c.form], wg_packing_of(&c), w.s.c, w.s.k, w.dtype, &bytes) || bytes != d->bytes)
     return gie_fail(p->ctx, GIE_E_INTERNAL,
                     "packed weights of another size; delete the plan and build it again");
-  wg_pack(&WG_FORMS[c.form], w.s.c, w.s.k, p->in[1].dtype, plain, w.dtype, packed);
+  wg_pack(&WG_FORMS[c.form], wg_packing_of(&c), w.s.c, w.s.k, p->in[1].dtype, plain, w.dtype, packed);
   return GIE_OK;
 }
 

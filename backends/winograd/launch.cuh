@@ -5,9 +5,10 @@
 
 #include "backends/winograd/k_common.cuh"
 
-/* early: may start before the kernel in front has ended (it waits itself); cluster: blocks along z that share memory. */
+/* Every kernel may start before the one in front has ended: it waits before it touches what others write. cluster: blocks
+ * along z that share memory. */
 static inline cudaError_t wg_launch(const void *kernel, dim3 grid, int threads, int shared,
-                                    cudaStream_t stream, bool early, int cluster, void **args)
+                                    cudaStream_t stream, int cluster, void **args)
 {
   cudaLaunchAttribute attr[2];
   cudaLaunchConfig_t config = {};
@@ -16,10 +17,8 @@ static inline cudaError_t wg_launch(const void *kernel, dim3 grid, int threads, 
   config.dynamicSmemBytes = (size_t)shared;
   config.stream = stream;
   config.attrs = attr;
-  if (early) {
-    attr[config.numAttrs].id = cudaLaunchAttributeProgrammaticStreamSerialization;
-    attr[config.numAttrs++].val.programmaticStreamSerializationAllowed = 1;
-  }
+  attr[config.numAttrs].id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  attr[config.numAttrs++].val.programmaticStreamSerializationAllowed = 1;
   if (cluster > 1) {
     attr[config.numAttrs].id = cudaLaunchAttributeClusterDimension;
     attr[config.numAttrs].val.clusterDim.x = attr[config.numAttrs].val.clusterDim.y = 1;

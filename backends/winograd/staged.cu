@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The staged form: three kernels, each of which may start while the one in front ends. With a chunk the
+/* The staged form: three kernels. With a chunk the
  * tiles go through in parts whose transforms stay in the cache. */
 #include "backends/winograd/k_gemm.cuh"
 #include "backends/winograd/k_transform.cuh"
@@ -105,7 +105,12 @@ static cudaError_t make(const struct wg_problem *p, const struct wg_config *c, v
 {
   wg_staged *s = (wg_staged *)plan;
   fill(p, c, s);
+  cudaFuncAttributes code;
   cudaError_t e = wg_check_device(false);
+  if (e == cudaSuccess)
+    e = cudaFuncGetAttributes(&code, s->product.kernel);
+  if (e == cudaSuccess && code.maxThreadsPerBlock < s->product.threads)
+    e = cudaErrorNotSupported; /* code of a device without these instructions */
   if (e != cudaSuccess)
     return e;
   return cudaFuncSetAttribute(s->product.kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
@@ -122,28 +127,30 @@ static cudaError_t launch_input(const wg_staged *s, const wg_geometry &g, const 
   wg_input_args<T, T> args = {g,          (const T *)a->x,    (T *)a->workspace,     (int)row,
                               rows * row, wg_divider_of(row), (uint32_t)(rows * row)};
   void *pointers[] = {&args};
-  return wg_launch(s->input, dim3((unsigned)((rows * row + 127) / 128)), 128, 0, stream, false, 1, pointers);
+  return wg_launch(s->input, dim3((unsigned)((rows * row + 127) / 128)), 128, 0, stream, 1, pointers);
 }
 
 static cudaError_t launch_product(const wg_staged *s, int64_t count, const wg_addresses *a, float *m,
                                   cudaStream_t stream)
 {
-  const bool last = s->p.channels_last;
+  /* the transformed input is A of a product of warpgroups, whichever the layout */
+  const bool last = s->p.channels_last, group = s->tile.unit == WG_TF32X3_GROUP, first = last || group;
   const int64_t row = input_row(s, count), out_row = output_row(s, count), weights = wg_padded(s->p.s.k);
-  const int64_t step_v = input_rows(s, count) * row, step_w = s->p.s.c * weights;
+  const int64_t step_v = input_rows(s, count) * row,
+                step_w = group ? round_up(s->p.s.c, 32) * round_up(s->p.s.k, 64) * 2 : s->p.s.c * weights;
   const int64_t slices = (s->p.s.c + s->tile.slice - 1) / s->tile.slice;
   wg_gemm g = {};
-  g.a = last ? a->workspace : a->packed;
-  g.b = last ? a->packed : a->workspace;
+  g.a = first ? a->workspace : a->packed;
+  g.b = first ? a->packed : a->workspace;
   g.d = m;
-  g.m = (int)(last ? count : s->p.s.k);
-  g.n = (int)(last ? s->p.s.k : count);
+  g.m = (int)(first ? count : s->p.s.k);
+  g.n = (int)(first ? s->p.s.k : count);
   g.k = (int)s->p.s.c;
-  g.lda = (int)(last ? row : weights);
-  g.ldb = (int)(last ? weights : row);
+  g.lda = (int)(first ? row : weights);
+  g.ldb = (int)(first ? weights : row);
   g.ldd = (int)out_row;
-  g.step_a = last ? step_v : step_w;
-  g.step_b = last ? step_w : step_v;
+  g.step_a = first ? step_v : step_w;
+  g.step_b = first ? step_w : step_v;
   g.step_d = output_rows(s, count) * out_row;
   g.splits = s->c.splits;
   g.k_split = (int)((slices + s->c.splits - 1) / s->c.splits * s->tile.slice);
@@ -153,7 +160,7 @@ static cudaError_t launch_product(const wg_staged *s, int64_t count, const wg_ad
                    dim3((unsigned)((s->p.s.k + s->tile.weights - 1) / s->tile.weights),
                         (unsigned)((count + s->tile.tiles - 1) / s->tile.tiles),
                         (unsigned)(s->n * s->n * g.splits)),
-                   s->product.threads, s->product.shared, stream, true, 1, pointers);
+                   s->product.threads, s->product.shared, stream, 1, pointers);
 }
 
 template <class T>
@@ -175,7 +182,7 @@ static cudaError_t launch_output(const wg_staged *s, const wg_geometry &g, const
                             wg_divider_of(row),
                             (uint32_t)(rows * row)};
   void *pointers[] = {&args, (void *)steps};
-  return wg_launch(s->output, dim3((unsigned)((rows * row + 127) / 128)), 128, 0, stream, true, 1, pointers);
+  return wg_launch(s->output, dim3((unsigned)((rows * row + 127) / 128)), 128, 0, stream, 1, pointers);
 }
 
 static cudaError_t run(const void *plan, const struct gie_cuda_steps *steps, const struct wg_addresses *a,

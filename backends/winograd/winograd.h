@@ -24,7 +24,7 @@ struct wg_problem {
 
 /* ---- Configurations (config.c) */
 
-enum wg_unit { WG_FFMA, WG_TF32X3, WG_F16MMA };
+enum wg_unit { WG_FFMA, WG_TF32X3, WG_F16MMA, WG_TF32X3_GROUP }; /* the last: of warpgroups */
 enum wg_structure_id { WG_STAGED, WG_FUSED, WG_SMALL };
 
 struct wg_tile_shape {
@@ -49,6 +49,8 @@ uint64_t wg_config_number(const struct wg_problem *p, const struct wg_config *c)
 bool wg_config_read(uint64_t number, struct wg_problem *p, struct wg_config *out);
 void wg_config_label(const struct wg_problem *p, const struct wg_config *c, char *buf, size_t size);
 
+/* How a configuration's weights are packed. */
+enum wg_packing wg_packing_of(const struct wg_config *c);
 /* Whether the kernels can do it; also whether it makes sense and is accurate enough for `math`. */
 bool wg_is_possible(const struct wg_problem *p, const struct wg_config *c);
 bool wg_is_offered(const struct wg_problem *p, const struct wg_config *c, enum gie_math math);

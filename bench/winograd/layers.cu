@@ -1,397 +1,66 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The layers of VGG-E by every variant of the winograd backend and by cuDNN's engines, in strict f32: errors against
- * f64 (batch 1), then times as captured graphs. Arguments, one after the other:
+/* The layers of VGG-E, and GoogLeNet's of 5x5, by every variant of the winograd backend and by cuDNN's engines: times as
+ * captured graphs. Arguments, one after the other:
  *   check, few     every configuration on odd shapes, with guards around the result; few: for compute-sanitizer
- *   f32=N, f16=N   the layers at batch N
+ *   f32=N, f16=N   VGG-E at batch N, f32 strict;  five=N: 5x5 in f32
+ *   errors=FILE    errors against f64 of every form and unit, on random weights and on those of FILE (trained.py)
  *   profile=LAYER:N:LABEL   one configuration three times, for a profiler
+ *   legacy, graphs cuDNN's algorithms of old only; also its engines for graphs (from the start)
  *   small          a workspace of 64 MiB
- * Every time goes to out/details.txt, where there is such a folder.
+ * Every time goes to out/details.txt, where there is such a folder. Last comes how often the estimates had the side of 1
+ * of winograd against a GEMM-based convolution right.
  * `make bench/winograd/layers` builds it. */
-#include "backends/winograd/winograd.h"
-
-#include <algorithm>
-#include <cuda_fp16.h>
-#include <cuda_runtime.h>
-#include <cudnn.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#define TRY(call)                                                                  \
-  do {                                                                             \
-    cudaError_t e_ = (call);                                                       \
-    if (e_ != cudaSuccess) {                                                       \
-      printf("%s:%d %s: %s\n", __FILE__, __LINE__, #call, cudaGetErrorString(e_)); \
-      exit(1);                                                                     \
-    }                                                                              \
-  } while (0)
-
-/* The kernels' sources are a module's, whose calls of the engine go through these; nothing here makes any. */
-extern "C" {
-const struct gie_base_api *gie_base_api_;
-const struct gie_graph_api *gie_graph_api_;
-}
-
-static int units;
-static double clock_hz;
-
-/* ---- Data */
-
-__device__ uint32_t hash(uint32_t x)
-{
-  x ^= x >> 16, x *= 0x7feb352d, x ^= x >> 15, x *= 0x846ca68b, x ^= x >> 16;
-  return x;
-}
-/* normal numbers; relu: as they come from a relu */
-template <class T> __global__ void fill(T *p, size_t n, uint32_t seed, float scale, int relu)
-{
-  for (size_t i = blockIdx.x * (size_t)blockDim.x + threadIdx.x; i < n; i += (size_t)gridDim.x * blockDim.x) {
-    float u = (hash((uint32_t)i * 2 + seed) + 1.0f) * 0x1p-32f,
-          v = hash((uint32_t)i * 2 + 1 + seed) * 0x1p-32f;
-    float r = sqrtf(-2 * logf(fminf(u, 1.0f))) * cospif(2 * v) * scale;
-    p[i] = (T)(relu && r < 0 ? 0 : r);
-  }
-}
-
-struct strides {
-  int64_t n, c, h, w;
-};
-
-template <class T>
-__global__ void reference(wg_shape s, int r, const T *x, strides xs, const T *w, const T *bias, double *y)
-{
-  int64_t at = blockIdx.x * (int64_t)blockDim.x + threadIdx.x;
-  if (at >= s.n * s.k * s.oh * s.ow)
-    return;
-  int64_t ox = at % s.ow, oy = at / s.ow % s.oh, k = at / s.ow / s.oh % s.k, n = at / s.ow / s.oh / s.k;
-  double sum = 0;
-  for (int64_t c = 0; c < s.c; c++)
-    for (int i = 0; i < r; i++)
-      for (int j = 0; j < r; j++) {
-        int64_t iy = oy - s.pad_h + i, ix = ox - s.pad_w + j;
-        if (iy >= 0 && iy < s.h && ix >= 0 && ix < s.w)
-          sum += (double)(float)x[n * xs.n + c * xs.c + iy * xs.h + ix * xs.w] *
-                 (double)(float)w[((k * s.c + c) * r + i) * r + j];
-      }
-  y[at] = sum + (bias ? (double)(float)bias[k] : 0);
-}
-
-/* sums[0] max |a-b|, [1] Σ (a-b)², [2] Σ b², [3] max |b|, [4] elements that are not finite */
-template <class T>
-__global__ void compare(wg_shape s, const T *y, strides ys, const double *want, double *sums)
-{
-  int64_t count = s.n * s.k * s.oh * s.ow;
-  double worst = 0, error = 0, size = 0, peak = 0;
-  for (int64_t at = blockIdx.x * (int64_t)blockDim.x + threadIdx.x; at < count;
-       at += (int64_t)gridDim.x * blockDim.x) {
-    int64_t ox = at % s.ow, oy = at / s.ow % s.oh, k = at / s.ow / s.oh % s.k, n = at / s.ow / s.oh / s.k;
-    double a = (double)(float)y[n * ys.n + k * ys.c + oy * ys.h + ox * ys.w], b = want[at], d = fabs(a - b);
-    if (!isfinite(a))
-      atomicAdd(&sums[4], 1.0), d = 0;
-    worst = fmax(worst, d), error += d * d, size += b * b, peak = fmax(peak, fabs(b));
-  }
-  atomicAdd(&sums[1], error);
-  atomicAdd(&sums[2], size);
-  atomicMax((unsigned long long *)&sums[0], (unsigned long long)__double_as_longlong(worst));
-  atomicMax((unsigned long long *)&sums[3], (unsigned long long)__double_as_longlong(peak));
-}
+#include "bench/winograd/bench.cuh"
+#include "bench/winograd/roofline.cuh"
 
 struct layer {
   const char *name;
-  int c, k, hw;
+  int c, k, hw, r;
   double seed;
 };
-static const layer LAYERS[] = {{"conv1.1", 3, 64, 224, 1.84},   {"conv1.2", 64, 64, 224, 1.83},
-                               {"conv2.1", 64, 128, 112, 2.03}, {"conv2.2", 128, 128, 112, 2.07},
-                               {"conv3.1", 128, 256, 56, 2.26}, {"conv3.2", 256, 256, 56, 1.92},
-                               {"conv4.1", 256, 512, 28, 1.98}, {"conv4.2", 512, 512, 28, 1.25},
-                               {"conv5", 512, 512, 14, 0.73}};
+static const layer VGG[] = {{"conv1.1", 3, 64, 224, 3, 1.84},   {"conv1.2", 64, 64, 224, 3, 1.83},
+                            {"conv2.1", 64, 128, 112, 3, 2.03}, {"conv2.2", 128, 128, 112, 3, 2.07},
+                            {"conv3.1", 128, 256, 56, 3, 2.26}, {"conv3.2", 256, 256, 56, 3, 1.92},
+                            {"conv4.1", 256, 512, 28, 3, 1.98}, {"conv4.2", 512, 512, 28, 3, 1.25},
+                            {"conv5", 512, 512, 14, 3, 0.73},   {"fused", 256, 256, 28, 3, 0}};
+static const layer FIVE[] = {{"3a", 16, 32, 28, 5, 0}, {"3b", 32, 96, 28, 5, 0},  {"4a", 16, 48, 14, 5, 0},
+                             {"4b", 24, 64, 14, 5, 0}, {"4d", 32, 64, 14, 5, 0},  {"4e", 32, 128, 14, 5, 0},
+                             {"5a", 32, 128, 7, 5, 0}, {"5b", 48, 128, 7, 5, 0}};
 
-struct tensors {
-  wg_problem p;
-  void *x, *w, *bias, *y;
-  size_t x_bytes, y_bytes, y_pad; /* of the buffer; bytes before y */
-  void *y_base, *x_base;
-  double *want;
-  void *packed[WG_N_FORMS];
-};
-
-static size_t elements(const int64_t *d) { return (size_t)(d[0] * d[1] * d[2] * d[3]); }
-
-template <class T>
-static void make(tensors *t, const wg_shape &s, int r, bool last, bool pitched, bool with_reference)
+static wg_shape shape_of(const layer &l, int n)
 {
-  memset(t, 0, sizeof *t);
-  wg_problem *p = &t->p;
-  int extra = pitched ? 24 : 0; /* channels of the larger tensor around this one: 8 before, 16 behind */
-  int64_t xc = s.c + extra, yc = s.k + extra;
-  *p = {s,
-        r,
-        last,
-        sizeof(T) == 2 ? GIE_F16 : GIE_F32,
-        xc * s.h * s.w,
-        last ? 1 : s.h * s.w,
-        last ? s.w * xc : s.w,
-        last ? xc : 1,
-        yc * s.oh * s.ow,
-        last ? 1 : s.oh * s.ow,
-        last ? s.ow * yc : s.ow,
-        last ? yc : 1,
-        units};
-  int64_t xd[4] = {s.n, xc, s.h, s.w}, yd[4] = {s.n, yc, s.oh, s.ow}, wd[4] = {s.k, s.c, r, r};
-  t->x_bytes = elements(xd) * sizeof(T), t->y_bytes = elements(yd) * sizeof(T);
-  TRY(cudaMalloc(&t->x_base, t->x_bytes));
-  TRY(cudaMalloc(&t->y_base, t->y_bytes + 512));
-  TRY(cudaMalloc(&t->w, elements(wd) * sizeof(T)));
-  TRY(cudaMalloc(&t->bias, (size_t)s.k * sizeof(T)));
-  t->x = (T *)t->x_base + (pitched ? 8 * p->x_c : 0);
-  t->y_pad = 256 + (pitched ? 8 * (size_t)p->y_c * sizeof(T) : 0);
-  t->y = (char *)t->y_base + t->y_pad;
-  fill<T><<<1024, 256>>>((T *)t->x_base, elements(xd), 1, 1, 1);
-  fill<T><<<256, 256>>>((T *)t->w, elements(wd), 77, sqrtf(2.0f / (float)(s.c * r * r)), 0);
-  fill<T><<<1, 256>>>((T *)t->bias, (size_t)s.k, 99, 0.1f, 0);
-  T *w = (T *)malloc(elements(wd) * sizeof(T));
-  TRY(cudaMemcpy(w, t->w, elements(wd) * sizeof(T), cudaMemcpyDeviceToHost));
-  for (int f = 0; f < WG_N_FORMS; f++) {
-    size_t bytes;
-    if (WG_FORMS[f].r != r || !wg_pack_bytes(&WG_FORMS[f], s.c, s.k, p->dtype, &bytes))
-      continue;
-    void *host = malloc(bytes);
-    wg_pack(&WG_FORMS[f], s.c, s.k, p->dtype, w, p->dtype, host);
-    TRY(cudaMalloc(&t->packed[f], bytes));
-    TRY(cudaMemcpy(t->packed[f], host, bytes, cudaMemcpyHostToDevice));
-    free(host);
-  }
-  free(w);
-  if (with_reference) {
-    int64_t n = s.n * s.k * s.oh * s.ow;
-    strides xs = {p->x_n, p->x_c, p->x_h, p->x_w};
-    TRY(cudaMalloc(&t->want, (size_t)n * 8));
-    reference<T><<<(unsigned)((n + 127) / 128), 128>>>(s, r, (T *)t->x, xs, (T *)t->w, (T *)t->bias, t->want);
-  }
-  TRY(cudaDeviceSynchronize());
+  return {n, l.c, l.hw, l.hw, l.k, l.hw, l.hw, l.r / 2, l.r / 2};
 }
 
-static void drop(tensors *t)
-{
-  cudaFree(t->x_base), cudaFree(t->y_base), cudaFree(t->w), cudaFree(t->bias), cudaFree(t->want);
-  for (int f = 0; f < WG_N_FORMS; f++)
-    cudaFree(t->packed[f]);
-}
-
-static double *sums;
-/* rms and max error; bytes outside the result must still be 0xa5 */
-template <class T> static bool judge(const tensors *t, double *rms, double *max)
-{
-  double h[5];
-  const wg_problem *p = &t->p;
-  strides ys = {p->y_n, p->y_c, p->y_h, p->y_w};
-  TRY(cudaMemset(sums, 0, 40));
-  compare<T><<<512, 256>>>(p->s, (const T *)t->y, ys, t->want, sums);
-  TRY(cudaMemcpy(h, sums, 40, cudaMemcpyDeviceToHost));
-  *rms = sqrt(h[1] / h[2]), *max = h[0] / h[3];
-  return h[4] == 0;
-}
-
-static bool guards(const tensors *t)
-{
-  const wg_problem *p = &t->p;
-  const wg_shape *s = &p->s;
-  size_t size = p->dtype == GIE_F16 ? 2 : 4, total = t->y_bytes + 512;
-  unsigned char *h = (unsigned char *)malloc(total), *mine = (unsigned char *)calloc(total, 1);
-  TRY(cudaMemcpy(h, t->y_base, total, cudaMemcpyDeviceToHost));
-  for (int64_t n = 0; n < s->n; n++)
-    for (int64_t k = 0; k < s->k; k++)
-      for (int64_t i = 0; i < s->oh; i++)
-        for (int64_t j = 0; j < s->ow; j++)
-          memset(mine + t->y_pad + (size_t)(n * p->y_n + k * p->y_c + i * p->y_h + j * p->y_w) * size, 1,
-                 size);
-  bool ok = true;
-  for (size_t i = 0; i < total; i++)
-    ok = ok && (mine[i] || h[i] == 0xa5);
-  free(h), free(mine);
-  return ok;
-}
-
-/* ---- Variants */
-
-static void *workspace;
-static size_t workspace_bytes;
-
-struct runner {
-  virtual cudaError_t run(cudaStream_t s) = 0;
-};
-static const wg_structure *structure_of(const wg_config *c)
-{
-  return WG_TILES[c->tile].structure == WG_STAGED ? &wg_staged_structure : &wg_fused_structure;
-}
-struct wg_runner : runner {
-  const wg_structure *how;
-  void *plan;
-  gie_cuda_steps steps;
-  wg_addresses a;
-  ~wg_runner() { free(plan); }
-  wg_runner(const tensors *t, const wg_config *c)
-  {
-    memset(&steps, 0, sizeof steps);
-    how = structure_of(c);
-    plan = malloc(how->bytes);
-    a = {t->x, t->packed[c->form], t->bias, t->y, workspace};
-    TRY(how->make(&t->p, c, plan));
-  }
-  cudaError_t run(cudaStream_t st) override { return how->run(plan, &steps, &a, st); }
-};
-
-static double time_runner(runner *r, double least = 0)
-{
-  cudaStream_t s;
-  cudaGraph_t g;
-  cudaGraphExec_t x;
-  cudaEvent_t e0, e1;
-  TRY(cudaStreamCreate(&s));
-  TRY(cudaEventCreate(&e0));
-  TRY(cudaEventCreate(&e1));
-  cudaError_t err = r->run(s);
-  TRY(cudaEventRecord(e0, s));
-  err = err == cudaSuccess ? r->run(s) : err;
-  TRY(cudaEventRecord(e1, s));
-  if (err == cudaSuccess)
-    err = cudaStreamSynchronize(s);
-  if (err != cudaSuccess) {
-    printf("   failed: %s\n", cudaGetErrorString(err));
-    cudaGetLastError();
-    return 1e9;
-  }
-  float ms;
-  TRY(cudaEventElapsedTime(&ms, e0, e1));
-  if (least > 0 && ms * 1e3 > 2.5 * least + 30)
-    return ms * 1e3;
-  int runs = std::max(1, std::min(40, (int)(1.0 / ms)));
-  TRY(cudaStreamBeginCapture(s, cudaStreamCaptureModeThreadLocal));
-  for (int i = 0; i < runs; i++)
-    err = r->run(s);
-  TRY(cudaStreamEndCapture(s, &g));
-  TRY(cudaGraphInstantiate(&x, g, 0));
-  TRY(cudaGraphLaunch(x, s));
-  double t[7];
-  for (int i = 0; i < 7; i++) {
-    TRY(cudaEventRecord(e0, s));
-    TRY(cudaGraphLaunch(x, s));
-    TRY(cudaEventRecord(e1, s));
-    TRY(cudaStreamSynchronize(s));
-    TRY(cudaEventElapsedTime(&ms, e0, e1));
-    t[i] = ms * 1e3 / runs;
-  }
-  std::sort(t, t + 7);
-  cudaGraphExecDestroy(x), cudaGraphDestroy(g), cudaStreamDestroy(s), cudaEventDestroy(e0),
-      cudaEventDestroy(e1);
-  return t[3];
-}
-
-static bool fits(const tensors *t, const wg_config *c)
-{
-  size_t bytes;
-  return wg_is_offered(&t->p, c, GIE_MATH_STRICT) && structure_of(c)->workspace(&t->p, c, &bytes) &&
-         bytes <= workspace_bytes;
-}
-
-/* ---- cuDNN */
-
-static cudnnHandle_t dnn;
-struct dnn_runner : runner {
-  cudnnTensorDescriptor_t x, y;
-  cudnnFilterDescriptor_t w;
-  cudnnConvolutionDescriptor_t conv;
-  const tensors *t;
-  cudnnConvolutionFwdAlgo_t algo;
-  size_t bytes = 0;
-  void *filter;
-  dnn_runner(const tensors *t_, void *filter_) : t(t_), filter(filter_)
-  {
-    const wg_problem *p = &t->p;
-    const wg_shape *s = &p->s;
-    cudnnDataType_t d = p->dtype == GIE_F16 ? CUDNN_DATA_HALF : CUDNN_DATA_FLOAT;
-    cudnnTensorFormat_t f = p->channels_last ? CUDNN_TENSOR_NHWC : CUDNN_TENSOR_NCHW;
-    cudnnCreateTensorDescriptor(&x), cudnnCreateTensorDescriptor(&y);
-    cudnnCreateFilterDescriptor(&w), cudnnCreateConvolutionDescriptor(&conv);
-    cudnnSetTensor4dDescriptor(x, f, d, (int)s->n, (int)s->c, (int)s->h, (int)s->w);
-    cudnnSetTensor4dDescriptor(y, f, d, (int)s->n, (int)s->k, (int)s->oh, (int)s->ow);
-    cudnnSetFilter4dDescriptor(w, d, f, (int)s->k, (int)s->c, p->r, p->r);
-    cudnnSetConvolution2dDescriptor(conv, (int)s->pad_h, (int)s->pad_w, 1, 1, 1, 1, CUDNN_CROSS_CORRELATION,
-                                    CUDNN_DATA_FLOAT);
-    cudnnSetConvolutionMathType(conv, p->dtype == GIE_F16 ? CUDNN_TENSOR_OP_MATH : CUDNN_FMA_MATH);
-  }
-  ~dnn_runner()
-  {
-    cudnnDestroyTensorDescriptor(x), cudnnDestroyTensorDescriptor(y), cudnnDestroyFilterDescriptor(w),
-        cudnnDestroyConvolutionDescriptor(conv);
-  }
-  bool ready(int a)
-  {
-    algo = (cudnnConvolutionFwdAlgo_t)a;
-    return cudnnGetConvolutionForwardWorkspaceSize(dnn, x, w, conv, y, algo, &bytes) ==
-               CUDNN_STATUS_SUCCESS &&
-           bytes <= workspace_bytes;
-  }
-  cudaError_t run(cudaStream_t s) override
-  {
-    float one = 1, zero = 0;
-    cudnnSetStream(dnn, s);
-    cudnnStatus_t st = cudnnConvolutionForward(dnn, &one, x, t->x, w, filter, conv, algo, workspace, bytes,
-                                               &zero, y, t->y);
-    return st == CUDNN_STATUS_SUCCESS ? cudaGetLastError() : cudaErrorUnknown;
-  }
-};
-
-static const char *const ALGOS[] = {"implicit", "precomp",    "gemm",     "direct",
-                                    "fft",      "fft_tiling", "winograd", "wino_nonfused"};
-
-template <class T> static void *ordered_filter(const tensors *t)
-{
-  const wg_shape *s = &t->p.s;
-  int r = t->p.r;
-  size_t n = (size_t)(s->k * s->c) * r * r;
-  T *a = (T *)malloc(n * sizeof(T)), *b = (T *)malloc(n * sizeof(T));
-  void *d;
-  TRY(cudaMemcpy(a, t->w, n * sizeof(T), cudaMemcpyDeviceToHost));
-  for (int64_t k = 0; k < s->k; k++)
-    for (int64_t c = 0; c < s->c; c++)
-      for (int i = 0; i < r * r; i++)
-        b[(k * r * r + i) * s->c + c] = a[(k * s->c + c) * r * r + i];
-  TRY(cudaMalloc(&d, n * sizeof(T)));
-  TRY(cudaMemcpy(d, t->p.channels_last ? b : a, n * sizeof(T), cudaMemcpyHostToDevice));
-  free(a), free(b);
-  return d;
-}
-
-struct best {
-  double us;
-  char name[96];
-};
-static void offer(best *b, double us, const char *name)
-{
-  if (us < b->us || b->us == 0) {
-    b->us = us;
-    snprintf(b->name, sizeof b->name, "%s", name);
-  }
-}
-
-/* ---- What is done */
+/* ---- Times */
 
 static FILE *details;
 
+template <class T> static void time_engines(const tensors &t, const void *filter, best *gemm, best *any)
+{
+  engine_list list(dnn, t.p);
+  for (uint32_t i = 0; i < list.n; i++) {
+    const cn_config &c = list.config[i];
+    if (sizeof(T) == 4 && !is_strict(c))
+      continue;
+    engine_runner r(list, c, &t, filter);
+    if (!r.plan.pack)
+      continue;
+    char name[96];
+    engine_name(c, t.p.channels_last, name, sizeof name);
+    double us = time_runner(&r, any->us);
+    fprintf(details, "  cudnn %-40s %10.2f us  %s\n", name, us, is_gemm(c) ? "gemm" : "");
+    if (is_gemm(c))
+      offer(gemm, us, name);
+    offer(any, us, name);
+  }
+}
+
 template <class T>
-static void time_dnn(const wg_shape &s, bool last, bool accuracy, best *gemm, best *any, double *rms,
-                     double *max)
+static void time_dnn(const wg_shape &s, int window, bool last, best *gemm, best *any)
 {
   tensors t;
-  make<T>(&t, s, 3, last, false, accuracy);
-  cudaFree(t.bias), t.bias = nullptr;
-  if (accuracy) { /* without a bias */
-    strides xs = {t.p.x_n, t.p.x_c, t.p.x_h, t.p.x_w};
-    int64_t n = s.n * s.k * s.oh * s.ow;
-    reference<T><<<(unsigned)((n + 127) / 128), 128>>>(s, 3, (T *)t.x, xs, (T *)t.w, (T *)nullptr, t.want);
-  }
+  make<T>(&t, s, window, last, false, false);
   void *filter = ordered_filter<T>(&t);
   dnn_runner r(&t, filter);
   for (int a = 0; a < CUDNN_CONVOLUTION_FWD_ALGO_COUNT; a++) {
@@ -401,101 +70,176 @@ static void time_dnn(const wg_shape &s, bool last, bool accuracy, best *gemm, be
       cudaGetLastError();
       continue;
     }
-    double us = time_runner(&r, any->us), e_rms = 0, e_max = 0;
-    if (accuracy) {
-      judge<T>(&t, &e_rms, &e_max);
-      if (a <= 2 && (*rms == 0 || e_rms < *rms))
-        *rms = e_rms, *max = e_max;
-    }
+    double us = time_runner(&r, any->us);
     char name[64];
     snprintf(name, sizeof name, "%s %s", ALGOS[a], last ? "nhwc" : "nchw");
-    fprintf(details, "  cudnn %-24s %10.2f us  rms %.2e max %.2e\n", name, us, e_rms, e_max);
+    fprintf(details, "  cudnn %-40s %10.2f us\n", name, us);
     if (a <= 2)
       offer(gemm, us, name);
     offer(any, us, name);
   }
+  if (!only_legacy)
+    time_engines<T>(t, filter, gemm, any);
   cudaFree(filter);
   drop(&t);
 }
 
-template <class T>
-static void time_wg(const wg_shape &s, bool last, bool accuracy, best *b, best *by_unit, double rms0,
-                    double max0)
+/* Calls f with every configuration that a strict build is offered. */
+template <class F> static void each_config(const tensors &t, F f)
+{
+  for (int form = 0; form < WG_N_FORMS; form++)
+    for (int tile = 0; tile < WG_N_TILES && WG_FORMS[form].r == t.p.r; tile++)
+      for (int splits = 1; splits <= 8; splits *= 2)
+        for (int chunk = 8; chunk < 16; chunk++) {
+          wg_config c = {(wg_form_id)form, (uint8_t)tile, (uint8_t)splits, (uint8_t)(chunk == 8 ? 0 : chunk)};
+          if (fits(&t, &c))
+            f(c);
+        }
+}
+
+/* What is known of a layer: the best of all, of each unit and of the fused form; the least estimate. */
+struct result {
+  best all, unit[5]; /* by enum wg_unit; the last: fused */
+  double share, fused_share, estimate;
+};
+
+template <class T> static void time_wg(const wg_shape &s, int window, bool last, result *out)
 {
   tensors t;
-  make<T>(&t, s, 3, last, false, accuracy);
-  for (int f = 0; f < 2; f++)
-    for (int tile = 0; tile < WG_N_TILES; tile++) {
-      const wg_form *form = &WG_FORMS[f];
-      int64_t count = s.n * ((s.oh + form->m - 1) / form->m) * ((s.ow + form->m - 1) / form->m);
-      for (int splits = 1; splits <= 8; splits *= 2)
-        for (int ch = 8; ch < 16; ch++) {
-          wg_config c = {(wg_form_id)f, (uint8_t)tile, (uint8_t)splits, (uint8_t)(ch == 8 ? 0 : ch)};
-          if (!fits(&t, &c))
-            continue;
-          char name[96];
-          wg_config_label(&t.p, &c, name, sizeof name);
-          wg_runner r(&t, &c);
-          double e_rms = 0, e_max = 0;
-          if (accuracy) {
-            TRY(cudaMemset(t.y_base, 0xff, t.y_bytes + 512));
-            if (r.run(0) != cudaSuccess || cudaDeviceSynchronize() != cudaSuccess) {
-              printf("  %s failed: %s\n", name, cudaGetErrorString(cudaGetLastError()));
-              exit(1);
-            }
-            if (!judge<T>(&t, &e_rms, &e_max) || e_rms > (sizeof(T) == 2 ? 5e-3 : 1e-5))
-              printf("  WRONG %s: rms %.3g max %.3g\n", name, e_rms, e_max);
-          }
-          double us = time_runner(&r, b->us);
-          double flops = 2.0 * form->n * form->n * (double)s.c * (double)s.k * (double)count;
-          fprintf(
-              details,
-              "  wg %-40s %10.2f us  product %6.1f TFLOP/s  estimate %8.2f rms %.2e (%.2f) max %.2e (%.2f)\n",
-              name, us, flops / us * 1e-6, wg_estimate(&t.p, &c, nullptr) * 1e6, e_rms, e_rms / rms0, e_max,
-              e_max / max0);
-          offer(b, us, name);
-          offer(&by_unit[WG_TILES[tile].structure == WG_STAGED ? WG_TILES[tile].unit : 3], us, name);
-        }
-    }
+  make<T>(&t, s, window, last, false, false);
+  each_config(t, [&](const wg_config &c) {
+    const wg_tile_shape &tile = WG_TILES[c.tile];
+    char name[96];
+    wg_config_label(&t.p, &c, name, sizeof name);
+    wg_runner r(&t, &c);
+    double us = time_runner(&r, out->all.us), estimate = wg_estimate(&t.p, &c, nullptr) * 1e6;
+    double share = floor_us(t.p, c) / us;
+    fprintf(details, "  wg %-40s %10.2f us  estimate %8.2f  share %.2f\n", name, us, estimate, share);
+    if (out->estimate == 0 || estimate < out->estimate)
+      out->estimate = estimate;
+    if (out->all.us == 0 || us < out->all.us)
+      out->share = share;
+    const int unit = tile.structure == WG_STAGED ? tile.unit : 4;
+    if (unit == 4 && (out->unit[4].us == 0 || us < out->unit[4].us))
+      out->fused_share = share;
+    offer(&out->all, us, name);
+    offer(&out->unit[unit], us, name);
+  });
   drop(&t);
 }
 
-static void time_layers(int n)
+static int n_judged, n_right;
+
+template <class T> static void time_layers(const layer *layers, size_t n_layers, int n)
 {
-  printf(
-      "\nN=%d f32      GEMM-based           any strict           winograd                               | /gemm seed | /any | staged ffma 3xtf32 fused\n",
-      n);
-  for (const layer &l : LAYERS) {
-    wg_shape s = {n, l.c, l.hw, l.hw, l.k, l.hw, l.hw, 1, 1};
-    best gemm = {}, any = {}, wg = {}, unit[4] = {};
-    double rms = 0, max = 0;
-    fprintf(details, "%s N=%d\n", l.name, n);
-    time_dnn<float>(s, false, n == 1, &gemm, &any, &rms, &max);
-    time_dnn<float>(s, true, false, &gemm, &any, &rms, &max);
-    time_wg<float>(s, false, n == 1, &wg, unit, rms, max);
-    time_wg<float>(s, true, n == 1, &wg, unit, rms, max);
-    printf("%-8s %8.1f %-14s %8.1f %-18s %8.1f %-34s | %5.2f %5.2f | %5.2f | %.1f %.1f %.1f\n", l.name,
-           gemm.us, gemm.name, any.us, any.name, wg.us, wg.name, gemm.us / wg.us, l.seed, any.us / wg.us,
-           unit[WG_FFMA].us, unit[WG_TF32X3].us, unit[3].us);
+  printf("\nN=%d %s: GEMM-based; any; winograd | /gemm seed | /any | share of roofline | estimated /gemm | staged ffma 3xtf32 f16 3xtf32g; fused share\n",
+         n, sizeof(T) == 2 ? "f16" : "f32");
+  for (size_t i = 0; i < n_layers; i++) {
+    const layer &l = layers[i];
+    const wg_shape s = shape_of(l, n);
+    best gemm = {}, any = {};
+    result wg = {};
+    fprintf(details, "%s N=%d %s\n", l.name, n, sizeof(T) == 2 ? "f16" : "f32");
+    for (int last = sizeof(T) == 2; last < 2; last++) {
+      time_dnn<T>(s, l.r, last, &gemm, &any);
+      time_wg<T>(s, l.r, last, &wg);
+    }
+    const double predicted = gemm_estimate_us(s, l.r, sizeof(T)) / wg.estimate, measured = gemm.us / wg.all.us;
+    n_judged++;
+    n_right += (predicted > 1) == (measured > 1);
+    printf("%-8s%8.1f %-16s%8.1f %-16s%8.1f %-28s |%6.2f %4.2f |%6.2f |%5.2f |%6.2f%s |", l.name, gemm.us, gemm.name,
+           any.us, any.name, wg.all.us, wg.all.name, measured, l.seed, any.us / wg.all.us, wg.share, predicted,
+           (predicted > 1) == (measured > 1) ? "" : "!");
+    for (int u = 0; u < 5; u++)
+      printf(" %.1f", wg.unit[u].us);
+    printf(" %.2f\n", wg.fused_share);
     fflush(stdout);
   }
 }
 
-static void time_half(int n)
+/* ---- Errors */
+
+template <class T> static void dnn_error(const tensors &t, double *rms, double *max)
 {
-  printf("\nN=%d f16      any                  winograd\n", n);
-  for (const layer &l : LAYERS) {
-    wg_shape s = {n, l.c, l.hw, l.hw, l.k, l.hw, l.hw, 1, 1};
-    best gemm = {}, any = {}, wg = {}, unit[4] = {};
-    double rms = 0, max = 0;
-    fprintf(details, "%s N=%d f16\n", l.name, n);
-    time_dnn<__half>(s, true, n == 1, &gemm, &any, &rms, &max);
-    time_wg<__half>(s, true, n == 1, &wg, unit, rms, max);
-    printf("%-8s %8.1f %-18s %8.1f %-34s | %5.2f\n", l.name, any.us, any.name, wg.us, wg.name,
-           any.us / wg.us);
-    fflush(stdout);
+  void *filter = ordered_filter<T>(&t);
+  dnn_runner r(&t, filter);
+  for (int a = 0; a <= 2; a++) {
+    double e, m;
+    if (!r.ready(a) || r.run(0) != cudaSuccess || cudaDeviceSynchronize() != cudaSuccess)
+      continue;
+    judge<T>(&t, &e, &m);
+    if (*rms == 0 || e < *rms)
+      *rms = e, *max = m;
   }
+  cudaFree(filter);
 }
+
+template <class T> static void errors_of(const char *name, const wg_shape &s, int r, const float *weights, double *rms0,
+                                         double *max0)
+{
+  tensors t;
+  make<T>(&t, s, r, true, false, true, weights, false);
+  if (sizeof(T) == 4)
+    dnn_error<T>(t, rms0, max0);
+  printf("%-22s %4d %4d %dx%d %s %.2e %.2e |", name, (int)s.c, (int)s.k, r, r, sizeof(T) == 2 ? "f16" : "f32", *rms0,
+         *max0);
+  bool done[WG_N_FORMS][3][4] = {};
+  for (int tile = 0; tile < WG_N_TILES; tile++)
+    for (int f = 0; f < WG_N_FORMS; f++) {
+      const wg_tile_shape &shape = WG_TILES[tile];
+      wg_config c = {(wg_form_id)f, (uint8_t)tile, 1, 0};
+      double rms, max;
+      size_t bytes;
+      if (done[f][shape.structure][shape.unit] || !wg_is_possible(&t.p, &c) ||
+          !structure_of(&c)->workspace(&t.p, &c, &bytes))
+        continue;
+      done[f][shape.structure][shape.unit] = true;
+      wg_runner run(&t, &c);
+      TRY(cudaMemset(t.y_base, 0xff, t.y_bytes + 512));
+      TRY(run.run(0));
+      TRY(cudaDeviceSynchronize());
+      bool finite = judge<T>(&t, &rms, &max);
+      char label[96];
+      wg_config_label(&t.p, &c, label, sizeof label);
+      label[strcspn(label, "0123456789") + strcspn(label + strcspn(label, "0123456789"), " ") + 1 +
+            strcspn(label + strcspn(label, " ") + 1, " ")] = 0;
+      printf(" %s %.2f %.2f (%.1e of %.0e)%s", label, rms / *rms0, max / *max0, max, (double)wg_error_bound(&t.p, &c),
+             !finite ? " NOT FINITE" : max > wg_error_bound(&t.p, &c) ? " ABOVE" : "");
+    }
+  printf("\n");
+  drop(&t);
+}
+
+static void errors(const char *file)
+{
+  static const layer cases[] = {{"random", 3, 64, 32, 3, 0},   {"random", 16, 64, 28, 3, 0},
+                                {"random", 64, 64, 28, 3, 0},  {"random", 256, 256, 28, 3, 0},
+                                {"random", 512, 512, 14, 3, 0}, {"random", 32, 96, 28, 5, 0},
+                                {"random", 256, 64, 14, 5, 0}};
+  printf("\nErrors: of cuDNN's strict GEMM rms, largest; then as multiples of these\n");
+  for (const layer &l : cases) {
+    double rms = 0, max = 0;
+    errors_of<float>(l.name, shape_of(l, 1), l.r, nullptr, &rms, &max);
+    errors_of<__half>(l.name, shape_of(l, 1), l.r, nullptr, &rms, &max);
+  }
+  FILE *f = fopen(file, "rb");
+  int32_t d[4];
+  while (f && fread(d, sizeof d, 1, f) == 1) {
+    const layer l = {"trained", d[0], d[1], d[3], d[2], 0};
+    const size_t n = (size_t)d[0] * d[1] * d[2] * d[2];
+    float *w = (float *)malloc(n * 4);
+    if (fread(w, 4, n, f) == n) {
+      double rms = 0, max = 0;
+      errors_of<float>(l.name, shape_of(l, 1), l.r, w, &rms, &max);
+      errors_of<__half>(l.name, shape_of(l, 1), l.r, w, &rms, &max);
+    }
+    free(w);
+  }
+  if (f)
+    fclose(f);
+}
+
+/* ---- Checks */
 
 template <class T> static int check_case(const wg_shape &s, int r, bool last, bool pitched)
 {
@@ -531,6 +275,53 @@ template <class T> static int check_case(const wg_shape &s, int r, bool last, bo
   return bad;
 }
 
+/* A graph in which a run comes behind a copy and behind another stream. */
+static int check_joined(void)
+{
+  tensors t;
+  int bad = 0;
+  make<float>(&t, {1, 32, 20, 20, 64, 20, 20, 1, 1}, 3, false, false, true);
+  for (int tile = 0; tile < WG_N_TILES; tile++) {
+    wg_config c = {WG_f2r3, (uint8_t)tile, 1, 0};
+    if (!wg_is_possible(&t.p, &c))
+      continue;
+    wg_runner run(&t, &c);
+    cudaStream_t a, b;
+    cudaEvent_t fork, join;
+    cudaGraph_t g;
+    cudaGraphExec_t x;
+    void *kept;
+    double rms, max;
+    TRY(cudaMalloc(&kept, t.x_bytes));
+    TRY(cudaMemcpy(kept, t.x_base, t.x_bytes, cudaMemcpyDeviceToDevice));
+    TRY(cudaMemset(t.x_base, 0, t.x_bytes));
+    TRY(cudaStreamCreate(&a));
+    TRY(cudaStreamCreate(&b));
+    TRY(cudaEventCreate(&fork));
+    TRY(cudaEventCreate(&join));
+    TRY(cudaStreamBeginCapture(a, cudaStreamCaptureModeThreadLocal));
+    TRY(cudaEventRecord(fork, a));
+    TRY(cudaStreamWaitEvent(b, fork));
+    TRY(cudaMemcpyAsync(t.x_base, kept, t.x_bytes, cudaMemcpyDeviceToDevice, b));
+    TRY(cudaEventRecord(join, b));
+    TRY(cudaMemsetAsync(t.y_base, 0xff, t.y_bytes, a));
+    TRY(run.run(a));
+    TRY(cudaStreamWaitEvent(a, join));
+    TRY(run.run(a));
+    TRY(run.run(a));
+    TRY(cudaStreamEndCapture(a, &g));
+    TRY(cudaGraphInstantiate(&x, g, 0));
+    TRY(cudaGraphLaunch(x, a));
+    TRY(cudaStreamSynchronize(a));
+    if (!judge<float>(&t, &rms, &max) || max > 2e-5)
+      printf("WRONG in a graph: tile %d, max %.3g\n", tile, max), bad++;
+    cudaGraphExecDestroy(x), cudaGraphDestroy(g), cudaStreamDestroy(a), cudaStreamDestroy(b);
+    cudaEventDestroy(fork), cudaEventDestroy(join), cudaFree(kept);
+  }
+  drop(&t);
+  return bad;
+}
+
 static void check(bool few)
 {
   static const int cases[][9] = {/* n c h w k r pad_h pad_w bottom/right pad */
@@ -542,7 +333,7 @@ static void check(bool few)
                                  {1, 1, 1, 1, 1, 5, 2, 2, 2},      {2, 3, 7, 9, 4, 5, 2, 2, 2},
                                  {1, 16, 14, 13, 6, 5, 2, 1, 3},   {1, 1, 1, 9, 2, 3, 1, 1, 1},
                                  {1, 100, 12, 20, 200, 3, 1, 1, 1}};
-  int bad = 0, n = 0;
+  int bad = few ? 0 : check_joined(), n = 0;
   for (auto &c : cases) {
     if (few && c[0] * c[1] != 6)
       continue;
@@ -565,11 +356,10 @@ static void profile(const char *what)
   int n;
   if (sscanf(what, "%31[^:]:%d:%63[^\n]", name, &n, wanted) != 3)
     return;
-  for (const layer &l : LAYERS)
+  for (const layer &l : VGG)
     for (int last = 0; last < 2 && strcmp(l.name, name) == 0; last++) {
-      wg_shape s = {n, l.c, l.hw, l.hw, l.k, l.hw, l.hw, 1, 1};
-      tensors t;
-      make<float>(&t, s, 3, last, false, false);
+            tensors t;
+      make<float>(&t, shape_of(l, n), 3, last, false, false);
       for (int f = 0; f < 2; f++)
         for (int tile = 0; tile < WG_N_TILES; tile++)
           for (int splits = 1; splits <= 8; splits *= 2) {
@@ -590,34 +380,41 @@ static void profile(const char *what)
 int main(int argc, char **argv)
 {
   cudaDeviceProp prop;
-  int khz = 0;
   TRY(cudaGetDeviceProperties(&prop, 0));
-  cudaDeviceGetAttribute(&khz, cudaDevAttrClockRate, 0);
   units = prop.multiProcessorCount;
-  clock_hz = khz * 1e3;
-  printf("%s, %d multiprocessors, %.0f MHz, cuDNN %zu\n", prop.name, units, clock_hz * 1e-6,
-         cudnnGetVersion());
   details = fopen("out/details.txt", "a");
   if (!details)
     details = stderr;
   TRY(cudaMalloc(&sums, 40));
   workspace_bytes = (size_t)9 << 30;
   for (int i = 1; i < argc; i++)
-    if (strcmp(argv[i], "small") == 0)
+    if (strcmp(argv[i], "small") == 0 || strcmp(argv[i], "few") == 0)
       workspace_bytes = (size_t)64 << 20;
   TRY(cudaMalloc(&workspace, workspace_bytes));
   if (cudnnCreate(&dnn) != CUDNN_STATUS_SUCCESS)
     return 1;
-  for (int i = 1; i < argc; i++)
-    if (strcmp(argv[i], "check") == 0)
-      check(false);
-    else if (strcmp(argv[i], "few") == 0)
-      check(true);
-    else if (strncmp(argv[i], "f32=", 4) == 0)
-      time_layers(atoi(argv[i] + 4));
-    else if (strncmp(argv[i], "profile=", 8) == 0)
-      profile(argv[i] + 8);
-    else if (strncmp(argv[i], "f16=", 4) == 0)
-      time_half(atoi(argv[i] + 4));
+  printf("%s, %d multiprocessors, cuDNN %zu\n", prop.name, units, cudnnGetVersion());
+  for (int i = 1; i < argc; i++) {
+    const char *a = argv[i], *value = strchr(a, '=') ? strchr(a, '=') + 1 : "";
+    const int n = atoi(value);
+    if (n > 0 && ceilings.ffma == 0)
+      measure_ceilings();
+    if (strcmp(a, "legacy") == 0 || strcmp(a, "graphs") == 0)
+      only_legacy = a[0] == 'l';
+    else if (strcmp(a, "check") == 0 || strcmp(a, "few") == 0)
+      check(a[0] == 'f');
+    else if (strncmp(a, "f32=", 4) == 0)
+      time_layers<float>(VGG, sizeof VGG / sizeof *VGG, n);
+    else if (strncmp(a, "f16=", 4) == 0)
+      time_layers<__half>(VGG, sizeof VGG / sizeof *VGG, n);
+    else if (strncmp(a, "five=", 5) == 0)
+      time_layers<float>(FIVE, sizeof FIVE / sizeof *FIVE, n);
+    else if (strncmp(a, "errors=", 7) == 0)
+      errors(value);
+    else if (strncmp(a, "profile=", 8) == 0)
+      profile(value);
+  }
+  if (n_judged)
+    printf("\nestimates: %d of %d on the right side of 1\n", n_right, n_judged);
   return 0;
 }

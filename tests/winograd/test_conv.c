@@ -72,7 +72,7 @@ static void try_form(int i, const struct wg_form *f, const struct op_result *x, 
   float *fx = floats(x), *fw = floats(w), *fy = floats(want);
   size_t bytes;
   double peak = 0;
-  ck_assert(wg_pack_bytes(f, s.c, s.k, GIE_F32, &bytes));
+  ck_assert(wg_pack_bytes(f, WG_PACK_ROWS, s.c, s.k, GIE_F32, &bytes));
   float *packed = gie_alloc(ctx, bytes, 1);
   float *scratch = gie_alloc(ctx, (size_t)(f->n * f->n) * (size_t)(s.c + 1), sizeof *scratch);
   ck_assert(packed && scratch);
@@ -80,7 +80,7 @@ static void try_form(int i, const struct wg_form *f, const struct op_result *x, 
     peak = fmax(peak, fabs(want->v[j]));
     fy[j] = NAN; /* every element must be written */
   }
-  wg_pack(f, s.c, s.k, GIE_F32, fw, GIE_F32, packed);
+  wg_pack(f, WG_PACK_ROWS, s.c, s.k, GIE_F32, fw, GIE_F32, packed);
   wg_conv(f, &s, fx, packed, scratch, fy);
   for (int64_t j = 0; j < want->count; j++)
     ck_assert_msg(fabs((double)fy[j] - want->v[j]) <= 1e-5 * peak,

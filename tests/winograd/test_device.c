@@ -37,11 +37,23 @@ static bool open_device(const char *kind, struct op_device *d)
     if (strcmp(gie_device_at(ctx, i)->kind, kind) == 0)
       d->ops = gie_device_at(ctx, i);
   d->threads = 1;
-  if (!d->ops || d->ops->count(ctx) < 1)
-    return false;
-  ck_gie_ok(ctx, d->ops->open(ctx, 0, &d->dev));
-  ck_gie_ok(ctx, d->ops->info(d->dev, &d->info));
-  return true;
+  return d->ops && d->ops->count(ctx) > 0 && d->ops->open(ctx, 0, &d->dev) == GIE_OK &&
+         d->ops->info(d->dev, &d->info) == GIE_OK;
+}
+
+/* Before the tests run, so without their macros: 77 where there is no device, 1 where one does not open. */
+static int open_devices(void)
+{
+  struct gie_context_options options = {.struct_size = sizeof options, .log = check_no_log};
+  if (gie_context_new(&options, &ctx) != GIE_OK)
+    return printf("no context\n"), 1;
+  if (!open_device("cpu", &host))
+    return printf("the cpu backend does not open; is GIE_MODULE_PATH set? %s\n", gie_error_text(ctx)), 1;
+  if (open_device("cuda", &device))
+    return 0;
+  if (device.ops && device.ops->count(ctx) > 0)
+    return printf("the device does not open: %s\n", gie_error_text(ctx)), 1;
+  return printf("skipped: needs a device of the kind cuda\n"), 77;
 }
 
 /* Small multiples of a power of two, which every dtype holds. */
@@ -162,13 +174,7 @@ END_TEST
 
 int main(void)
 {
-  struct gie_context_options options = {.struct_size = sizeof options, .log = check_no_log};
-  if (gie_context_new(&options, &ctx) != GIE_OK || !open_device("cuda", &device)) {
-    printf("skipped: needs a device of the kind cuda\n");
-    return 77;
-  }
-  if (!open_device("cpu", &host))
-    return 1;
+  int st = open_devices();
   const TTest *const tests[] = {every_variant};
-  return check_on_device("winograd on a device", tests, sizeof tests / sizeof *tests);
+  return st ? st : check_on_device("winograd on a device", tests, sizeof tests / sizeof *tests);
 }

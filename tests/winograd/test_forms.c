@@ -110,10 +110,10 @@ START_TEST(packed_weights)
       size_t bytes;
       w[(2 * C + 1) * f.r * f.r + t] = 1; /* k = 2, c = 1 */
       w16[(2 * C + 1) * f.r * f.r + t] = 0x3c00;
-      ck_assert(wg_pack_bytes(&WG_FORMS[i], C, K, GIE_F32, &bytes));
+      ck_assert(wg_pack_bytes(&WG_FORMS[i], WG_PACK_ROWS, C, K, GIE_F32, &bytes));
       ck_assert_uint_eq(bytes, (size_t)(f.n * f.n * C * 8) * sizeof(float));
-      wg_pack(&WG_FORMS[i], C, K, GIE_F32, w, GIE_F32, packed);
-      wg_pack(&WG_FORMS[i], C, K, GIE_F16, w16, GIE_F16, packed16);
+      wg_pack(&WG_FORMS[i], WG_PACK_ROWS, C, K, GIE_F32, w, GIE_F32, packed);
+      wg_pack(&WG_FORMS[i], WG_PACK_ROWS, C, K, GIE_F16, w16, GIE_F16, packed16);
       for (int p = 0; p < f.n * f.n; p++)
         for (int c = 0; c < C; c++)
           for (int k = 0; k < 8; k++) {
@@ -127,6 +127,42 @@ START_TEST(packed_weights)
 }
 END_TEST
 
+/* The other orders hold what the rows hold, where they say, and zeros. */
+START_TEST(packed_orders)
+{
+  enum { C = 37, K = 70, CS = 40, CI = 64, KS = 128, N2 = 16 };
+  const struct wg_form *f = &WG_FORMS[WG_f2r3];
+  size_t bytes;
+  static float w[K * C * 9], rows[N2 * C * 72], slices[KS * CS * N2], images[N2 * KS * CI * 2];
+  for (int i = 0; i < K * C * 9; i++)
+    w[i] = (float)((i * 7919 % 10007) - 5000) / 3000;
+  ck_assert(wg_pack_bytes(f, WG_PACK_ROWS, C, K, GIE_F32, &bytes) && bytes == sizeof rows);
+  wg_pack(f, WG_PACK_ROWS, C, K, GIE_F32, w, GIE_F32, rows);
+  ck_assert(wg_pack_bytes(f, WG_PACK_SLICES, C, K, GIE_F32, &bytes) && bytes == sizeof slices);
+  wg_pack(f, WG_PACK_SLICES, C, K, GIE_F32, w, GIE_F32, slices);
+  ck_assert(wg_pack_bytes(f, WG_PACK_IMAGES, C, K, GIE_F32, &bytes) && bytes == sizeof images);
+  wg_pack(f, WG_PACK_IMAGES, C, K, GIE_F32, w, GIE_F32, images);
+  for (int i = 0; i < N2; i++)
+    for (int k = 0; k < KS; k++) {
+      for (int c = 0; c < CS; c++) {
+        float want = c < C && k < K ? rows[(i * C + c) * 72 + k] : 0;
+        ck_assert_float_eq(slices[((k / 64 * CS + c) * N2 + i) * 64 + k % 64], want);
+      }
+      for (int c = 0; c < CI; c++) {
+        const float *image = images + ((i * (KS / 64) + k / 64) * (CI / 32) + c / 32) * 2 * 64 * 32;
+        int at = k % 64 * 32 + (c % 32 / 4 ^ k % 8) * 4 + c % 4;
+        float want = c < C && k < K ? rows[(i * C + c) * 72 + k] : 0, big = image[at], rest = image[at + 64 * 32];
+        uint32_t bits[2];
+        memcpy(&bits[0], &big, 4);
+        memcpy(&bits[1], &rest, 4);
+        ck_assert_msg(((bits[0] | bits[1]) & 0x1fff) == 0, "%a %a", (double)big, (double)rest);
+        ck_assert_msg(fabs((double)big + (double)rest - (double)want) <= 0x1p-22 * fabs((double)want), "%a + %a, %a",
+                      (double)big, (double)rest, (double)want);
+      }
+    }
+}
+END_TEST
+
 /* Every f16 number through the identity of the middle of F2: packed[∞][∞] is tap (2, 2) itself. */
 START_TEST(half_weights)
 {
@@ -134,8 +170,8 @@ START_TEST(half_weights)
     uint16_t w[9] = {0}, packed[16 * 8];
     float same[16 * 8];
     w[8] = (uint16_t)h;
-    wg_pack(&WG_FORMS[WG_f2r3], 1, 1, GIE_F16, w, GIE_F16, packed);
-    wg_pack(&WG_FORMS[WG_f2r3], 1, 1, GIE_F16, w, GIE_F32, same);
+    wg_pack(&WG_FORMS[WG_f2r3], WG_PACK_ROWS, 1, 1, GIE_F16, w, GIE_F16, packed);
+    wg_pack(&WG_FORMS[WG_f2r3], WG_PACK_ROWS, 1, 1, GIE_F16, w, GIE_F32, same);
     float want = gie_f16_to_f32((uint16_t)h);
     if (isnan(want))
       ck_assert(isnan(gie_f16_to_f32(packed[15 * 8])) && isnan(same[15 * 8]));
@@ -146,7 +182,7 @@ START_TEST(half_weights)
     float w[9] = {0};
     uint16_t packed[16 * 8];
     w[8] = ldexpf(1 + (float)(i * 7919 % 4096) / 4096, i % 44 - 27);
-    wg_pack(&WG_FORMS[WG_f2r3], 1, 1, GIE_F32, w, GIE_F16, packed);
+    wg_pack(&WG_FORMS[WG_f2r3], WG_PACK_ROWS, 1, 1, GIE_F32, w, GIE_F16, packed);
     ck_assert_uint_eq(packed[15 * 8], gie_f32_to_f16(w[8]));
   }
 }
@@ -155,11 +191,12 @@ END_TEST
 START_TEST(sizes_do_not_wrap)
 {
   size_t bytes;
-  ck_assert(!wg_pack_bytes(&WG_FORMS[0], INT64_MAX / 4, 1 << 20, GIE_F32, &bytes));
-  ck_assert(!wg_pack_bytes(&WG_FORMS[0], 1, INT64_MAX - 1, GIE_F32, &bytes));
-  ck_assert(wg_pack_bytes(&WG_FORMS[0], 0, 5, GIE_F32, &bytes) && bytes == 0);
+  ck_assert(!wg_pack_bytes(&WG_FORMS[0], WG_PACK_ROWS, INT64_MAX / 4, 1 << 20, GIE_F32, &bytes));
+  ck_assert(!wg_pack_bytes(&WG_FORMS[0], WG_PACK_ROWS, 1, INT64_MAX - 1, GIE_F32, &bytes));
+  ck_assert(!wg_pack_bytes(&WG_FORMS[0], WG_PACK_IMAGES, INT64_MAX - 1, 1, GIE_F32, &bytes));
+  ck_assert(wg_pack_bytes(&WG_FORMS[0], WG_PACK_ROWS, 0, 5, GIE_F32, &bytes) && bytes == 0);
 }
 END_TEST
 
 GIE_TESTS_MAIN("winograd forms", identities_hold, bad_forms_are_refused, fractions_do_not_wrap,
-               code_is_the_matrices, packed_weights, half_weights, sizes_do_not_wrap)
+               code_is_the_matrices, packed_weights, packed_orders, half_weights, sizes_do_not_wrap)
