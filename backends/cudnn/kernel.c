@@ -19,7 +19,7 @@ static uint32_t forms_of(const struct cn_op *op, const struct gie_problem *p, ui
                         of_f16[] = {CN_LAST | CN_HALF, CN_HALF}, of_others[] = {CN_LAST, 0};
   enum gie_dtype t = p->in[0].dtype;
   const uint32_t *from = t == GIE_F32 ? of_f32 : t == GIE_F16 ? of_f16 : of_others;
-  uint32_t n_from = t == GIE_F32 ? 4 : 2, n = 0;
+  uint32_t n_from = t == GIE_F32 && p->narrow != GIE_NARROW_NO ? 4 : 2, n = 0;
   bool residual = (op->forms & CN_RESIDUAL) && cn_first_is_residual(p);
   bool block = (op->forms & CN_BLOCK) && cn_may_block(p);
   for (uint32_t i = 0; i < n_from; i++) {
@@ -53,6 +53,11 @@ struct walk {
   uint32_t n, max;
 };
 
+static bool wants_half(const struct gie_problem *p)
+{
+  return p->in[0].dtype == GIE_F32 && p->narrow == GIE_NARROW_WANTED;
+}
+
 static bool walk_init(struct walk *w, const struct gie_kernel *k, const struct gie_problem *p)
 {
   struct cn_case *c = gie_alloc(p->ctx, 1, sizeof *c);
@@ -63,7 +68,10 @@ static bool walk_init(struct walk *w, const struct gie_kernel *k, const struct g
   w->p = p;
   w->op = op_of(k);
   uint32_t n = forms_of(w->op, p, form);
-  for (uint32_t i = 0; i < n; i++) {
+  for (uint32_t at = 0; at < n; at++) {
+    uint32_t i = wants_half(p) ? (at + n / 2) % n : at; /* they stand in the second half */
+    if (wants_half(p) && !(form[i] & CN_HALF) && w->n_forms > 0)
+      continue; /* the heuristics take their time */
     const struct cn_list *list = cn_case_init(c, p, w->op, form[i], true) ? cn_library_list(p->library, c)
                                                                           : NULL;
     if (!list || list->n == 0)

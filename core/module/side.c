@@ -73,6 +73,7 @@ static void show_problem(struct side *s, const struct gie_desc *in, const struct
       .device = &s->device->info,
       .library = s->library,
       .threads = s->threads ? s->threads : 1,
+      .narrow = c->places && c->places[0] ? GIE_NARROW_NO : GIE_NARROW_PERHAPS,
   };
 }
 
@@ -131,6 +132,18 @@ static gie_status take_variant(struct side *s, bool any, uint64_t config)
   return st;
 }
 
+/* As in a network that was tuned: a kernel that has to ask around to say what it offers need not. */
+static gie_status note_choice(struct side *s, uint64_t config)
+{
+  struct gie_attr kernel = {.name = "kernel",
+                            .kind = GIE_ATTR_STRING,
+                            .n = (uint32_t)strlen(s->k->name),
+                            .u.s = s->k->name};
+  struct gie_attr number = {.name = "config", .kind = GIE_ATTR_INT, .u.i = (int64_t)config};
+  GIE_TRY(gie_node_set_note(s->c->g, s->c->node->id, &kernel));
+  return gie_node_set_note(s->c->g, s->c->node->id, &number);
+}
+
 gie_status side_choose(struct side *s, bool any, uint64_t config)
 {
   const char *op = s->c->node->op->name;
@@ -139,6 +152,8 @@ gie_status side_choose(struct side *s, bool any, uint64_t config)
     return side_verdict(s, PROBE_REFUSED, "does not list the op %s", op);
   if (!s->k->supports(s->k, &s->prob, why, sizeof why))
     return side_verdict(s, PROBE_REFUSED, "%s", why[0] ? why : "supports() gives no reason");
+  if (!any)
+    GIE_TRY(note_choice(s, config));
   return take_variant(s, any, config);
 }
 

@@ -46,6 +46,7 @@ gie_status run_problem_fill(struct run_problem *p, struct run_device *d, const s
       .device_kind = d->ops->kind,
       .device = &d->info,
       .threads = d->threads,
+      .narrow = GIE_NARROW_NO, /* types are settled */
   };
   run_problem_show(p, false);
   return GIE_OK;

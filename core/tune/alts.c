@@ -242,6 +242,14 @@ static bool offers(const struct ask *a, const struct gie_kernel *k, enum gie_dty
   return false;
 }
 
+static enum gie_narrow narrow_of(const struct ask *a)
+{
+  const struct gie_build_options *o = a->s->t->o;
+  return !GIE_OPTION(o, reduced_precision) || tune_keeps_f32(a->n) ? GIE_NARROW_NO
+         : o->exhaustive                                           ? GIE_NARROW_PERHAPS
+                                                                   : GIE_NARROW_WANTED;
+}
+
 /* Asks all kernels about the node with its epilogue cut; `narrow` not NONE: with its floats in that type. */
 static gie_status ask_cut(struct ask *a, uint32_t n_steps, enum gie_dtype narrow)
 {
@@ -261,6 +269,7 @@ static gie_status ask_cut(struct ask *a, uint32_t n_steps, enum gie_dtype narrow
                                  &cut));
   gie_status st = run_problem_fill(&t->binder.problem, &t->device, cut.g,
                                    gie_node_get(cut.g, gie_graph_first(cut.g)), NULL);
+  t->binder.problem.pub.narrow = narrow == GIE_DTYPE_NONE ? narrow_of(a) : GIE_NARROW_NO;
   for (size_t i = 0; st == GIE_OK && i < t->binder.rules.n; i++) {
     const struct gie_kernel *k = t->binder.rules.order[i];
     if (run_kernel_has_op(k, a->n->op->name) && (!forced || strcmp(forced, k->name) == 0) &&

@@ -78,6 +78,8 @@ struct race_case {
   struct side_place *places;
   struct gie_graph *few; /* the same with the rows of a period; NULL: nothing repeats */
   bool has_expected, has_samples;
+  char *key;              /* of the problem, whatever its layouts and ranges */
+  struct race_case *twin; /* one before with that key: what it expects holds here too; NULL: none */
   struct sample_set samples; /* of result 0 */
   void **expected; /* results of the reference kernel, at the points if there are any; NULL: there is none */
 };
@@ -85,6 +87,8 @@ struct race_case {
 gie_status race_case_init(struct race_case *c, struct gie_context *ctx, const struct race_problem *p,
                           uint64_t seed, size_t whole);
 void race_case_free(struct race_case *c);
+/* Looks for a twin among the n cases before. */
+void race_case_pair(struct race_case *c, struct race_case *before, uint32_t n);
 /* Compares the collected results; the first call computes what is expected. */
 gie_status race_case_compare(struct race_case *c, struct side_devices *devices, struct side *s,
                              double *error);

@@ -325,8 +325,10 @@ static gie_status make_arrays(struct race *r)
   for (uint32_t i = 0; i < r->rq.n_entries; i++)
     if (!(r->runners[i].sample = gie_arena_alloc(&r->mem, r->n_samples, sizeof(double))))
       return GIE_E_MEMORY;
-  for (uint32_t i = 0; i < r->rq.n_problems; i++)
+  for (uint32_t i = 0; i < r->rq.n_problems; i++) {
     GIE_TRY(race_case_init(&r->cases[i], r->ctx, &r->rq.problems[i], SEED, whole));
+    race_case_pair(&r->cases[i], r->cases, i);
+  }
   book(&r->times.contents, &from);
   return GIE_OK;
 }

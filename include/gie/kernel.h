@@ -104,6 +104,14 @@ enum gie_math {
   GIE_MATH_FAST    /* f16 accumulation allowed */
 };
 
+/* Whether variants that compute in narrower floats than the problem has are of use. Kernels may say more than is wanted,
+ * but finding it out may take time. */
+enum gie_narrow {
+  GIE_NARROW_PERHAPS,
+  GIE_NARROW_NO,    /* they would be refused */
+  GIE_NARROW_WANTED /* where there are such variants, others are of no use */
+};
+
 /* in[0..n_in) follows node->in (operands, then step operands; an omitted operand has dtype
  * GIE_DTYPE_NONE). supports, variants and estimate see dense plain descriptors, and the variants say what
  * is wanted instead; pack_desc, pack, workspace and create see the layouts and strides at hand. */
@@ -120,6 +128,7 @@ struct gie_problem {
   const struct gie_device_info *device;
   void *library;    /* handle of the kernel's library; NULL while no device is open */
   uint32_t threads; /* budget of the launches to come, on a host device; 0: not known */
+  enum gie_narrow narrow; /* asked by supports and variants; a module of before sees padding here */
 };
 
 /* What a variant wants of one operand or result. */
