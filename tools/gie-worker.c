@@ -3,6 +3,7 @@
  * The protocol is in core/module/wire.h. Not meant to be started by hand. */
 #include "core/module/conform.h"
 #include "core/tune/race.h"
+#include "core/tune/ways.h"
 #include <malloc.h>
 #include <math.h>
 #include <poll.h>
@@ -89,6 +90,12 @@ static gie_status answer_race(struct gie_context *ctx, struct race_worker *w, ch
   return st == GIE_OK ? GIE_OK : send_failure(ctx, st);
 }
 
+static gie_status answer_ways(struct gie_context *ctx, char *payload, size_t size)
+{
+  gie_status st = ways_serve(ctx, WIRE_FD, payload, size);
+  return st == GIE_OK ? GIE_OK : send_failure(ctx, st);
+}
+
 static gie_status answer_conform(struct gie_context *ctx, char *payload, size_t size)
 {
   gie_status st = conform_serve(ctx, WIRE_FD, payload, size);
@@ -106,6 +113,7 @@ static gie_status serve(struct gie_context *ctx, struct race_worker *racer)
     gie_status st = type == WIRE_REQUEST   ? answer(ctx, payload, size)
                     : type == WIRE_RACE    ? answer_race(ctx, racer, payload, size)
                     : type == WIRE_CONFORM ? answer_conform(ctx, payload, size)
+                    : type == WIRE_WAYS    ? answer_ways(ctx, payload, size)
                                            : GIE_E_DATA;
     gie_free(ctx, payload);
     GIE_TRY(st);

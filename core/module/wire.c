@@ -85,7 +85,7 @@ gie_status wire_receive(struct gie_context *ctx, int fd, double until, enum wire
 {
   struct wire_frame f;
   GIE_TRY(receive_all(ctx, fd, until, &f, sizeof f));
-  if (f.magic != MAGIC || f.type < WIRE_HELLO || f.type > WIRE_CONFORM || f.size > WIRE_MAX)
+  if (f.magic != MAGIC || f.type < WIRE_HELLO || f.type > WIRE_WAYS || f.size > WIRE_MAX)
     return gie_fail(ctx, GIE_E_DATA, "what arrived is no frame of the probe worker's protocol");
   char *p = gie_alloc_raw(ctx, (size_t)f.size + 1, 1);
   if (!p)

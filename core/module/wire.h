@@ -22,6 +22,7 @@
  *                              workspace BYTES   hash HEX   text WHY
  *   RACE     parent → worker   see core/tune/race_wire.c
  *   CONFORM  parent → worker   see core/module/conform.h
+ *   WAYS     parent → worker   see core/tune/ways.c
  *   PROGRESS worker → parent   any number before the REPLY to a RACE or CONFORM
  *
  * The parent sends the next request after the reply only. A worker whose parent is gone ends. */
@@ -40,7 +41,8 @@ enum wire_type {
   WIRE_REPLY,
   WIRE_RACE,
   WIRE_PROGRESS,
-  WIRE_CONFORM
+  WIRE_CONFORM,
+  WIRE_WAYS
 };
 
 struct wire_frame {

@@ -1,6 +1,7 @@
 # The strategy; only libgie has it.
 libgie_internal_la_SOURCES += \
   core/tune/alts.c \
+  core/tune/ask.c \
   core/tune/build.c \
   core/tune/cache.c \
   core/tune/cache.h \
@@ -34,4 +35,6 @@ libgie_internal_la_SOURCES += \
   core/tune/select.h \
   core/tune/solve.c \
   core/tune/streams.c \
-  core/tune/tune.h
+  core/tune/tune.h \
+  core/tune/ways.c \
+  core/tune/ways.h

@@ -126,7 +126,7 @@ gie_status tuner_check_stop(struct tuner *t)
   return stop && stop(t->o->stop_user) ? gie_fail(t->ctx, GIE_E_STOPPED, "stopped") : GIE_OK;
 }
 
-static gie_status start_worker(struct tuner *t)
+gie_status tuner_start_worker(struct tuner *t)
 {
   struct worker_options o = {.quiet = true,
                              .stop = GIE_OPTION(t->o, stop),
@@ -204,7 +204,7 @@ static gie_status race_field(struct tuner *t, const struct field *f)
                                 .min_time = t->device.host ? 0 : DEVICE_SAMPLE,
                                 .max_workspace = t->o->memory_limit,
                                 .times = &times};
-  gie_status st = c ? start_worker(t) : GIE_E_MEMORY;
+  gie_status st = c ? tuner_start_worker(t) : GIE_E_MEMORY;
   for (uint32_t i = 0; st == GIE_OK && i < f->n; i++) {
     const struct tune_cand *from = &t->cands[f->cands[i]];
     c[i].problem = from->problem;

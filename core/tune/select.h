@@ -2,7 +2,7 @@
 /* From a graph with numbers as dims to a choice for every node: the parts of selection that only core/tune
  * sees. The order of work:
  *
- *   select_ask       every node asks every kernel, for every cut of its epilogue      (alts.c)
+ *   select_ask       every node asks every kernel, for every cut of its epilogue      (ask.c)
  *   select_expand    variants become alternatives with a form for each value          (alts.c)
  *   select_prune     what estimates say is not worth a measurement is left out         (prune.c)
  *   select_measure   the rest comes from the cache or a race                           (measure.c)
@@ -210,9 +210,14 @@ double tuner_set_seconds(const struct tuner *t, uint32_t set);
 void tuner_want_set(struct tuner *t, uint32_t set);
 /* Whether the best of the set was measured, not estimated. */
 bool tuner_set_is_measured(const struct tuner *t, uint32_t set);
+/* Starts the worker if none is there. */
+gie_status tuner_start_worker(struct tuner *t);
 /* E_STOPPED when the caller wants it. */
 gie_status tuner_check_stop(struct tuner *t);
 
+/* The element type that nodes which compute nothing may pass on instead of f32, or NONE: without it the values around
+ * a concat whose neighbours compute in f16 would go through f32. */
+enum gie_dtype select_narrow_dtype(const struct selection *s, const struct gie_node *n);
 bool tune_form_equal(const struct tune_form *a, const struct tune_form *b, int rank);
 /* To the letter: plain and its permutation are two, as they are for the cache. */
 static inline bool tune_form_same(const struct tune_form *a, const struct tune_form *b)

@@ -1,22 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One stream or several: the lowered graph is run both ways on the device at hand, in turn, and several are kept only
+/* One stream or several: the lowered graph is run both ways in the worker, in turn, and several are kept only
  * where they are faster. What kernels take beside each other cannot be told from what they take alone. Both figures are
  * kept in the timing cache, by what runs where. */
 #include "core/tune/select.h"
-#include <math.h>
+#include "core/tune/ways.h"
 
-#define ROUNDS 9
-#define MIN_ROUNDS 3
-#define MAX_SECONDS 4.0 /* of measuring, after the first rounds */
+#define DEADLINE 300.0 /* seconds for preparing and running both */
 #define GAIN 0.03 /* several streams have to be that much faster: less is noise, and they need more memory */
 
 struct ways {
   struct tuner *t;
   struct gie_graph *g[2]; /* on one stream, on several */
-  struct gie_exec *x[2];
   char key[2 * 32 + 64];
-  double sample[2][ROUNDS], seconds[2];
-  uint32_t n;
+  double seconds[2];
 };
 
 /* ---- What is known ------------------------------------------------------------------------------------ */
@@ -98,84 +94,16 @@ static gie_status keep(struct ways *w)
 
 /* ---- Measuring ---------------------------------------------------------------------------------------- */
 
-/* Numbers in [0, 1) for floats, zeros for the rest. */
-static gie_status feed(struct gie_exec *x, const struct gie_graph *g, uint32_t input)
-{
-  const struct gie_value *v = gie_value_get(g, gie_graph_input(g, input));
-  struct gie_tensor t = {.struct_size = sizeof t, .dtype = v->type.dtype, .rank = v->type.shape.rank};
-  size_t bytes;
-  uint32_t seed = 1;
-  for (int i = 0; i < t.rank; i++)
-    t.dim[i] = v->type.shape.dim[i].b;
-  GIE_TRY(run_tensor_bytes(x->ctx, &t, &bytes));
-  t.data = gie_alloc(x->ctx, bytes + 1, 1);
-  if (!t.data)
-    return GIE_E_MEMORY;
-  for (size_t i = 0; t.dtype == GIE_F32 && i < bytes / 4; i++) {
-    seed = seed * 1664525u + 1013904223u;
-    ((float *)t.data)[i] = (float)(seed >> 8) / (1 << 24);
-  }
-  gie_status st = gie_exec_set_input(x, v->name, &t);
-  gie_free(x->ctx, t.data);
-  return st;
-}
-
-/* Both share the weights. */
-static gie_status open_ways(struct ways *w, struct run_engines *pool)
-{
-  const struct gie_exec_options o = {.struct_size = sizeof o, .threads = w->t->device.threads};
-  for (int i = 0; i < 2; i++) {
-    struct run_engine *engine;
-    struct gie_graph *copy;
-    GIE_TRY(gie_graph_clone(w->g[i], &copy));
-    gie_status st = run_engine_get(pool, w->t->ctx, w->t->o->device, &engine);
-    if (st != GIE_OK) {
-      gie_graph_free(copy);
-      return st;
-    }
-    GIE_TRY(run_exec_new(copy, NULL, engine, &o, w->t->o->backends, &w->x[i]));
-    for (uint32_t k = 0; k < gie_graph_n_inputs(w->g[i]); k++)
-      GIE_TRY(feed(w->x[i], w->g[i], k));
-    GIE_TRY(gie_exec_run(w->x[i]));
-  }
-  return GIE_OK;
-}
-
-static int by_size(const void *a, const void *b)
-{
-  double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
-}
-
-static gie_status run_ways(struct ways *w)
-{
-  double start = run_now();
-  for (w->n = 0; w->n < ROUNDS && (w->n < MIN_ROUNDS || run_now() - start < MAX_SECONDS); w->n++) {
-    GIE_TRY(tuner_check_stop(w->t));
-    for (int i = 0; i < 2; i++) {
-      double before = run_now();
-      GIE_TRY(gie_exec_run(w->x[i]));
-      w->sample[i][w->n] = run_now() - before;
-    }
-  }
-  for (int i = 0; i < 2; i++) {
-    qsort(w->sample[i], w->n, sizeof(double), by_size);
-    w->seconds[i] = w->sample[i][w->n / 2];
-  }
-  return keep(w);
-}
-
 static gie_status measure(struct ways *w)
 {
-  struct run_engines pool;
-  run_engines_init(&pool);
-  gie_status st = open_ways(w, &pool);
-  if (st == GIE_OK)
-    st = run_ways(w);
-  for (int i = 0; i < 2; i++)
-    gie_exec_free(w->x[i]);
-  run_engines_free(&pool);
-  return st;
+  const struct ways_request rq = {.device = w->t->o->device,
+                                  .backends = w->t->o->backends,
+                                  .threads = w->t->device.threads};
+  GIE_TRY(tuner_check_stop(w->t));
+  GIE_TRY(tuner_start_worker(w->t));
+  worker_set_deadline(w->t->worker, DEADLINE);
+  GIE_TRY(ways_measure(w->t->worker, w->g[1], &rq, w->seconds));
+  return keep(w);
 }
 
 /* ---- The choice --------------------------------------------------------------------------------------- */

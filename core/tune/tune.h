@@ -7,7 +7,10 @@
  *   race.c      checks and times candidates of one problem, in the worker
  *   sample.c    f64 results of sampled outputs, for the check
  *   cache.c     the timing cache: text lines, merged under a lock
- *   alts.c      alternatives of every node: kernel x variant x form x cut
+ *   ask.c       what kernels offer for every node: kernel x variant x cut
+ *   alts.c      alternatives of every node: the same x form
+ *   price.c     what they cost and which of them others outdo
+ *   range.c     those that get ranges of larger tensors, measured so
  *   pbqp.c      the global choice
  *   select.c    cost graph of a network from its alternatives; local search
  *   lower.c     writes a choice into the graph: reorders, casts, cut epilogues, copies, notes
