@@ -126,6 +126,20 @@ static bool blocked_at(const struct gie_desc *d, int axis)
 }
 
 /* Row by row along the last axis, where its elements have a stride. */
+/* One block of bytes on both sides, in the same order. */
+static bool is_same_block(const struct gie_desc *a, const struct gie_desc *b)
+{
+  int64_t step = 1;
+  if (a->dtype != b->dtype || a->layout.block > 1 || b->layout.block > 1)
+    return false;
+  for (int i = a->rank - 1; i >= 0; i--) {
+    if (a->dim[i] > 1 && (a->stride[i] != step || b->stride[i] != step))
+      return false;
+    step *= a->dim[i];
+  }
+  return true;
+}
+
 void probe_convert(const struct gie_desc *from, const void *src, const struct gie_desc *to, void *dst)
 {
   int64_t idx[GIE_MAX_RANK] = {0};
@@ -133,6 +147,10 @@ void probe_convert(const struct gie_desc *from, const void *src, const struct gi
   struct gie_desc rows = *from;
   if (gie_desc_count(from) == 0)
     return;
+  if (is_same_block(from, to)) {
+    memcpy(dst, src, (size_t)gie_desc_count(from) * gie_dtype_size(from->dtype));
+    return;
+  }
   bool by_row = last >= 0 && !blocked_at(from, last) && !blocked_at(to, last);
   if (by_row)
     rows.dim[last] = 1;

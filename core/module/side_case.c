@@ -258,7 +258,8 @@ static gie_status make_image(struct side_case *c, uint32_t i, struct side_tensor
   struct gie_desc from = c->in[i], to = *d;
   if (t->image_bytes < t->place.bytes)
     to.dim[0] = rows;
-  probe_clear(&to, (char *)t->image + t->place.offset);
+  if (d->pitched) /* otherwise all is 0 already */
+    probe_clear(&to, (char *)t->image + t->place.offset);
   if (!repeats) {
     probe_convert(&from, c->in_host[i], &to, (char *)t->image + t->place.offset);
     return GIE_OK;
