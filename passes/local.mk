@@ -51,5 +51,6 @@ libgie_internal_la_SOURCES += passes/passes.def passes/forms.h passes/match.h pa
   passes/precision.c \
   passes/reduce_strength.c \
   passes/scale.c \
+  passes/share_concat_prefix.c \
   passes/sink_transpose.c \
   passes/upcast_f16.c

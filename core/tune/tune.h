@@ -179,8 +179,8 @@ struct tune_race_options {
   uint32_t threads;   /* budget of each launch */
   bool check_only;    /* correctness, no timing */
   const char *device; /* "cuda:1": which one of its kind; NULL: the first */
-  uint64_t max_workspace; /* of a candidate; 0: 4 GiB */
-  uint64_t whole;         /* bytes of tensors that are fetched from a device as a whole; 0: 4 MiB */
+  uint64_t max_workspace;        /* of a candidate; 0: 4 GiB */
+  uint64_t whole;                /* bytes of tensors that are fetched from a device as a whole; 0: 4 MiB */
   struct tune_race_times *times; /* added to; may be NULL */
 };
 /* Checks all candidates (sampled outputs against f64, guard zones), then times the right ones in
