@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Horizontal fusion: products of one value with constant weights become one wide product.
  *
- *     %a = conv(%x, %v, %c) | relu             %w' = [%v; %w], %b' = [%c; %d], stored once
+ *     %a = conv(%x, %v, %c) | relu             %w' = [%v; %w], %b' = [%c; %d], stored once: who else reads %v reads a slice
  *     %b = conv(%x, %w, %d) | relu       ->    %y = conv(%x, %w', %b') | relu
  *                                              %a view(%y, 1, 0, 64), %b view(%y, 1, 64, 32) = split(%y, [64, 32])
  *
@@ -12,8 +12,10 @@
  *
  * Does not fire: weights or bias not constant, groups, epilogues with operands, results that are or hold
  * views, a bias of gemm or matmul that is not one number per column, a rank or number of channels that
- * is not known. Whether the wide product is cheaper is for the caller to say. */
+ * is not known; with a target, where by its roofline the wide product takes longer than all of them (its weights and
+ * result no longer fit in the cache), unless the argument is `force`. Dims that are not known count as 1. */
 #include "passes/same.h"
+#include "passes/siblings.h"
 
 #define MAX_GROUPS 16 /* kinds of siblings told apart per value: keeps values with many readers linear */
 
@@ -26,20 +28,9 @@ struct state {
   struct gie_graph *g;
   struct gie_context *ctx;
   uint32_t n_nodes;
-  uint32_t *position; /* by node that was there at the start */
-  gie_id *next;       /* the next sibling in the group */
-};
-
-/* One group on the way to be fused. */
-struct wide {
-  struct state *st;
-  const struct gie_node *first; /* in the order of the graph */
-  gie_id *nodes;
-  int64_t *channels;
-  uint32_t n;
-  int axis;        /* of the weights along which they are put together */
-  int result_axis; /* of the results */
-  int64_t total;
+  uint32_t *position;              /* by node that was there at the start */
+  gie_id *next;                    /* the next sibling in the group */
+  const struct gie_target *target; /* NULL: it pays */
 };
 
 /* ---- Which are siblings -------------------------------------------------------------------------- */
@@ -100,63 +91,15 @@ static bool are_siblings(const struct gie_graph *g, const struct gie_node *a, co
   return true;
 }
 
-/* ---- Weights and bias ---------------------------------------------------------------------------- */
-
-static gie_status wide_weights(const struct wide *w, gie_id *out)
-{
-  struct gie_graph *g = w->st->g;
-  struct gie_type type = gie_value_get(g, w->first->in[1])->type;
-  struct gie_blob *blob;
-  size_t outer = 1, inner = gie_dtype_size(type.dtype), bytes, row; /* inner: bytes of one channel in a row */
-  for (int i = 0; i < type.shape.rank; i++)
-    if (i != w->axis)
-      *(i < w->axis ? &outer : &inner) *= (size_t)type.shape.dim[i].b;
-  type.shape.dim[w->axis] = gie_dim_num(w->total);
-  if (!gie_mul((size_t)w->total, inner, &row) || !gie_mul(row, outer, &bytes))
-    return gie_fail(w->st->ctx, GIE_E_LIMIT, "the size of the wide weights overflows");
-  GIE_TRY(gie_blob_new(w->st->ctx, bytes, &blob));
-  char *to = gie_blob_data(blob);
-  for (uint32_t i = 0; i < w->n; i++) {
-    size_t part = (size_t)w->channels[i] * inner;
-    const char *from = gie_value_bytes(g, gie_node_get(g, w->nodes[i])->in[1], NULL);
-    for (size_t k = 0; k < outer && part > 0; k++)
-      memcpy(to + k * row, from + k * part, part);
-    to += part;
-  }
-  return pass_const(g, &type, blob, out);
-}
-
-/* *out stays GIE_NONE when no sibling has a bias. */
-static gie_status wide_bias(const struct wide *w, gie_id *out)
-{
-  struct gie_graph *g = w->st->g;
-  struct gie_type type = {gie_value_get(g, w->first->in[1])->type.dtype, {1, {gie_dim_num(w->total)}}};
-  size_t size = gie_dtype_size(type.dtype), at = 0;
-  struct gie_blob *blob;
-  bool any = false;
-  for (uint32_t i = 0; i < w->n; i++)
-    any = any || pass_has_operand(gie_node_get(g, w->nodes[i]), 2);
-  if (!any)
-    return GIE_OK;
-  GIE_TRY(gie_blob_new(w->st->ctx, (size_t)w->total * size, &blob));
-  for (uint32_t i = 0; i < w->n; at += (size_t)w->channels[i++] * size) {
-    const struct gie_node *n = gie_node_get(g, w->nodes[i]);
-    if (pass_has_operand(n, 2) && w->channels[i])
-      memcpy((char *)gie_blob_data(blob) + at, gie_value_bytes(g, n->in[2], NULL),
-             (size_t)w->channels[i] * size);
-  }
-  return pass_const(g, &type, blob, out);
-}
-
 /* ---- Rewriting ----------------------------------------------------------------------------------- */
 
-static gie_status add_product(const struct wide *w, gie_id *out)
+static gie_status add_product(const struct siblings *w, gie_id *out)
 {
-  struct gie_graph *g = w->st->g;
+  struct gie_graph *g = w->g;
   const struct gie_node *n = w->first;
   gie_id in[3] = {n->in[0], GIE_NONE, GIE_NONE};
-  GIE_TRY(wide_weights(w, &in[1]));
-  GIE_TRY(wide_bias(w, &in[2]));
+  GIE_TRY(siblings_weights(w, &in[1]));
+  GIE_TRY(siblings_bias(w, &in[2]));
   GIE_TRY(pass_node(g, n->op->name, NULL, in, in[2] == GIE_NONE ? 2 : 3, n->attrs.v, n->attrs.n, n->id, out));
   for (uint32_t i = 0; i < n->n_steps; i++)
     GIE_TRY(gie_node_add_step(g, gie_value_get(g, *out)->producer, n->steps[i].op->name, GIE_NONE, false,
@@ -164,9 +107,9 @@ static gie_status add_product(const struct wide *w, gie_id *out)
   return GIE_OK;
 }
 
-static gie_status add_split(const struct wide *w, gie_id product, gie_id *node)
+static gie_status add_split(const struct siblings *w, gie_id product, gie_id *node)
 {
-  struct gie_graph *g = w->st->g;
+  struct gie_graph *g = w->g;
   const struct gie_attr axis = {.name = "axis", .kind = GIE_ATTR_INT, .u.i = w->result_axis};
   struct gie_node_spec spec = GIE_NODE_SPEC("split");
   gie_id in[2] = {product, GIE_NONE};
@@ -176,19 +119,14 @@ static gie_status add_split(const struct wide *w, gie_id product, gie_id *node)
   return gie_node_add(g, &spec, node);
 }
 
-static gie_status take_weights(struct gie_graph *g, gie_id value)
+static gie_status rewrite(const struct siblings *w)
 {
-  const struct gie_value *v = gie_value_get(g, value);
-  bool unused = v && v->kind == GIE_VALUE_CONST && !v->n_uses && !v->n_outputs;
-  return unused ? gie_value_remove(g, value) : GIE_OK;
-}
-
-static gie_status rewrite(const struct wide *w)
-{
-  struct gie_graph *g = w->st->g;
+  struct gie_graph *g = w->g;
   gie_id product, split;
   GIE_TRY(add_product(w, &product));
   GIE_TRY(add_split(w, product, &split));
+  const struct gie_node *n_wide = gie_node_get(g, gie_value_get(g, product)->producer);
+  const gie_id wide[2] = {n_wide->in[1], n_wide->n_operands > 2 ? n_wide->in[2] : GIE_NONE};
   struct gie_view view = {product, w->result_axis, 0, 0};
   for (uint32_t i = 0; i < w->n; i++, view.offset += view.extent) {
     const struct gie_node *n = gie_node_get(g, w->nodes[i]);
@@ -197,35 +135,37 @@ static gie_status rewrite(const struct wide *w)
     view.extent = w->channels[i];
     GIE_TRY(pass_supplant(g, n->id, part));
     GIE_TRY(gie_value_set_view(g, part, &view));
-    GIE_TRY(take_weights(g, old[0]));
-    GIE_TRY(take_weights(g, old[1]));
+    GIE_TRY(siblings_release(w, i, old[0], wide[0]));
+    GIE_TRY(siblings_release(w, i, old[1], wide[1]));
   }
   return GIE_OK;
 }
 
-static bool add_member(struct wide *w, gie_id id)
+static bool add_member(const struct state *st, struct siblings *w, gie_id id)
 {
-  const struct gie_node *n = gie_node_get(w->st->g, id);
-  if (!w->n || w->st->position[id] < w->st->position[w->first->id])
+  const struct gie_node *n = gie_node_get(w->g, id);
+  if (!w->n || st->position[id] < st->position[w->first->id])
     w->first = n;
   w->axis = weight_axis(n);
-  w->channels[w->n] = gie_value_get(w->st->g, n->in[1])->type.shape.dim[w->axis].b;
+  w->channels[w->n] = gie_value_get(w->g, n->in[1])->type.shape.dim[w->axis].b;
   w->nodes[w->n] = id;
   return gie_add64(w->total, w->channels[w->n++], &w->total);
 }
 
 static gie_status fuse_group(struct state *st, const struct group *group, uint32_t *changes)
 {
-  struct wide w = {.st = st};
+  struct siblings w = {.g = st->g, .ctx = st->ctx};
   w.nodes = gie_alloc(st->ctx, group->n, sizeof *w.nodes);
   w.channels = gie_alloc(st->ctx, group->n, sizeof *w.channels);
   gie_status s = w.nodes && w.channels ? GIE_OK : GIE_E_MEMORY;
   bool fits = s == GIE_OK;
   for (gie_id id = group->first; fits && id != GIE_NONE; id = st->next[id])
-    fits = add_member(&w, id);
+    fits = add_member(st, &w, id);
   if (fits) {
     w.result_axis = pass_is_op(w.first, "conv") ? 1
                                                 : gie_value_get(st->g, w.first->out[0])->type.shape.rank - 1;
+  }
+  if (fits && (!st->target || siblings_pay(&w, &st->target->peaks))) {
     s = rewrite(&w);
     ++*changes;
   }
@@ -279,8 +219,12 @@ static gie_status fuse_all(struct state *st, uint32_t *changes)
 
 static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32_t *changes)
 {
-  struct state st = {.g = g, .ctx = pc->ctx, .n_nodes = gie_graph_n_nodes(g)};
+  struct state st = {.g = g, .ctx = pc->ctx, .n_nodes = gie_graph_n_nodes(g), .target = pc->target};
   uint32_t position = 0;
+  if (pc->argument && strcmp(pc->argument, "force") != 0)
+    return gie_fail(pc->ctx, GIE_E_USAGE, "fuse_sibling_convs=%s: give force, or nothing", pc->argument);
+  if (pc->argument)
+    st.target = NULL;
   st.position = gie_alloc(pc->ctx, st.n_nodes, sizeof *st.position);
   st.next = gie_alloc(pc->ctx, st.n_nodes, sizeof *st.next);
   gie_status s = st.position && st.next ? GIE_OK : GIE_E_MEMORY;
@@ -297,4 +241,4 @@ static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32
 const struct gie_pass gie_pass_fuse_sibling_convs = {
     sizeof(struct gie_pass), "fuse_sibling_convs",
     "makes conv, gemm or matmul of one value with constant weights one wide product; not with other attributes",
-    run, NULL};
+    run, "force"};

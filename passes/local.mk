@@ -1,4 +1,4 @@
-libgie_internal_la_SOURCES += passes/passes.def passes/forms.h passes/match.h passes/pads.h passes/perm.h passes/same.h passes/scale.h passes/util.h \
+libgie_internal_la_SOURCES += passes/passes.def passes/forms.h passes/match.h passes/pads.h passes/perm.h passes/same.h passes/scale.h passes/siblings.h passes/util.h \
   passes/assign_streams.c \
   passes/eliminate_common_subexpression.c \
   passes/eliminate_concat.c \
@@ -51,5 +51,7 @@ libgie_internal_la_SOURCES += passes/passes.def passes/forms.h passes/match.h pa
   passes/precision.c \
   passes/reduce_strength.c \
   passes/scale.c \
+  passes/share_concat_prefix.c \
+  passes/siblings.c \
   passes/sink_transpose.c \
   passes/upcast_f16.c

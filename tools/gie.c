@@ -21,6 +21,7 @@ static const struct tool_verb verbs[] = {
     {"plugin", tool_plugin, "list the loaded modules, or begin a new one from a template"},
     {"retune", tool_retune, "build a plan again for this machine"},
     {"run", tool_run, "run a network on tensors or images"},
+    {"target", tool_target, "write down what a device can do, for opt --target"},
 };
 
 const struct tool_verb *tool_verb_at(unsigned i)

@@ -42,6 +42,7 @@ tools_libtools_la_SOURCES = \
   tools/run.c \
   tools/stop.c \
   tools/table.c \
+  tools/target.c \
   tools/tensor.h tools/tensor_io.c \
   tools/tool.h
 tools_libtools_la_CFLAGS = $(GIE_CFLAGS) $(PNG_CFLAGS) $(JPEG_CFLAGS)

@@ -2,6 +2,7 @@
 /* gie opt: runs passes over a network's graph and saves the result. */
 #include "tools/opt.h"
 #include "core/pass/pass.h"
+#include "core/tune/tune.h"
 #include "tools/diff.h"
 
 static const char what[] =
@@ -155,7 +156,7 @@ static uint64_t device_flags(const struct opt *o)
 {
   size_t n = o->out ? strlen(o->out) : 0;
   bool model = n > 5 && strcmp(o->out + n - 5, ".onnx") == 0;
-  return model ? GIE_DEVICE_F16 | GIE_DEVICE_BF16 : 0;
+  return model ? GIE_DEVICE_F16 | GIE_DEVICE_BF16 : o->target_file ? o->target.flags : 0;
 }
 
 /* One run of the passes; *changes is their sum. */
@@ -167,6 +168,7 @@ static gie_status run_passes(struct tool *t, struct opt *o, struct gie_graph *g,
                                          .disable = o->disable,
                                          .device_flags = device_flags(o),
                                          .verify_each = o->verify_each,
+                                         .target = o->target_file ? &o->target : NULL,
                                          .print_after = o->print_after,
                                          .print = print_graph,
                                          .print_user = t,
@@ -290,6 +292,8 @@ int tool_opt(struct tool *t, int argc, char **argv)
       {"diff", 0, TOOL_FLAG, &o->diff, NULL, "print how the text of the graph differs from before"},
       {"report", 0, TOOL_TEXT, &o->report, "FILE",
        "save a page for browsers: the graph before and after, the passes"},
+      {"target", 0, TOOL_TEXT, &o->target_file, "FILE",
+       "what the graph is meant for, from gie target: fuse siblings only where that pays there"},
       {"streams", 0, TOOL_FLAG, &o->streams, NULL,
        "note streams for parallel branches behind the passes, and print them"},
       {"list", 0, TOOL_FLAG, &o->list, NULL, "list all passes and end"},
@@ -314,6 +318,9 @@ int tool_opt(struct tool *t, int argc, char **argv)
     return exit_code;
   if ((exit_code = tool_open(t)) != TOOL_GO_ON)
     return exit_code;
+  gie_status st = o->target_file ? tune_target_read(t->ctx, o->target_file, &t->arena, &o->target) : GIE_OK;
+  if (st != GIE_OK)
+    return tool_error(t, st);
   if (o->list)
     return list_passes(t, o->json);
   const char *passes = o->passes ? o->passes : gie_pipeline_default();

@@ -10,11 +10,12 @@
 #define OPT_MAX_ROUNDS 16 /* of --fixpoint */
 
 struct opt {
-  const char *passes, *out, *print_after, *disable, *report;
+  const char *passes, *out, *print_after, *disable, *report, *target_file;
   bool list, stats, json, verify_each, fixpoint, diff, streams;
   uint32_t rounds;
   struct gie_pass_stat stat[OPT_MAX_STATS];
   uint32_t n_stats;
+  struct gie_target target; /* with target_file */
 };
 
 /* Saves a page with both graphs and what each pass did. Atomic. */

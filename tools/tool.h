@@ -46,6 +46,7 @@ int tool_inspect(struct tool *t, int argc, char **argv);
 int tool_opt(struct tool *t, int argc, char **argv);
 int tool_plugin(struct tool *t, int argc, char **argv);
 int tool_retune(struct tool *t, int argc, char **argv);
+int tool_target(struct tool *t, int argc, char **argv);
 int tool_run(struct tool *t, int argc, char **argv);
 
 /* ---- One run of the command */

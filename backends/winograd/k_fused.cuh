@@ -23,7 +23,8 @@
 struct wg_fused_shape {
   static constexpr int POINTS = 16, K = 64, P = 32, C = 8, OWN = 2, THREADS = 256, STAGES = 3;
   static constexpr int WM = K, WN = P, ACC = K * P / 32;
-  static constexpr int LDA = POINTS * K, LDB = P + 4; /* from channel to channel; LDB: stores meet no bank twice */
+  static constexpr int LDA = POINTS * K,
+                       LDB = P + 4; /* from channel to channel; LDB: stores meet no bank twice */
   static constexpr int U_SIZE = POINTS * C * K, V_SIZE = POINTS * C * LDB;
   static constexpr int LDE = P / 2 + 4, PAIRS = K * P / 2; /* exchange: [point][k][tile of 16] */
   static constexpr int E_SIZE = POINTS * K * LDE;

@@ -74,7 +74,8 @@ __device__ __forceinline__ void wg_group_mma(float (&d)[32], const uint32_t (&a)
 
 /* 64 tiles of a slice, split: what a thread holds of each 8 channels. */
 template <class TILE, bool LAST>
-__device__ __forceinline__ void wg_group_split(const float *sa, uint32_t (&big)[4][4], uint32_t (&small)[4][4])
+__device__ __forceinline__ void wg_group_split(const float *sa, uint32_t (&big)[4][4],
+                                               uint32_t (&small)[4][4])
 {
   const int lane = threadIdx.x % 32, row = threadIdx.x / 32 % 4 * 16, g = lane / 4, t = lane % 4;
 #pragma unroll
@@ -139,10 +140,11 @@ __global__ void __launch_bounds__(WG_HAS_GROUPS ? 256 : 32, WG_HAS_GROUPS ? PER_
     acc[i / 32 / NT][i / 32 % NT][i % 32] = 0;
   wg_let_next_start();
   auto fetch_weights = [&](int s, int to) { /* one thread's */
-    wg_barrier_expect(&full[to], blocks * 2 * TILE::IMAGE * 4);
-    for (int n = 0; n < blocks; n++)
-      wg_copy_bulk(sb + to * TILE::B_SIZE + n * 2 * TILE::IMAGE,
-                   b + ((int64_t)n * all + s) * 2 * TILE::IMAGE, 2 * TILE::IMAGE * 4, &full[to]);
+                                            wg_barrier_expect(&full[to], blocks * 2 * TILE::IMAGE * 4);
+                                            for (int n = 0; n < blocks; n++)
+                                              wg_copy_bulk(sb + to * TILE::B_SIZE + n * 2 * TILE::IMAGE,
+                                                           b + ((int64_t)n * all + s) * 2 * TILE::IMAGE,
+                                                           2 * TILE::IMAGE * 4, &full[to]);
   };
   auto fetch_input = [&](int s, int to) {
     if (s < slices) {

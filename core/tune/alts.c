@@ -304,7 +304,8 @@ static bool layout_allows(const struct gie_layout *l, const struct gie_view *v, 
 }
 
 /* The values that a node leaves in place when its views are kept: a concat's operands are ranges of its
- * result, a split's and slice's results ranges of their operand. GIE_NONE when that is not how they are. */
+ * result, or with it of what that is a range of; a split's and slice's results ranges of their operand. GIE_NONE when
+ * that is not how they are. */
 static gie_id view_group(const struct selection *s, const struct gie_node *n)
 {
   bool concat = strcmp(n->op->name, "concat") == 0;
@@ -313,8 +314,10 @@ static gie_id view_group(const struct selection *s, const struct gie_node *n)
   uint32_t n_parts = concat ? n->n_operands : n->n_out;
   if (n->n_steps || (!concat && strcmp(n->op->name, "split") != 0 && strcmp(n->op->name, "slice") != 0))
     return GIE_NONE;
-  if (is_const(s, base) || gie_value_get(s->g, base)->view.base != GIE_NONE)
+  if (is_const(s, base) || (!concat && gie_value_get(s->g, base)->view.base != GIE_NONE))
     return GIE_NONE;
+  if (gie_value_get(s->g, base)->view.base != GIE_NONE)
+    base = gie_value_get(s->g, base)->view.base;
   for (uint32_t i = 0; i < n_parts; i++)
     if (parts[i] == GIE_NONE || gie_value_get(s->g, parts[i])->view.base != base)
       return GIE_NONE;

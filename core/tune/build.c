@@ -329,7 +329,8 @@ static gie_status choose(struct tuner *t, const struct gie_graph *g, uint32_t pr
 }
 
 /* Structures that selection may choose from: passes on the graph with numbers as dims, after the clean-up. */
-static const char *const STRUCTURES[] = {"", "eliminate_concat,eliminate_split", "structure"};
+static const char *const STRUCTURES[] = {"", "share_concat_prefix,eliminate_concat,eliminate_split",
+                                         "structure"};
 
 /* What kernels may round stands on the node: asking, the race and the executor read it there. */
 static gie_status note_math(const struct tuner *t, struct gie_graph *g)

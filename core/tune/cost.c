@@ -306,6 +306,21 @@ static double flop_rate(const struct gie_problem *p, const struct gie_variant *v
 
 static bool is_sane(double v) { return isfinite(v) && v >= 0; }
 
+static double launch_seconds(const struct gie_peaks *peaks)
+{
+  return is_sane(peaks->launch_s) ? peaks->launch_s : 0;
+}
+
+double tune_roofline(const struct gie_peaks *peaks, double flops, double rate, double bytes, double waves)
+{
+  double memory = peak(peaks->bytes_per_s, HOST_CORE.bytes_per_s);
+  double bandwidth = bytes <= peaks->cache_bytes ? peak(peaks->cache_bytes_per_s, memory) : memory;
+  double compute = flops / rate;
+  if (is_sane(waves) && waves > 0)
+    compute *= ceil(waves) / waves;
+  return fmax(compute, bytes / bandwidth) + launch_seconds(peaks);
+}
+
 double tune_estimate(const struct gie_kernel *k, const struct gie_problem *p, const struct gie_variant *v,
                      const struct gie_peaks *peaks)
 {
@@ -315,17 +330,11 @@ double tune_estimate(const struct gie_kernel *k, const struct gie_problem *p, co
     k->estimate(k, p, v, &cost);
   else
     cost = work;
-  double launch = is_sane(peaks->launch_s) ? peaks->launch_s : 0, seconds = cost.seconds;
+  double launch = launch_seconds(peaks), seconds = cost.seconds;
   if (!is_sane(seconds) || seconds == 0) {
     double flops = is_sane(cost.flops) ? cost.flops : work.flops;
     double bytes = is_sane(cost.bytes) ? cost.bytes : work.bytes;
-    double memory = peak(peaks->bytes_per_s, HOST_CORE.bytes_per_s);
-    double bandwidth = bytes <= peaks->cache_bytes ? peak(peaks->cache_bytes_per_s, memory) : memory;
-    double compute = flops / flop_rate(p, v, peaks);
-    /* The last wave takes as long as a full one. */
-    if (is_sane(cost.waves) && cost.waves > 0)
-      compute *= ceil(cost.waves) / cost.waves;
-    seconds = fmax(compute, bytes / bandwidth);
+    seconds = tune_roofline(peaks, flops, flop_rate(p, v, peaks), bytes, cost.waves) - launch;
   }
   if (!k->estimate && (GIE_OPTION(k, flags) & GIE_KERNEL_REFERENCE))
     seconds *= REFERENCE;

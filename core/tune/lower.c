@@ -208,7 +208,7 @@ static gie_status place(struct lowering *l, gie_id value)
   const struct gie_value *v = gie_value_get(s->g, value);
   struct tune_home home;
   struct tune_port plain = {.form = tune_plain_form(v)};
-  gie_id copies[sizeof home.forms / sizeof *home.forms], range = GIE_NONE, group = select_group(s, value);
+  gie_id copies[sizeof home.forms / sizeof *home.forms], range = GIE_NONE;
   int rank = v->type.shape.rank;
   if (!select_is_chosen(s, value))
     return GIE_OK;
@@ -226,7 +226,7 @@ static gie_status place(struct lowering *l, gie_id value)
     if (!s->is_live[use.node])
       continue;
     gie_id to;
-    if (use.node == group && chosen(s, group)->kind == ALT_VIEW)
+    if (select_keeps(s, value, use.node) && chosen(s, use.node)->kind == ALT_VIEW)
       to = range != GIE_NONE ? range : made;
     else
       to = pick(&home, open ? &chosen(s, use.node)->in[use.slot] : &plain, rank, made, copies);
@@ -280,7 +280,7 @@ static gie_status lower_node(struct lowering *l, gie_id id)
 static gie_status rebase(struct lowering *l, gie_id id)
 {
   const struct gie_node *n = gie_node_get(l->h, id), *orig = gie_node_get(l->s->g, id);
-  if (chosen(l->s, id)->kind != ALT_VIEW || l->s->nodes[id].view_of == orig->out[0])
+  if (chosen(l->s, id)->kind != ALT_VIEW || l->s->nodes[id].view_of != orig->in[0])
     return GIE_OK;
   for (uint32_t i = 0; i < n->n_out; i++) {
     struct gie_view view = gie_value_get(l->h, n->out[i])->view;

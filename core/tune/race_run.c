@@ -157,9 +157,7 @@ static gie_status enter(struct race *r, struct runner *x)
   GIE_TRY(prepare(r, s));
   GIE_TRY(say_start(r, x));
   from = run_now();
-  gie_status st = !e->checked          ? check(r, x)
-                  : side_overwrites(s) ? side_set_over(s, true)
-                                       : GIE_OK;
+  gie_status st = !e->checked ? check(r, x) : side_overwrites(s) ? side_set_over(s, true) : GIE_OK;
   book(&r->times.check, &from);
   return st;
 }

@@ -6,8 +6,9 @@
 #include "core/tune/select.h"
 #include <math.h>
 
-#define RIVALS 4  /* alternatives of a node that are measured together, the chosen one included */
-#define NEAR 1.25 /* slower than the chosen one on whole tensors by more than this: not before others have failed */
+#define RIVALS 4 /* alternatives of a node that are measured together, the chosen one included */
+#define NEAR \
+  1.25 /* slower than the chosen one on whole tensors by more than this: not before others have failed */
 
 /* ---- What the choice gives ranges ------------------------------------------------------------------- */
 
@@ -74,8 +75,8 @@ static bool can_replace(const struct gie_node *n, const struct tune_alt *a, cons
 }
 
 /* The candidate for an alternative with ranges; it expects what the one without takes. */
-static gie_status make_trial(struct selection *s, const struct gie_node *n, struct tune_alt *a, uint64_t ports,
-                             struct tune_trial **out)
+static gie_status make_trial(struct selection *s, const struct gie_node *n, struct tune_alt *a,
+                             uint64_t ports, struct tune_trial **out)
 {
   struct tuner *t = s->t;
   const struct tune_problem *problem;

@@ -237,6 +237,9 @@ void select_forms(const struct selection *s, gie_id value, struct tune_form *fro
 /* The node whose ALT_VIEW would make the value a range of another: the concat that reads it, or the split or
  * slice that makes it. GIE_NONE: none. */
 gie_id select_group(const struct selection *s, gie_id value);
+/* Whether the reader is a concat that, with its views kept, finds the value where it is: its group, or one inside it whose
+ * result is a range of the same base. */
+bool select_keeps(const struct selection *s, gie_id value, gie_id reader);
 
 /* Where a value is under the present choice, and what has to be made of it. */
 struct tune_home {

@@ -53,6 +53,27 @@ gie_id select_group(const struct selection *s, gie_id value)
   return is_open(s, v->producer) && s->nodes[v->producer].view_of == v->view.base ? v->producer : GIE_NONE;
 }
 
+bool select_keeps(const struct selection *s, gie_id value, gie_id reader)
+{
+  const struct gie_value *v = value_of(s, value);
+  return v->view.base != GIE_NONE && is_open(s, reader) && s->nodes[reader].view_of == v->view.base &&
+         strcmp(gie_node_get(s->g, reader)->op->name, "concat") == 0;
+}
+
+/* The maker is a concat inside that reader: both keep their views, in one form, or none does. */
+static bool is_inner(const struct selection *s, const struct gie_value *v, gie_id reader)
+{
+  return select_keeps(s, v->id, reader) && is_open(s, v->producer) &&
+         s->nodes[v->producer].view_of == v->view.base &&
+         strcmp(gie_node_get(s->g, v->producer)->op->name, "concat") == 0;
+}
+
+static bool agree(const struct tune_alt *inner, const struct tune_alt *outer, int rank)
+{
+  bool a = inner->kind == ALT_VIEW, b = outer->kind == ALT_VIEW;
+  return a == b && (!a || tune_form_equal(&inner->out[0].form, &outer->out[0].form, rank));
+}
+
 /* Bytes that the range's start in its base is sure to be aligned to. */
 static uint32_t range_align(const struct selection *s, gie_id value, const struct tune_form *form)
 {
@@ -123,7 +144,8 @@ void select_home(const struct selection *s, gie_id value, struct tune_home *h)
   struct gie_use use = {.node = GIE_NONE};
   while (gie_value_next_use(s->g, value, &use)) {
     bool open = is_open(s, use.node);
-    if ((kept && use.node == group) || !s->is_live[use.node])
+    if ((kept && select_keeps(s, value, use.node) && chosen(s, use.node)->kind == ALT_VIEW) ||
+        !s->is_live[use.node])
       continue;
     const struct tune_port *port = open ? &chosen(s, use.node)->in[use.slot] : &plain;
     if (!select_reads_home(h, port, rank))
@@ -202,6 +224,10 @@ static double value_cost(struct selection *s, gie_id value)
     sum += conversion(s, v, &h.from.form, &h.range);
   for (uint32_t i = 0; i < h.n_forms; i++)
     sum += conversion(s, v, &h.from.form, &h.forms[i]);
+  struct gie_use use = {.node = GIE_NONE};
+  while (v->view.base != GIE_NONE && gie_value_next_use(s->g, value, &use))
+    if (is_inner(s, v, use.node) && !agree(chosen(s, v->producer), chosen(s, use.node), v->type.shape.rank))
+      return INFINITY;
   return sum;
 }
 
@@ -314,7 +340,9 @@ static double pair_cost(struct network *net, const struct gie_value *v, const st
 {
   int rank = v->type.shape.rank;
   gie_id group = select_group(net->s, v->id);
-  if (reader && reader->kind == ALT_VIEW && group == reader_node)
+  if (reader && maker && is_inner(net->s, v, reader_node) && !agree(maker, reader, rank))
+    return INFINITY;
+  if (reader && reader->kind == ALT_VIEW && select_keeps(net->s, v->id, reader_node))
     return writes_range(net->s, v->id, from, &reader->out[0].form)
                ? from->more
                : conversion(net->s, v, &from->form, &reader->out[0].form);

@@ -96,6 +96,19 @@ double tune_estimate(const struct gie_kernel *k, const struct gie_problem *p, co
 /* Built-in peaks for a device that has none measured; they order candidates, nothing more. */
 void tune_default_peaks(const struct gie_device_info *info, struct gie_peaks *out);
 
+/* Seconds at best: arithmetic at `rate` flops per second or memory traffic, whichever takes longer, and the launch.
+ * `waves` > 0: the last one takes as long as a full one. */
+double tune_roofline(const struct gie_peaks *peaks, double flops, double rate, double bytes, double waves);
+
+/* ---- Targets (target.c): what gie target writes and gie opt --target reads; the format is in doc/manual.md ---- */
+
+void tune_target_print(const struct gie_target *t, struct gie_buf *out);
+/* Strings are in `mem`. E_DATA names the line that is wrong. parse() cuts the text, of `size` bytes and a NUL, into pieces. */
+gie_status tune_target_parse(struct gie_context *ctx, const char *path, char *text, size_t size,
+                             struct gie_arena *mem, struct gie_target *out);
+gie_status tune_target_read(struct gie_context *ctx, const char *path, struct gie_arena *mem,
+                            struct gie_target *out);
+
 /* ---- Timing cache (cache.c) --------------------------------------------------------------------- */
 
 struct tune_entry {
@@ -182,8 +195,8 @@ struct tune_race_options {
   uint32_t threads;   /* budget of each launch */
   bool check_only;    /* correctness, no timing */
   const char *device; /* "cuda:1": which one of its kind; NULL: the first */
-  uint64_t max_workspace; /* of a candidate; 0: 4 GiB */
-  uint64_t whole;         /* bytes of tensors that are fetched from a device as a whole; 0: 4 MiB */
+  uint64_t max_workspace;        /* of a candidate; 0: 4 GiB */
+  uint64_t whole;                /* bytes of tensors that are fetched from a device as a whole; 0: 4 MiB */
   struct tune_race_times *times; /* added to; may be NULL */
 };
 /* Checks all candidates (sampled outputs against f64, guard zones), then times the right ones in

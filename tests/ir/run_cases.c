@@ -6,6 +6,7 @@
  *     ## case: fires
  *     ## passes: fuse_epilogue
  *     ## flags: f16                 optional: what the device computes in (f16, bf16)
+ *     ## target: bytes_per_s 1e9; … optional: lines of a target for a cpu, separated by "; "
  *     ## runs: no                   optional: the graph cannot be executed
  *     ## tolerance: 2e-3           optional: of the results' largest element
  *     ## error: <text>              optional: a pass fails, and its message has this text
@@ -18,6 +19,7 @@
  * same from random inputs before and after; and each allocation of the passes may fail. --update writes what came out as the new
  * expectation, to be reviewed as a diff. */
 #include "core/base/base.h"
+#include "core/tune/tune.h"
 #include <gie/gie.h>
 #include <math.h>
 #include <stdio.h>
@@ -30,7 +32,7 @@ struct span {
 };
 
 struct test {
-  char name[128], passes[512], error[256];
+  char name[128], passes[512], error[256], target[512];
   uint64_t flags;
   bool runs;
   double tolerance; /* 0: by dtype */
@@ -107,6 +109,7 @@ static bool next_test(const char *s, const char *end, struct test *t, const char
     if (directive(at, le, "case", NULL, 0))
       break;
     if (directive(at, le, "passes", t->passes, sizeof t->passes) ||
+        directive(at, le, "target", t->target, sizeof t->target) ||
         directive(at, le, "error", t->error, sizeof t->error)) {
       t->input.from = le;
     } else if (directive(at, le, "flags", value, sizeof value)) {
@@ -278,18 +281,37 @@ static bool compare_runs(struct runner *r, const struct test *t, const struct gi
 
 /* ---- One case ------------------------------------------------------------------------------------- */
 
+/* In *out unless the test names none. */
+static gie_status read_target(const struct test *t, struct gie_context *ctx, struct gie_arena *mem,
+                              struct gie_target *out)
+{
+  char text[640];
+  int n = snprintf(text, sizeof text, "gie target 1\ndevice cpu\n%s\n", t->target);
+  for (char *s = text; (s = strstr(s, "; "));)
+    memcpy(s, "\n\n", 2);
+  return *t->target ? tune_target_parse(ctx, "## target", text, (size_t)n, mem, out) : GIE_OK;
+}
+
 static gie_status run_passes(const struct test *t, struct gie_graph *g, uint32_t *changes)
 {
+  struct gie_arena mem;
+  struct gie_target target;
+  gie_arena_init(&mem, gie_graph_context(g));
   struct gie_pass_stat stats[MAX_PASSES];
   uint32_t n = 0;
   struct gie_pipeline_options options = {.struct_size = sizeof options,
                                          .device_flags = t->flags,
                                          .verify_each = true,
+                                         .target = *t->target ? &target : NULL,
                                          .stats = stats,
                                          .max_stats = MAX_PASSES,
                                          .n_stats = &n};
   *changes = 0;
-  GIE_TRY(gie_pipeline_run(g, t->passes, &options));
+  gie_status st = read_target(t, gie_graph_context(g), &mem, &target);
+  if (st == GIE_OK)
+    st = gie_pipeline_run(g, t->passes, &options);
+  gie_arena_free(&mem);
+  GIE_TRY(st);
   for (uint32_t i = 0; i < n; i++)
     *changes += stats[i].changes;
   return GIE_OK;

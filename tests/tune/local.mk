@@ -77,3 +77,9 @@ TESTS += tests/tune/test_limits
 tests_tune_test_limits_SOURCES = tests/tune/test_limits.c tests/run/mock.c tests/run/mock_far.c tests/run/mock.h
 tests_tune_test_limits_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
 tests_tune_test_limits_LDADD = libgie_internal.la libgie_rt_internal.la $(CHECK_LIBS) $(LIBM)
+
+check_PROGRAMS += tests/tune/test_target
+TESTS += tests/tune/test_target
+tests_tune_test_target_SOURCES = tests/tune/test_target.c
+tests_tune_test_target_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
+tests_tune_test_target_LDADD = libgie_internal.la libgie_rt_internal.la $(CHECK_LIBS)

@@ -49,8 +49,8 @@ static void put(struct writer *w, const struct gie_graph *g, const struct gie_no
 }
 
 /* Entries for every node with one operand: each kernel of its op on whole tensors, then the rows given. */
-static void write_cache(const char *text, const struct cost_row *rows, size_t n, const struct range_row *ranges,
-                        size_t n_ranges)
+static void write_cache(const char *text, const struct cost_row *rows, size_t n,
+                        const struct range_row *ranges, size_t n_ranges)
 {
   struct writer w = {0};
   struct gie_graph *g;
@@ -98,8 +98,8 @@ static struct gie_plan *decide(const char *text, const struct cost_row *rows, si
   return plan;
 }
 
-static void decide_only(const char *text, const struct cost_row *rows, size_t n, const struct range_row *ranges,
-                        size_t n_ranges, const char *want, double ms)
+static void decide_only(const char *text, const struct cost_row *rows, size_t n,
+                        const struct range_row *ranges, size_t n_ranges, const char *want, double ms)
 {
   gie_plan_free(decide(text, rows, n, ranges, n_ranges, want, ms));
   gie_context_free(ctx);
@@ -211,14 +211,15 @@ START_TEST(test_both_ends)
   static const struct range_row reads[] = {{"t", true, true, REFUSES}, {"t", true, false, REFUSES},
                                            {"t", false, true, 1.0},    {"e", true, true, 1.0},
                                            {"e", true, false, 1.0},    {"e", false, true, 1.0}};
-  static const struct range_row writes[] = {{"t", true, true, REFUSES}, {"t", true, false, 1.0},
+  static const struct range_row writes[] = {{"t", true, true, REFUSES},  {"t", true, false, 1.0},
                                             {"t", false, true, REFUSES}, {"e", true, true, 1.0},
                                             {"e", true, false, 1.0},     {"e", false, true, 1.0}};
   static const struct range_row together[] = {{"t", true, true, REFUSES}, {"t", true, false, 1.0},
                                               {"t", false, true, 1.0},    {"e", true, true, 1.0},
                                               {"e", true, false, 1.0},    {"e", false, true, 1.0}};
   decide_only(text, both, N(both), reads, N(reads), "sigmoid:s split:- reorder:- tanh:t exp:e concat:-", 3.5);
-  decide_only(text, both, N(both), writes, N(writes), "sigmoid:s split:- tanh:t reorder:- exp:e concat:-", 3.5);
+  decide_only(text, both, N(both), writes, N(writes), "sigmoid:s split:- tanh:t reorder:- exp:e concat:-",
+              3.5);
   decide_only(text, both, N(both), together, N(together), "sigmoid:s split:- tanh:t reorder:- exp:e concat:-",
               3.5);
 }

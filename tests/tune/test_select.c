@@ -144,6 +144,40 @@ START_TEST(test_views)
 }
 END_TEST
 
+/* A concat inside another one: both keep their operands in place or none does, and a copy serves both. */
+START_TEST(test_nested_views)
+{
+  static const char nested[] = "graph { input %x" T4
+                               " %a : f32[1,8,4,4] nchw view(%q, 1, 0, 8) = sigmoid(%x) "
+                               "%b : f32[1,8,4,4] nchw view(%q, 1, 8, 8) = tanh(%x) "
+                               "%p : f32[1,16,4,4] nchw view(%q, 1, 0, 16) = concat(%a, %b) {axis=1} "
+                               "%e : f32[1,16,4,4] nchw view(%q, 1, 16, 16) = exp(%p) "
+                               "%q : f32[1,32,4,4] nchw = concat(%p, %e) {axis=1} %z = exp(%q) output %z }";
+  static const struct cost_row kept[] = {{"cat", "concat", NULL, NULL, 1.0, 0, true, 0, 0},
+                                         {"e", "exp", "nchw", "nchw", 1.0, 0, true, 0, 0},
+                                         {"s.dense", "sigmoid", "nchw", "nchw", 1.0, 0, false, 0, 0},
+                                         {"s.pitch", "sigmoid", "nchw", "nchw", 1.2, 0, true, 0, 0},
+                                         {"t.pitch", "tanh", "nchw", "nchw", 1.0, 0, true, 0, 0},
+                                         {"turn", "reorder", NULL, NULL, 0.5, 0, true, 0, 0}};
+  static const struct cost_row copied[] = {{"cat", "concat", NULL, NULL, 1.0, 0, true, 0, 0},
+                                           {"e", "exp", "nchw", "nchw", 1.0, 0, true, 0, 0},
+                                           {"s.dense", "sigmoid", "nchw", "nchw", 1.0, 0, false, 0, 0},
+                                           {"s.pitch", "sigmoid", "nchw", "nchw", 1.9, 0, true, 0, 0},
+                                           {"t.pitch", "tanh", "nchw", "nchw", 1.0, 0, true, 0, 0},
+                                           {"turn", "reorder", NULL, NULL, 0.5, 0, true, 0, 0}};
+  static const struct cost_row dissolved[] = {{"cat", "concat", NULL, NULL, 0.1, 0, true, 0, 0},
+                                              {"e", "exp", "nchw", "nchw", 1.0, 0, true, 0, 0},
+                                              {"s.dense", "sigmoid", "nchw", "nchw", 1.0, 0, false, 0, 0},
+                                              {"t.dense", "tanh", "nchw", "nchw", 1.0, 0, false, 0, 0},
+                                              {"turn", "reorder", NULL, NULL, 0.5, 0, true, 0, 0}};
+  decide(kept, N(kept), nested, "sigmoid:s.pitch tanh:t.pitch concat:- exp:e concat:- exp:e", 4.2);
+  decide(copied, N(copied), nested, "sigmoid:s.dense reorder:- tanh:t.pitch concat:- exp:e concat:- exp:e",
+         4.5);
+  decide(dissolved, N(dissolved), nested, "sigmoid:s.dense tanh:t.dense concat:cat exp:e concat:cat exp:e",
+         4.2);
+}
+END_TEST
+
 /* A reader of a range that takes none costs a copy; a split's results are ranges of what it reads. */
 START_TEST(test_split_views)
 {
@@ -485,7 +519,7 @@ START_TEST(test_against_brute_force)
 END_TEST
 
 GIE_TESTS_MAIN("select", test_greedy_is_wrong, test_a_long_chain_pays_for_reorders, test_shared_conversion,
-               test_epilogue_cut, test_cut_step_keeps_its_operand, test_views, test_split_views,
-               test_precision, test_precision_of_views, test_precision_of_copies, test_structures,
-               test_left_out, test_progress, test_too_many, test_ties, test_nothing_runs_it,
+               test_epilogue_cut, test_cut_step_keeps_its_operand, test_views, test_nested_views,
+               test_split_views, test_precision, test_precision_of_views, test_precision_of_copies,
+               test_structures, test_left_out, test_progress, test_too_many, test_ties, test_nothing_runs_it,
                test_against_brute_force)
