@@ -18,7 +18,7 @@ struct job {
   struct json json, *j; /* j: NULL for text */
   /* the check at hand */
   bool is_open;
-  char *name;
+  char *name, doing[400];
   uint32_t next; /* index of the next check */
   uint32_t n_ok, n_failed, n_skipped;
   uint32_t fatal[CONFORM_MAX_FATAL], n_fatal; /* checks that ended a worker */
@@ -169,9 +169,12 @@ static gie_status take_news(void *user, enum wire_type type, char *payload, size
   if (type == WIRE_REPLY)
     return GIE_OK;
   GIE_TRY(conform_get_news(job->t->ctx, payload, size, &n));
-  if (n.word == CONFORM_ENTRY)
-    return GIE_OK; /* still at work */
+  if (n.word == CONFORM_ENTRY) { /* still at work */
+    snprintf(job->doing, sizeof job->doing, "%s", n.text);
+    return GIE_OK;
+  }
   job->next = n.index + 1;
+  job->doing[0] = 0;
   if (n.word == CONFORM_START) {
     job->name = gie_arena_strdup(&job->t->arena, n.name);
     job->is_open = job->name != NULL;
@@ -195,7 +198,8 @@ static gie_status run_checks(struct job *job)
     if (!job->is_open)
       return gie_fail(job->t->ctx, GIE_E_INTERNAL, "the probe worker ended between two checks: %s", how);
     report(job, CONFORM_FAILED, job->name,
-           tool_format(job->t, "%s: %s", end == WORKER_HUNG ? "it hangs" : "it crashes", how));
+           tool_format(job->t, "%s: %s%s%s%s", end == WORKER_HUNG ? "it hangs" : "it crashes", how,
+                       *job->doing ? " (" : "", job->doing, *job->doing ? ")" : ""));
     job->is_open = false;
     if (job->n_fatal == CONFORM_MAX_FATAL)
       return gie_fail(job->t->ctx, GIE_E_LIMIT, "%d checks ended the probe worker; the test is given up",

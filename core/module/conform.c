@@ -63,7 +63,15 @@ static void say(struct conform *c, enum conform_word word, const char *name, con
   gie_buf_free(&b);
 }
 
-void conform_alive(struct conform *c) { say(c, CONFORM_ENTRY, "", ""); }
+void conform_doing(struct conform *c, const char *fmt, ...)
+{
+  char text[512];
+  va_list ap;
+  va_start(ap, fmt);
+  vsnprintf(text, sizeof text, fmt, ap);
+  va_end(ap);
+  say(c, CONFORM_ENTRY, "", text);
+}
 
 bool conform_is_fatal(const struct conform *c)
 {
@@ -142,6 +150,12 @@ static void check_all(struct conform *c, uint32_t module)
   for (uint32_t i = 0; (e = mod_entry_at(c->ctx, MOD_KERNEL, i)); i++)
     if (e->module == module)
       conform_kernel(c, e->what);
+  for (uint32_t i = 0; (e = mod_entry_at(c->ctx, MOD_PASS, i)); i++)
+    if (e->module == module)
+      conform_pass(c, e->what);
+  for (uint32_t i = 0; (e = mod_entry_at(c->ctx, MOD_FORMAT, i)); i++)
+    if (e->module == module)
+      conform_format(c, e->what);
 }
 
 static gie_status load_cases(struct conform *c, char **paths, uint32_t n)
@@ -149,9 +163,15 @@ static gie_status load_cases(struct conform *c, char **paths, uint32_t n)
   c->cases = gie_alloc(c->ctx, n + 1, sizeof *c->cases);
   if (!c->cases)
     return GIE_E_MEMORY;
-  for (uint32_t i = 0; i < n; i++) {
-    GIE_TRY(gie_graph_load(c->ctx, paths[i], NULL, &c->cases[i]));
-    c->n_cases++;
+  c->paths = paths;
+  for (; c->n_cases < n; c->n_cases++) {
+    uint32_t i = c->n_cases;
+    bool is_fatal = conform_is_fatal(c), wanted = conform_begin(c, "case %s: loading", paths[i]);
+    gie_status st = is_fatal ? GIE_E_NO : gie_graph_load(c->ctx, paths[i], NULL, &c->cases[i]);
+    if (wanted && st == GIE_OK)
+      conform_end(c, CONFORM_OK, "%u nodes", (unsigned)gie_graph_count_nodes(c->cases[i]));
+    else if (wanted)
+      conform_end(c, CONFORM_FAILED, "%s", gie_error_text(c->ctx));
   }
   return GIE_OK;
 }
@@ -191,6 +211,7 @@ gie_status conform_serve(struct gie_context *ctx, int fd, char *payload, size_t 
   }
   uint32_t index = find_module(ctx, module);
   gie_status st = index == UINT32_MAX ? gie_fail(ctx, GIE_E_MODULE, "no module \"%s\" is loaded", module)
+                  : only_list         ? GIE_OK
                                       : load_cases(&c, paths, n_paths);
   if (st == GIE_OK && only_list)
     list(&c, index);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Conformance of a module: does what it registers keep the contracts of gie/graph.h and gie/kernel.h? The checks run in
+/* Conformance of a module: does what it registers keep the contracts of gie/graph.h, gie/kernel.h and gie/module.h? The checks run in
  * the probe worker, because that is what a module can crash or hang; the parent (tools/plugin_test.c) asks again for what
  * comes behind a check that did.
  *
  *   CONFORM  parent → worker   module NAME   seed NUMBER   from INDEX (checks to leave out)   case PATH (any number)
  *                              fatal INDEX (any number): checks that ended a worker, so nothing of them is repeated
  *                              list 1: say only what the module registers
- *   PROGRESS worker → parent   entry: word entry   name NAME   text WHAT; without a name: still at work between checks
+ *   PROGRESS worker → parent   entry: word entry   name NAME   text WHAT; without a name: still at work, with TEXT
  *                              a check begins: word start   index NUMBER   name NAME
  *                              … and ends:     word ok|failed|skipped   index NUMBER   text WHAT
  *   REPLY    worker → parent   empty: that was all */
@@ -59,14 +59,15 @@ struct conform {
   int fd;
   uint64_t seed;
   uint32_t from, n;
-  gie_status status; /* of the connection: all is over when it is not OK */
-  struct gie_graph **cases;
+  gie_status status;        /* of the connection: all is over when it is not OK */
+  struct gie_graph **cases; /* NULL: it could not be loaded */
+  char **paths;
   uint32_t n_cases;
   uint32_t *fatal;
   uint32_t n_fatal;
 };
-/* Between two checks: still at work. */
-void conform_alive(struct conform *c);
+/* Still at work, and at what: it is said when the worker ends there. */
+GIE_PRINTF(2, 3) void conform_doing(struct conform *c, const char *fmt, ...);
 /* Whether the next check ended an earlier worker. */
 bool conform_is_fatal(const struct conform *c);
 GIE_PRINTF(2, 3) bool conform_begin(struct conform *c, const char *fmt, ...);
@@ -84,9 +85,26 @@ bool conform_is_static(const struct gie_graph *g, const struct gie_node *n);
 /* "f32[2,3,4,4], f32[3]" of the operands. */
 void conform_operands_text(const struct gie_graph *g, const struct gie_node *n, char *buf, size_t size);
 
-/* ---- Checks (conform_op.c, conform_kernel.c) */
+/* ---- Whole graphs (conform_graph.c) */
+
+/* A random network, or NULL. */
+struct gie_graph *conform_random(struct gie_context *ctx, uint64_t seed);
+/* "conv relu add" of the nodes. */
+void conform_ops_text(const struct gie_graph *g, char *buf, size_t size);
+/* The graph as text, freed with gie_free(). */
+bool conform_text(const struct gie_graph *g, char **text, size_t *size);
+/* Whether both have as many inputs and outputs, of the same names if that is asked for, and compute the same, if the first
+ * one runs (*ran); false: `wrong`. */
+bool conform_same(const struct gie_graph *before, const struct gie_graph *after, bool names, uint64_t seed,
+                  bool *ran, char *wrong, size_t size);
+/* Bytes that are allocated in this process. */
+size_t conform_heap(void);
+
+/* ---- Checks (conform_op.c, conform_kernel.c, conform_pass.c, conform_format.c) */
 
 void conform_op(struct conform *c, const struct gie_op *op);
 void conform_kernel(struct conform *c, const struct gie_kernel *k);
+void conform_pass(struct conform *c, const struct gie_pass *p);
+void conform_format(struct conform *c, const struct gie_format *f);
 
 #endif

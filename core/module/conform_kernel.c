@@ -2,7 +2,6 @@
 /* Conformance of a kernel: what it answers, and what it computes for operands that lie in memory as they do in a network:
  * as the kernel wants it, plain, with the channels last, as a range of a larger tensor. */
 #include "core/module/conform.h"
-#include <malloc.h>
 #include <math.h>
 
 #define GUESSES 1500
@@ -248,12 +247,6 @@ static bool list_variants(struct trial *t, struct side *s)
 
 /* ---- Memory */
 
-static size_t heap_bytes(void)
-{
-  struct mallinfo2 m = mallinfo2();
-  return m.uordblks + m.hblkhd;
-}
-
 /* Each allocation of create() fails in turn; then many instances, of which nothing may be left. */
 static bool check_create(struct trial *t, struct side *s)
 {
@@ -274,13 +267,13 @@ static bool check_create(struct trial *t, struct side *s)
   size_t before = 0;
   for (int i = 0; i < LIFES; i++) {
     if (i == WARM)
-      before = heap_bytes();
+      before = conform_heap();
     if (t->k->create(t->k, &s->prob, &s->var, &instance) != GIE_OK)
       return fail(t, "create fails when it is repeated: %s", gie_error_text(ctx));
     if (t->k->destroy)
       t->k->destroy(instance);
   }
-  size_t after = heap_bytes();
+  size_t after = conform_heap();
   return after <= before + LEAK ||
          fail(t, "%d instances leave %zu bytes behind; free in destroy what create allocates", LIFES - 1,
               after - before);
@@ -443,7 +436,7 @@ static void ask_guesses(struct conform *c, const struct gie_kernel *k, const str
   for (int i = 0; i < GUESSES && !a->no_device && a->n_cases < MAX_CASES; i++) {
     gie_status st;
     if (!is_check && i % 50 == 0)
-      conform_alive(c);
+      conform_doing(c, "guesses of its operands");
     struct gie_graph *g = conform_guess(c->ctx, op, &random, i % 2 == 1, &st);
     if (!g)
       continue;
@@ -498,6 +491,8 @@ static void check_given(struct conform *c, const struct gie_kernel *k, bool *has
 {
   for (uint32_t i = 0; i < c->n_cases; i++) {
     const struct gie_graph *g = c->cases[i];
+    if (!g)
+      continue;
     GIE_FOR_NODES(g, id) {
       const struct gie_node *n = gie_node_get(g, id);
       struct gie_graph *one = side_lists_op(k, n->op->name) ? conform_extract(g, n) : NULL;

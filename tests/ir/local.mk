@@ -45,5 +45,5 @@ tests_ir_test_pipeline_LDADD = libgie_internal.la libgie_rt_internal.la $(CHECK_
 check_PROGRAMS += tests/ir/test_passes_random
 TESTS += tests/ir/test_passes_random
 BIG_TESTS += tests/ir/test_passes_random
-tests_ir_test_passes_random_SOURCES = tests/ir/test_passes_random.c tests/ir/random_graph.c tests/ir/random_graph.h
+tests_ir_test_passes_random_SOURCES = tests/ir/test_passes_random.c
 tests_ir_test_passes_random_LDADD = libgie_internal.la libgie_rt_internal.la $(CHECK_LIBS) $(LIBM)

@@ -2,10 +2,10 @@
 /* Random networks through random pipelines: no error, no broken rule, and the same results as the network that nothing
  * was done to, within r * max|reference|, r = 1e-4. A graph that fails is made as small as it goes while it
  * fails, and printed. GIE_RANDOM_GRAPHS says how many (300). An injected error must be noticed. */
+#include "core/module/random_graph.h"
 #include "core/module/registry.h"
 #include "core/pass/pass.h"
 #include "tests/gie_check.h"
-#include "tests/ir/random_graph.h"
 #include <math.h>
 
 #define R 1e-4

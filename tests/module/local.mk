@@ -1,12 +1,16 @@
 # Modules for the tests: shared objects although they are not installed, hence -rpath.
 GIE_TEST_MODULE_LDFLAGS = $(GIE_MODULE_LDFLAGS) -rpath /nowhere
 GIE_TEST_OTHER_LDFLAGS = $(GIE_LDFLAGS) -avoid-version -shared -rpath /nowhere
-check_LTLIBRARIES += tests/module/good.la tests/module/init.la tests/module/kernels.la tests/module/layers.la tests/module/magic.la \
+check_LTLIBRARIES += tests/module/good.la tests/module/graphs.la tests/module/init.la tests/module/kernels.la tests/module/layers.la tests/module/magic.la \
   tests/module/noentry.la tests/module/plain.la tests/module/undefined.la
 
 tests_module_good_la_SOURCES = tests/module/good.c
 tests_module_good_la_CPPFLAGS = $(GIE_MODULE_CPPFLAGS)
 tests_module_good_la_LDFLAGS = -module $(GIE_TEST_MODULE_LDFLAGS)
+
+tests_module_graphs_la_SOURCES = tests/module/graphs.c
+tests_module_graphs_la_CPPFLAGS = $(GIE_MODULE_CPPFLAGS)
+tests_module_graphs_la_LDFLAGS = -module $(GIE_TEST_MODULE_LDFLAGS)
 
 tests_module_init_la_SOURCES = tests/module/init.c
 tests_module_init_la_CPPFLAGS = $(GIE_MODULE_CPPFLAGS)

@@ -84,6 +84,36 @@ status=0
 layers right
 [ $status = 0 ] || fail "right: $(cat "$tmp/layers.txt")"
 
+# ---- Passes and formats (graphs.c says which)
+
+printf 'tiny 7' >"$tmp/seven.tiny"
+printf '%s\n' 'graph { input %x : f32[2,3] %a = relu(%x) %b = relu(%a) %y = sigmoid(%b) output %y }' >"$tmp/two.gie"
+graphs() { TEST_GRAPH=$1 "$gie" plugin test "$modules/graphs.so" --case="$tmp/seven.tiny" --case="$tmp/two.gie" --deadline=$deadline >"$tmp/graphs.txt" 2>&1 || status=$?; }
+leak_pass="pass_leaks:runs leave" leak_import="import_leaks:imports leave"
+[ -z "$SANITIZE" ] || leak_pass= leak_import=
+for what in "pass_crash:seven.tiny: $crashed" "pass_hang:it hangs: no answer in" "pass_fails:fails on a valid graph: no idea what to do" \
+  "pass_wrong:it changes what a graph computes: output" "pass_silent:it changes a graph and counts no change" \
+  "pass_endless:it still changes a graph when it has run 100 times" "$leak_pass" "$leak_import" \
+  "probe:probe returns 101 and 101" "probe_moody:probe returns" "import_crash:seven.tiny: changed: $crashed" \
+  "import_hang:it hangs: no answer in" "import_opens:files open" "import_nothing:reports success without a graph" \
+  "import_silent:import fails without a reason" "export_wrong:import refuses what export wrote"; do
+  status=0
+  [ -n "$what" ] || continue
+  graphs "${what%%:*}"
+  [ $status != 0 ] && grep -e '^failed ' -e '^error' "$tmp/graphs.txt" | grep -qF "${what#*:}" || fail "${what%%:*}: $status: $(cat "$tmp/graphs.txt")"
+done
+status=0
+graphs right
+[ $status = 0 ] || fail "right graphs: $(cat "$tmp/graphs.txt")"
+for text in 'case .*seven.tiny: loading: 7 nodes' 'pass tiny: .*seven.tiny: 6 changes in 1 of 1 graphs; 1 of those ran' \
+  'pass tiny: without memory' 'format tiny: .*seven.tiny: cut: ' 'format tiny: .*seven.tiny: changed: ' 'format tiny: .*seven.tiny: without memory' \
+  'format tiny: written and read again: [1-9][0-9]* graphs'; do
+  grep -q "^ok       $text" "$tmp/graphs.txt" || fail "no \"$text\": $(cat "$tmp/graphs.txt")"
+done
+for kind in pass/try.gie format/try.template; do
+  "$gie" plugin test "$top_builddir/plugins/templates/${kind%/*}/.libs/template.so" --case="$top_srcdir/plugins/templates/$kind" >"$tmp/out.txt" || fail "$kind: $(cat "$tmp/out.txt")"
+done
+
 # ---- Modules that do not load
 
 refused() { # TEXT [ENVIRONMENT]

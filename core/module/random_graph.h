@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Random networks, valid by construction: windows, products, normalization, formulas as exporters write them,
  * branches, concats, splits, moves of data, shared values, arithmetic on shapes, several outputs. */
-#ifndef GIE_TESTS_RANDOM_GRAPH_H
-#define GIE_TESTS_RANDOM_GRAPH_H
+#ifndef GIE_CORE_MODULE_RANDOM_GRAPH_H
+#define GIE_CORE_MODULE_RANDOM_GRAPH_H
 
 #include "core/base/base.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Writes random networks as text; see random_graph.h. Numbers stay small, so that what is different is wrong and not
  * rounded: weights shrink with the taps, and no function with poles or steps is used. */
-#include "tests/ir/random_graph.h"
+#include "core/module/random_graph.h"
 
 enum { MAX_VALUES = 160 };
 
