@@ -54,7 +54,7 @@ int64_t wg_padded(int64_t k) { return (k + 7) / 8 * 8; }
 static const struct {
   int c, k, copies;
 } UNITS[WG_N_PACKINGS] = {
-    [WG_PACK_ROWS] = {1, 8, 1}, [WG_PACK_SLICES] = {8, 64, 1}, [WG_PACK_IMAGES] = {32, 64, 2}};
+    [WG_PACK_ROWS] = {1, 8, 1}, [WG_PACK_SLICES] = {16, 64, 1}, [WG_PACK_IMAGES] = {32, 64, 2}};
 
 static size_t fill_up(int64_t v, int unit) { return ((size_t)v + (size_t)unit - 1) / (size_t)unit * (size_t)unit; }
 

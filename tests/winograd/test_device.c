@@ -14,7 +14,7 @@ static const struct {
   const char *steps;
 } CASES[] = {
     {1, 1, 1, 1, 1, 3, {1, 1, 1, 1}, false, ""},
-    {1, 1, 3, 3, 1, 3, {0, 0, 0, 0}, true, ""},
+    {8, 1, 3, 3, 1, 3, {0, 0, 0, 0}, true, ""}, /* several results, so that one is not small */
     {2, 3, 7, 5, 4, 3, {1, 1, 1, 1}, true, " | relu"},
     {1, 5, 8, 8, 9, 3, {0, 0, 0, 0}, true, " | add(%r) | relu"},
     {1, 2, 6, 13, 3, 3, {2, 0, 1, 3}, false, " | clip {min=-5.0, max=6.0}"},

@@ -130,7 +130,7 @@ END_TEST
 /* The other orders hold what the rows hold, where they say, and zeros. */
 START_TEST(packed_orders)
 {
-  enum { C = 37, K = 70, CS = 40, CI = 64, KS = 128, N2 = 16 };
+  enum { C = 37, K = 70, CS = 48, CI = 64, KS = 128, N2 = 16 };
   const struct wg_form *f = &WG_FORMS[WG_f2r3];
   size_t bytes;
   static float w[K * C * 9], rows[N2 * C * 72], slices[KS * CS * N2], images[N2 * KS * CI * 2];
