@@ -208,6 +208,15 @@ __device__ __forceinline__ void wg_let_next_start()
 #endif
 }
 
+/* ---- The transformed input for products of warpgroups: images of 64 tiles × 32 channels, ordered so that neither the
+ * transform's stores nor the product's reads meet a bank of shared memory twice. */
+
+#define WG_IMAGE (64 * 32)
+template <bool LAST> __device__ __forceinline__ int wg_image_at(int tile, int c)
+{
+  return LAST ? tile * 32 + ((c >> 2 ^ (tile & 7)) << 2) + (c & 3) : c * 64 + (tile ^ (c & 3) << 3);
+}
+
 /* ---- Tensor cores */
 
 __device__ __forceinline__ uint32_t wg_tf32(float x)

@@ -2,7 +2,7 @@
 /* The layers of VGG-E, and GoogLeNet's of 5x5, by every variant of the winograd backend and by cuDNN's engines: times as
  * captured graphs. Arguments, one after the other:
  *   check, few     every configuration on odd shapes, with guards around the result; few: for compute-sanitizer
- *   f32=N, f16=N   VGG-E at batch N, f32 strict;  five=N: 5x5 in f32
+ *   f32=N, f16=N   VGG-E at batch N, f32 strict;  five=N, half5=N: the 5x5 layers in f32 and f16
  *   errors=FILE    errors against f64 of every form and unit, on random weights and on those of FILE (trained.py)
  *   profile=LAYER:N:LABEL   one configuration three times, for a profiler
  *   legacy, graphs cuDNN's algorithms of old only; also its engines for graphs (from the start)
@@ -411,6 +411,8 @@ int main(int argc, char **argv)
       time_layers<__half>(VGG, sizeof VGG / sizeof *VGG, n);
     else if (strncmp(a, "five=", 5) == 0)
       time_layers<float>(FIVE, sizeof FIVE / sizeof *FIVE, n);
+    else if (strncmp(a, "half5=", 6) == 0)
+      time_layers<__half>(FIVE, sizeof FIVE / sizeof *FIVE, n);
     else if (strncmp(a, "errors=", 7) == 0)
       errors(value);
     else if (strncmp(a, "profile=", 8) == 0)
