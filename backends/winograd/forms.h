@@ -39,7 +39,7 @@ struct wg_shape {
 /* Transformed weights G w Gᵀ, made in double and rounded once, in the order that a kernel reads them. `w` is [k][c][r][r] in
  * f32 or f16, `packed` in `to`. What fills up rows and blocks is zero.
  *   rows     [n·n][c][k to 16 bytes]
- *   slices   [k/64][c to 8][n·n][64]: 8 channels of all points side by side
+ *   slices   [k/64][c to 16][n·n][64]: 16 channels of all points side by side
  *   images   f32 as two TF32 numbers that add up to it, [n·n][k/64][c/32][2][64][32], each row of 32 channels as eight
  *            16-byte units, unit u of row r at u^(r mod 8): as the tensor cores want a matrix in shared memory */
 enum wg_packing { WG_PACK_ROWS, WG_PACK_SLICES, WG_PACK_IMAGES, WG_N_PACKINGS };

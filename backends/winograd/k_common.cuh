@@ -186,11 +186,10 @@ __device__ __forceinline__ void wg_barrier_expect(uint64_t *barrier, int bytes)
 __device__ __forceinline__ void wg_copy_bulk(void *to, const void *from, int bytes, uint64_t *barrier)
 {
 #if __CUDA_ARCH__ >= 900
-  asm volatile(
-      "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(
-          wg_shared(to)),
-      "l"(from), "r"(bytes), "r"(wg_shared(barrier))
-      : "memory");
+  asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(
+                   wg_shared(to)),
+               "l"(from), "r"(bytes), "r"(wg_shared(barrier))
+               : "memory");
 #endif
 }
 
@@ -207,6 +206,15 @@ __device__ __forceinline__ void wg_let_next_start()
 #if __CUDA_ARCH__ >= 900
   asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
 #endif
+}
+
+/* ---- The transformed input for products of warpgroups: images of 64 tiles × 32 channels, ordered so that neither the
+ * transform's stores nor the product's reads meet a bank of shared memory twice. */
+
+#define WG_IMAGE (64 * 32)
+template <bool LAST> __device__ __forceinline__ int wg_image_at(int tile, int c)
+{
+  return LAST ? tile * 32 + ((c >> 2 ^ (tile & 7)) << 2) + (c & 3) : c * 64 + (tile ^ (c & 3) << 3);
 }
 
 /* ---- Tensor cores */

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* F(2×2,3×3) in one kernel: transform, products of all 16 points, inverse.
  *
- * A block of 256 threads makes 64 output channels of 32 tiles. It goes through slices of 8 input channels: each thread
- * transforms one tile of one channel into shared memory while the slice before is multiplied; each warp has two points,
- * 64×32 sums of each in registers, 8×8 a thread. Weights come as one copy of 32 KiB a slice, two slices ahead. At the
- * end the points meet in shared memory, 16 tiles at a time, and are inverted. Blocks of a cluster may share one sum: each
- * takes some of the input channels, and they add their inverses over the cluster's shared memory in a fixed order.
+ * A block of 512 threads makes 64 output channels of 32 tiles. It goes through slices of 16 input channels: each thread
+ * transforms one tile of one channel into shared memory while the slice before is multiplied; each warp has one point,
+ * 64×32 sums of it in registers, 8×8 a thread. Weights come as one copy of 64 KiB a slice, one slice ahead. At the end
+ * the points meet in shared memory, 16 tiles at a time, and are inverted. Blocks of a cluster may share one sum: each takes
+ * some of the input channels, and they add their inverses over the cluster's shared memory in a fixed order.
  *
- * Shared memory: weights 3×32 KiB, transformed input 2×18 KiB; 1 block a multiprocessor.
+ * Shared memory: weights 2×64 KiB, transformed input 2×36 KiB; 1 block a multiprocessor, 4 warps a scheduler.
  *
  * Roofline: 2·16·C·K·tiles operations of FFMA. A thread has 1024 FFMA a slice, 64 16-byte reads, 16 loads, 32 additions
- * and 16 stores and some 50 others: 85 % at best. The reads take 1024 of a slice's 2048 cycles (wg_ffma_lane), the
- * rest of the traffic in shared memory 500; weights cost the cache 16 bytes a cycle and multiprocessor. */
+ * and 16 stores and some 100 others: 80 % at best. The reads take 2048 of a slice's 4096 cycles (wg_ffma_lane), the
+ * rest of the traffic in shared memory 1000; weights cost the cache 16 bytes a cycle and multiprocessor. */
 #ifndef GIE_WINOGRAD_K_FUSED_CUH
 #define GIE_WINOGRAD_K_FUSED_CUH
 
@@ -21,10 +21,9 @@
 #include <cooperative_groups.h>
 
 struct wg_fused_shape {
-  static constexpr int POINTS = 16, K = 64, P = 32, C = 8, OWN = 2, THREADS = 256, STAGES = 3;
+  static constexpr int POINTS = 16, K = 64, P = 32, C = 16, THREADS = 512, STAGES = 2;
   static constexpr int WM = K, WN = P, ACC = K * P / 32;
-  static constexpr int LDA = POINTS * K,
-                       LDB = P + 4; /* from channel to channel; LDB: stores meet no bank twice */
+  static constexpr int LDA = POINTS * K, LDB = P + 4; /* from channel to channel; LDB: stores meet no bank twice */
   static constexpr int U_SIZE = POINTS * C * K, V_SIZE = POINTS * C * LDB;
   static constexpr int LDE = P / 2 + 4, PAIRS = K * P / 2; /* exchange: [point][k][tile of 16] */
   static constexpr int E_SIZE = POINTS * K * LDE;
@@ -35,7 +34,7 @@ struct wg_fused_shape {
 struct wg_fused_args {
   wg_geometry g;
   const float *x;
-  const float *u; /* [k/64][c padded to 8][point][64] */
+  const float *u; /* [k/64][c padded to 16][point][64] */
   float *y;
   const void *bias;
   int half_bias, vector, channels; /* of one block of a cluster */
@@ -103,7 +102,7 @@ template <bool LAST> struct wg_fused_input {
 template <bool LAST>
 __device__ __forceinline__ void wg_fused_products(const wg_fused_args &p, float *memory, uint64_t *full,
                                                   int part, int k_block, int p0,
-                                                  float (&acc)[wg_fused_shape::OWN][wg_fused_shape::ACC])
+                                                  float (&acc)[wg_fused_shape::ACC])
 {
   using S = wg_fused_shape;
   float *su = memory, *sv = memory + S::STAGES * S::U_SIZE;
@@ -132,11 +131,11 @@ __device__ __forceinline__ void wg_fused_products(const wg_fused_args &p, float 
       fetch(s + S::STAGES - 1, stage == 0 ? S::STAGES - 1 : stage - 1);
     input.load(c_end);
     wg_barrier_wait(&full[stage], phase);
-    const float *a = su + stage * S::U_SIZE + warp * S::OWN * S::K;
-    const float *b = sv + s % 2 * S::V_SIZE + warp * S::OWN * S::C * S::LDB;
-    wg_slice_ffma<S, false, S::C>(a, b, acc[0]);
+    const float *a = su + stage * S::U_SIZE + warp * S::K;
+    const float *b = sv + s % 2 * S::V_SIZE + warp * S::C * S::LDB;
+    wg_slice_ffma<S, false, S::C / 2>(a, b, acc);
     input.transform(sv + (s + 1) % 2 * S::V_SIZE);
-    wg_slice_ffma<S, false, S::C>(a + S::K, b + S::C * S::LDB, acc[1]);
+    wg_slice_ffma<S, false, S::C / 2>(a + S::C / 2 * S::LDA, b + S::C / 2 * S::LDB, acc);
     stage = stage + 1 == S::STAGES ? 0 : stage + 1;
     phase ^= stage == 0;
   }
@@ -158,11 +157,11 @@ __global__ void __launch_bounds__(wg_fused_shape::THREADS, 1)
   const int parts = 1, part = 0;
 #endif
   const int k0 = (int)blockIdx.y * S::K, p0 = (int)blockIdx.x * S::P, warp = threadIdx.x / 32;
-  float acc[S::OWN][S::ACC];
+  float acc[S::ACC];
   wg_let_next_start();
 #pragma unroll
-  for (int i = 0; i < S::OWN * S::ACC; i++)
-    acc[i / S::ACC][i % S::ACC] = 0;
+  for (int i = 0; i < S::ACC; i++)
+    acc[i] = 0;
   wg_fused_products<LAST>(p, memory, full, part, (int)blockIdx.y, p0, acc);
 
   auto finish = [&](int at, int half, float(&y)[M][M]) {
@@ -175,9 +174,7 @@ __global__ void __launch_bounds__(wg_fused_shape::THREADS, 1)
 #pragma unroll
   for (int half = 0; half < 2; half++) {
     __syncthreads();
-#pragma unroll
-    for (int f = 0; f < S::OWN; f++)
-      wg_fused_exchange(e + (warp * S::OWN + f) * S::K * S::LDE, acc[f], half);
+    wg_fused_exchange(e + warp * S::K * S::LDE, acc, half);
     __syncthreads();
 #pragma unroll 1
     for (int at = (int)threadIdx.x; at < PAIRS; at += S::THREADS) {

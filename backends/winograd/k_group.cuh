@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The product of the staged form in f32 as three TF32 products of warpgroups: D[f] = V[f]·U[f] for all points f.
  *
- * V is the transformed input, [tile][c] (channels last) or [c][tile]; U are weights in images (forms.h), already
- * split in two TF32 numbers; D is [tile][k] or [k][tile].
+ * V is the transformed input in images of 64 tiles × 32 channels (wg_image_at()), U are weights in images (forms.h), already
+ * split in two TF32 numbers; D is [tile][k] (channels last) or [k][tile].
  *
  * A block of two warpgroups makes BM tiles × BN output channels, each warpgroup half of the tiles. Slices of 32 channels
- * go through STAGES buffers. V is read from there into registers and split; U is read by the tensor cores where it lies.
- * A product of 64×64 over one slice (12 instructions) has sums of its own, which FADD adds to those in registers: the
- * tensor cores cut off, so long sums would come out too small. While one warpgroup adds, the other multiplies.
+ * come through STAGES buffers; the last warp that leaves one has it filled again. V is read from there into registers and
+ * split; U is read by the tensor cores where it lies. A product of 64×64 over one slice (12 instructions) has sums of its own, which FADD adds to those in
+ * registers: the tensor cores cut off, so long sums would come out too small. While one warpgroup adds, the other
+ * multiplies; they meet nowhere but in the buffers.
  *
  * Roofline: 2·n²·C·K·tiles operations at a third of TF32. A slice of 128×128 takes 1536 cycles of the tensor cores and
  * 48 KiB of the cache. */
@@ -22,12 +23,10 @@
 #define WG_HAS_GROUPS 0
 #endif
 
-template <bool LAST, int BM, int BN, int STAGES_> struct wg_group_tile {
-  using T = float;
-  static constexpr int threads = 256, BK = 32, STAGES = STAGES_, V = 4;
-  static constexpr int MT = BM / 128, NT = BN / 64; /* products of 64×64 of a warpgroup */
-  static constexpr int LDA = LAST ? BK + 4 : BM + 8, A_SIZE = LAST ? BM * LDA : BK * LDA;
-  static constexpr int IMAGE = 64 * BK, B_SIZE = NT * 2 * IMAGE;
+template <int BM, int BN, int STAGES> struct wg_group_tile {
+  static constexpr int threads = 256, BK = 32, IMAGE = 64 * BK;
+  static constexpr int MT = BM / 128, NT = BN / 64;            /* products of 64×64 of a warpgroup */
+  static constexpr int A_SIZE = BM * BK, B_SIZE = NT * 2 * IMAGE;
   static constexpr int shared = STAGES * (A_SIZE + B_SIZE) * 4 + 1024; /* images lie on 1 KiB */
 };
 
@@ -73,20 +72,19 @@ __device__ __forceinline__ void wg_group_mma(float (&d)[32], const uint32_t (&a)
 /* ---- Parts of the kernel */
 
 /* 64 tiles of a slice, split: what a thread holds of each 8 channels. */
-template <class TILE, bool LAST>
-__device__ __forceinline__ void wg_group_split(const float *sa, uint32_t (&big)[4][4],
-                                               uint32_t (&small)[4][4])
+template <bool LAST>
+__device__ __forceinline__ void wg_group_split(const float *image, uint32_t (&big)[4][4], uint32_t (&small)[4][4])
 {
   const int lane = threadIdx.x % 32, row = threadIdx.x / 32 % 4 * 16, g = lane / 4, t = lane % 4;
 #pragma unroll
   for (int k = 0; k < 4; k++) {
     uint32_t a[4];
     if (LAST)
-      wg_ldmatrix4(a, sa + (row + lane % 16) * TILE::LDA + k * 8 + lane / 16 * 4);
+      wg_ldmatrix4(a, image + wg_image_at<true>(row + lane % 16, k * 8 + lane / 16 * 4));
     else
 #pragma unroll
       for (int j = 0; j < 4; j++)
-        a[j] = __float_as_uint(sa[(k * 8 + t + j / 2 * 4) * TILE::LDA + row + g + j % 2 * 8]);
+        a[j] = __float_as_uint(image[wg_image_at<false>(row + g + j % 2 * 8, k * 8 + t + j / 2 * 4)]);
 #pragma unroll
     for (int j = 0; j < 4; j++)
       wg_split(__uint_as_float(a[j]), big[k][j], small[k][j]);
@@ -115,74 +113,86 @@ __device__ __forceinline__ void wg_group_store(const wg_gemm &p, float *out, int
     }
 }
 
+/* Slices on their way into buffers: one thread's work. */
+template <class TILE> struct wg_group_source {
+  const float *a, *b; /* of the first slice */
+  int tiles, blocks;  /* images of a slice, along tiles and along output channels */
+  int all;            /* slices of a row of images */
+  float *sa, *sb;
+  uint64_t *full;
+
+  __device__ __forceinline__ void weights(int s, int to) const
+  {
+    wg_barrier_expect(&full[to], (blocks * 2 + tiles) * TILE::IMAGE * 4);
+#pragma unroll 1
+    for (int n = 0; n < blocks; n++)
+      wg_copy_bulk(sb + to * TILE::B_SIZE + n * 2 * TILE::IMAGE, b + ((int64_t)n * all + s) * 2 * TILE::IMAGE,
+                   2 * TILE::IMAGE * 4, &full[to]);
+  }
+  __device__ __forceinline__ void input(int s, int to) const
+  {
+#pragma unroll 1
+    for (int m = 0; m < tiles; m++)
+      wg_copy_bulk(sa + to * TILE::A_SIZE + m * TILE::IMAGE, a + ((int64_t)m * all + s) * TILE::IMAGE,
+                   TILE::IMAGE * 4, &full[to]);
+  }
+};
+
 /* p.a is V, p.b U; p.m tiles, p.n output channels whichever order. Grid: output channels, tiles, points and splits. */
 template <bool LAST, int BM, int BN, int STAGES, int PER_SM>
 __global__ void __launch_bounds__(WG_HAS_GROUPS ? 256 : 32, WG_HAS_GROUPS ? PER_SM : 1)
     wg_group_kernel(const __grid_constant__ wg_gemm p)
 {
-  using TILE = wg_group_tile<LAST, BM, BN, STAGES>;
-  constexpr int BK = TILE::BK, MT = TILE::MT, NT = TILE::NT;
+  using TILE = wg_group_tile<BM, BN, STAGES>;
+  constexpr int BK = TILE::BK, MT = TILE::MT, NT = TILE::NT, IMAGE = TILE::IMAGE;
   extern __shared__ __align__(128) unsigned char shared[];
   __shared__ uint64_t full[STAGES];
-  float *sb = reinterpret_cast<float *>(shared + (1024 - wg_shared(shared) % 1024) % 1024),
-        *sa = sb + STAGES * TILE::B_SIZE;
+  __shared__ int left[STAGES]; /* warps that have left a buffer, over all slices */
+  float *memory = reinterpret_cast<float *>(shared + (1024 - wg_shared(shared) % 1024) % 1024);
   const int k_block = (int)blockIdx.x * NT, m0 = (int)blockIdx.y * BM;
   const int f = (int)blockIdx.z / p.splits, split = (int)blockIdx.z % p.splits;
   const int k_begin = split * p.k_split, k_end = min(p.k, k_begin + p.k_split);
-  const int slices = max(0, (k_end - k_begin + BK - 1) / BK), all = (p.k + BK - 1) / BK;
-  const int blocks = min(NT, (p.n + 63) / 64 - k_block), group = threadIdx.x / 128;
-  const float *a = static_cast<const float *>(p.a) + f * p.step_a;
-  const float *b = static_cast<const float *>(p.b) + f * p.step_b +
-                   ((int64_t)k_block * all + k_begin / BK) * 2 * TILE::IMAGE;
+  const int slices = max(0, (k_end - k_begin + BK - 1) / BK), group = (int)threadIdx.x / 128;
+  float *sb = memory, *sa = memory + STAGES * TILE::B_SIZE;
+  const int all = (p.k + BK - 1) / BK;
+  const wg_group_source<TILE> source = {
+      static_cast<const float *>(p.a) + f * p.step_a + ((int64_t)(m0 / 64) * all + k_begin / BK) * IMAGE,
+      static_cast<const float *>(p.b) + f * p.step_b + ((int64_t)k_block * all + k_begin / BK) * 2 * IMAGE,
+      min(BM / 64, (p.m - m0 + 63) / 64),
+      min(NT, (p.n + 63) / 64 - k_block),
+      all,
+      sa,
+      sb,
+      full};
+  wg_let_next_start();
+  if (threadIdx.x == 0) {
+    for (int s = 0; s < STAGES; s++) {
+      wg_barrier_make(&full[s], 1);
+      left[s] = 0;
+    }
+    wg_barrier_made();
+    for (int s = 0; s < min(slices, STAGES); s++) /* the weights do not depend on the kernel in front */
+      source.weights(s, s);
+    wg_wait_for_previous();
+    for (int s = 0; s < min(slices, STAGES); s++)
+      source.input(s, s);
+  }
+  __syncthreads();
   float acc[MT][NT][32];
 #pragma unroll
   for (int i = 0; i < MT * NT * 32; i++)
     acc[i / 32 / NT][i / 32 % NT][i % 32] = 0;
-  wg_let_next_start();
-  auto fetch_weights = [&](int s, int to) { /* one thread's */
-                                            wg_barrier_expect(&full[to], blocks * 2 * TILE::IMAGE * 4);
-                                            for (int n = 0; n < blocks; n++)
-                                              wg_copy_bulk(sb + to * TILE::B_SIZE + n * 2 * TILE::IMAGE,
-                                                           b + ((int64_t)n * all + s) * 2 * TILE::IMAGE,
-                                                           2 * TILE::IMAGE * 4, &full[to]);
-  };
-  auto fetch_input = [&](int s, int to) {
-    if (s < slices) {
-      if (LAST)
-        wg_fetch_a<TILE, true, BM, BK>(p, a, sa + to * TILE::A_SIZE, m0, k_begin + s * BK, k_end);
-      else
-        wg_fetch_a<TILE, false, BM, BK>(p, a, sa + to * TILE::A_SIZE, m0, k_begin + s * BK, k_end);
-    }
-    wg_copy_commit();
-  };
-  if (threadIdx.x == 0) {
-    for (int s = 0; s < STAGES; s++)
-      wg_barrier_make(&full[s], 1);
-    wg_barrier_made();
-    for (int s = 0; s < min(slices, STAGES - 1); s++)
-      fetch_weights(s, s);
-  }
-  wg_wait_for_previous();
-  for (int s = 0; s < STAGES - 1; s++)
-    fetch_input(s, s);
-  int read = 0, write = STAGES - 1, phase = 0;
+  int read = 0, phase = 0;
   for (int s = 0; s < slices; s++) {
-    wg_copy_wait<STAGES - 2>();
-    __syncthreads();
-    if (threadIdx.x == 0 && s + STAGES - 1 < slices)
-      fetch_weights(s + STAGES - 1, write);
-    fetch_input(s + STAGES - 1, write);
+    const float *tb = sb + read * TILE::B_SIZE, *ta = sa + read * TILE::A_SIZE + group * MT * IMAGE;
     wg_barrier_wait(&full[read], phase);
-    const float *ta = sa + read * TILE::A_SIZE, *tb = sb + read * TILE::B_SIZE;
 #pragma unroll
     for (int m = 0; m < MT; m++) {
-      const int row = (group * MT + m) * 64;
       uint32_t big[4][4], small[4][4];
-      wg_group_split<TILE, LAST>(ta + (LAST ? row * TILE::LDA : row), big, small);
+      wg_group_split<LAST>(ta + m * IMAGE, big, small);
 #pragma unroll
       for (int n = 0; n < NT; n++) {
-        const uint64_t image = wg_group_image(tb + n * 2 * TILE::IMAGE),
-                       rest = wg_group_image(tb + (n * 2 + 1) * TILE::IMAGE);
+        const uint64_t image = wg_group_image(tb + n * 2 * IMAGE), rest = wg_group_image(tb + (n * 2 + 1) * IMAGE);
         float own[32];
 #pragma unroll
         for (int i = 0; i < 32; i++)
@@ -200,10 +210,20 @@ __global__ void __launch_bounds__(WG_HAS_GROUPS ? 256 : 32, WG_HAS_GROUPS ? PER_
           acc[m][n][i] += own[i];
       }
     }
+    __syncwarp();
+    if (threadIdx.x % 32 == 0) {
+      __threadfence_block();
+      if (atomicAdd(&left[read], 1) % 8 == 7 && s + STAGES < slices) {
+        __threadfence_block();
+        source.weights(s + STAGES, read);
+        source.input(s + STAGES, read);
+      }
+    }
+    __syncwarp();
     read = read + 1 == STAGES ? 0 : read + 1;
-    write = write + 1 == STAGES ? 0 : write + 1;
     phase ^= read == 0;
   }
+  wg_wait_for_previous(); /* whose readers of D may be at work where there were no slices */
   float *out = p.d + split * p.step_split + f * p.step_d;
 #pragma unroll
   for (int m = 0; m < MT; m++)
@@ -211,7 +231,7 @@ __global__ void __launch_bounds__(WG_HAS_GROUPS ? 256 : 32, WG_HAS_GROUPS ? PER_
     for (int n = 0; n < NT; n++)
       wg_group_store<LAST>(p, out, m0 + (group * MT + m) * 64, (k_block + n) * 64, acc[m][n]);
 #if !WG_HAS_GROUPS
-  __trap(); /* wg_check_device() keeps it from being launched */
+  __trap(); /* its launch is refused on devices that have the instructions and not this code */
 #endif
 }
 

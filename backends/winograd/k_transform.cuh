@@ -6,7 +6,8 @@
  * other way round for the results.
  *
  * Transformed input: [point][channel][tile] (channels first) or [point][tile][channel]; rows are padded to `ld`
- * elements. Pad tiles are zero; the product reads no pad channels. */
+ * elements. Pad tiles are zero; the product reads no pad channels. Or in images, [point][tile/64][c/32][image], padded
+ * to whole images with zeros. */
 #ifndef GIE_WINOGRAD_K_TRANSFORM_CUH
 #define GIE_WINOGRAD_K_TRANSFORM_CUH
 
@@ -16,7 +17,7 @@ template <class X, class V> struct wg_input_args {
   wg_geometry g;
   const X *x;
   V *v;
-  int ld;
+  int images;   /* of a row of images (32 channels each); 0: rows */
   int64_t step; /* from point to point */
   wg_divider row;
   uint32_t threads;
@@ -59,7 +60,8 @@ __global__ void __launch_bounds__(128) wg_input_kernel(const __grid_constant__ w
     for (int i = 0; i < F::n * F::n; i++)
       d[i / F::n][i % F::n] = 0;
   }
-  V *to = p.v + at;
+  V *to = p.v + (p.images ? ((tile / 64) * p.images + c / 32) * WG_IMAGE + wg_image_at<CHANNELS_LAST>(tile % 64, c % 32)
+                          : (int64_t)at);
 #pragma unroll
   for (int i = 0; i < F::n; i++)
 #pragma unroll

@@ -15,11 +15,11 @@ static const code CODE[] = {
    32 * warps_w * warps_p,                                                                         \
    {wg_gemm_tile<WG_##unit, false, w, p, slice, warps_w, warps_p, stages>::shared,                 \
     wg_gemm_tile<WG_##unit, true, p, w, slice, warps_p, warps_w, stages>::shared}},
-#define WG_GROUP_TILE(w, p, stages, per_sm)                     \
+#define WG_GROUP_TILE(w, p, stages, per_sm)                   \
   {{(const void *)wg_group_kernel<false, p, w, stages, per_sm>, \
     (const void *)wg_group_kernel<true, p, w, stages, per_sm>}, \
-   256,                                                         \
-   {wg_group_tile<false, p, w, stages>::shared, wg_group_tile<true, p, w, stages>::shared}},
+   wg_group_tile<p, w, stages>::threads,                        \
+   {wg_group_tile<p, w, stages>::shared, wg_group_tile<p, w, stages>::shared}},
 #define WG_FUSED_TILE(unit, w)
 #define WG_SMALL_TILE(keep)
 #include "backends/winograd/tiles.def"

@@ -41,16 +41,25 @@ static bool has(const struct wg_tile_shape *t) { return t->structure == WG_STAGE
 
 static int64_t round_up(int64_t v, int64_t to) { return (v + to - 1) / to * to; }
 
-/* Elements of a row of the transformed input and of the products, for `count` tiles. */
+static bool is_group(const wg_staged *s) { return s->tile.unit == WG_TF32X3_GROUP; }
+
+/* Elements of a row of the transformed input and of the products, for `count` tiles; rows. Images are as many as
+ * channels and tiles that they hold. */
+static int64_t channels(const wg_staged *s) { return is_group(s) ? round_up(s->p.s.c, 32) : s->p.s.c; }
+static int64_t tiles(const wg_staged *s, int64_t count) { return is_group(s) ? round_up(count, 64) : count; }
+
 static int64_t input_row(const wg_staged *s, int64_t count)
 {
-  return round_up(s->p.channels_last ? s->p.s.c : count, 16 / s->size);
+  return round_up(s->p.channels_last ? channels(s) : tiles(s, count), 16 / s->size);
+}
+static int64_t input_rows(const wg_staged *s, int64_t count)
+{
+  return s->p.channels_last ? tiles(s, count) : channels(s);
 }
 static int64_t output_row(const wg_staged *s, int64_t count)
 {
   return s->p.channels_last ? wg_padded(s->p.s.k) : round_up(count, 16 / s->size);
 }
-static int64_t input_rows(const wg_staged *s, int64_t count) { return s->p.channels_last ? count : s->p.s.c; }
 static int64_t output_rows(const wg_staged *s, int64_t count)
 {
   return s->p.channels_last ? count : s->p.s.k;
@@ -124,7 +133,7 @@ static cudaError_t launch_input(const wg_staged *s, const wg_geometry &g, const 
                                 cudaStream_t stream)
 {
   int64_t rows = input_rows(s, g.count), row = input_row(s, g.count);
-  wg_input_args<T, T> args = {g,          (const T *)a->x,    (T *)a->workspace,     (int)row,
+  wg_input_args<T, T> args = {g,          (const T *)a->x,    (T *)a->workspace,     is_group(s) ? (int)channels(s) / 32 : 0,
                               rows * row, wg_divider_of(row), (uint32_t)(rows * row)};
   void *pointers[] = {&args};
   return wg_launch(s->input, dim3((unsigned)((rows * row + 127) / 128)), 128, 0, stream, 1, pointers);
@@ -134,10 +143,10 @@ static cudaError_t launch_product(const wg_staged *s, int64_t count, const wg_ad
                                   cudaStream_t stream)
 {
   /* the transformed input is A of a product of warpgroups, whichever the layout */
-  const bool last = s->p.channels_last, group = s->tile.unit == WG_TF32X3_GROUP, first = last || group;
+  const bool last = s->p.channels_last, group = is_group(s), first = last || group;
   const int64_t row = input_row(s, count), out_row = output_row(s, count), weights = wg_padded(s->p.s.k);
   const int64_t step_v = input_rows(s, count) * row,
-                step_w = group ? round_up(s->p.s.c, 32) * round_up(s->p.s.k, 64) * 2 : s->p.s.c * weights;
+                step_w = group ? channels(s) * round_up(s->p.s.k, 64) * 2 : s->p.s.c * weights;
   const int64_t slices = (s->p.s.c + s->tile.slice - 1) / s->tile.slice;
   wg_gemm g = {};
   g.a = first ? a->workspace : a->packed;

@@ -97,7 +97,8 @@ struct tensors {
   size_t x_bytes, y_bytes, y_pad; /* of the buffer; bytes before y */
   void *y_base, *x_base;
   double *want;
-  void *packed[WG_N_FORMS][WG_N_PACKINGS];
+  void *weights; /* on the host */
+  void *packed[WG_N_FORMS][WG_N_PACKINGS]; /* as they are asked for: packed() */
 };
 
 static size_t elements(const int64_t *d) { return (size_t)(d[0] * d[1] * d[2] * d[3]); }
@@ -141,18 +142,7 @@ static void make(tensors *t, const wg_shape &s, int r, bool last, bool pitched, 
   if (weights)
     TRY(cudaMemcpy(t->w, w, elements(wd) * sizeof(T), cudaMemcpyHostToDevice));
   TRY(cudaMemcpy(w, t->w, elements(wd) * sizeof(T), cudaMemcpyDeviceToHost));
-  for (int f = 0; f < WG_N_FORMS; f++)
-    for (int k = 0; k < WG_N_PACKINGS && WG_FORMS[f].r == r && (sizeof(T) == 4 || k == 0); k++) {
-      size_t bytes;
-      if (!wg_pack_bytes(&WG_FORMS[f], (wg_packing)k, s.c, s.k, p->dtype, &bytes))
-        continue;
-      void *host = malloc(bytes);
-      wg_pack(&WG_FORMS[f], (wg_packing)k, s.c, s.k, p->dtype, w, p->dtype, host);
-      TRY(cudaMalloc(&t->packed[f][k], bytes));
-      TRY(cudaMemcpy(t->packed[f][k], host, bytes, cudaMemcpyHostToDevice));
-      free(host);
-    }
-  free(w);
+  t->weights = w;
   if (!with_bias)
     cudaFree(t->bias), t->bias = nullptr;
   if (with_reference) {
@@ -164,8 +154,24 @@ static void make(tensors *t, const wg_shape &s, int r, bool last, bool pitched, 
   TRY(cudaDeviceSynchronize());
 }
 
+static const void *packed(tensors *t, const wg_config *c)
+{
+  const wg_packing k = wg_packing_of(c);
+  const wg_form *f = &WG_FORMS[c->form];
+  size_t bytes;
+  if (t->packed[c->form][k] || !wg_pack_bytes(f, k, t->p.s.c, t->p.s.k, t->p.dtype, &bytes))
+    return t->packed[c->form][k];
+  void *host = malloc(bytes);
+  wg_pack(f, k, t->p.s.c, t->p.s.k, t->p.dtype, t->weights, t->p.dtype, host);
+  TRY(cudaMalloc(&t->packed[c->form][k], bytes));
+  TRY(cudaMemcpy(t->packed[c->form][k], host, bytes, cudaMemcpyHostToDevice));
+  free(host);
+  return t->packed[c->form][k];
+}
+
 static void drop(tensors *t)
 {
+  free(t->weights);
   cudaFree(t->x_base), cudaFree(t->y_base), cudaFree(t->w), cudaFree(t->bias), cudaFree(t->want);
   for (int f = 0; f < WG_N_FORMS; f++)
     for (void *p : t->packed[f])
@@ -225,12 +231,12 @@ struct wg_runner : runner {
   gie_cuda_steps steps;
   wg_addresses a;
   ~wg_runner() { free(plan); }
-  wg_runner(const tensors *t, const wg_config *c)
+  wg_runner(tensors *t, const wg_config *c)
   {
     memset(&steps, 0, sizeof steps);
     how = structure_of(c);
     plan = malloc(how->bytes);
-    a = {t->x, t->packed[c->form][wg_packing_of(c)], t->bias, t->y, workspace};
+    a = {t->x, packed(t, c), t->bias, t->y, workspace};
     TRY(how->make(&t->p, c, plan));
   }
   cudaError_t run(cudaStream_t st) override { return how->run(plan, &steps, &a, st); }

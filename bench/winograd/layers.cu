@@ -2,16 +2,20 @@
 /* The layers of VGG-E, and GoogLeNet's of 5x5, by every variant of the winograd backend and by cuDNN's engines: times as
  * captured graphs. Arguments, one after the other:
  *   check, few     every configuration on odd shapes, with guards around the result; few: for compute-sanitizer
- *   f32=N, f16=N   VGG-E at batch N, f32 strict;  five=N: 5x5 in f32
+ *   f32=N, f16=N   VGG-E at batch N, f32 strict;  five=N, half5=N: the 5x5 layers in f32 and f16
  *   errors=FILE    errors against f64 of every form and unit, on random weights and on those of FILE (trained.py)
  *   profile=LAYER:N:LABEL   one configuration three times, for a profiler
  *   legacy, graphs cuDNN's algorithms of old only; also its engines for graphs (from the start)
+ *   most=N         so many configurations of each layout, from there on
  *   small          a workspace of 64 MiB
  * Every time goes to out/details.txt, where there is such a folder. Last comes how often the estimates had the side of 1
  * of winograd against a GEMM-based convolution right.
  * `make bench/winograd/layers` builds it. */
 #include "bench/winograd/bench.cuh"
 #include "bench/winograd/roofline.cuh"
+
+#include <utility>
+#include <vector>
 
 struct layer {
   const char *name;
@@ -23,8 +27,8 @@ static const layer VGG[] = {{"conv1.1", 3, 64, 224, 3, 1.84},   {"conv1.2", 64, 
                             {"conv3.1", 128, 256, 56, 3, 2.26}, {"conv3.2", 256, 256, 56, 3, 1.92},
                             {"conv4.1", 256, 512, 28, 3, 1.98}, {"conv4.2", 512, 512, 28, 3, 1.25},
                             {"conv5", 512, 512, 14, 3, 0.73},   {"fused", 256, 256, 28, 3, 0}};
-static const layer FIVE[] = {{"3a", 16, 32, 28, 5, 0}, {"3b", 32, 96, 28, 5, 0}, {"4a", 16, 48, 14, 5, 0},
-                             {"4b", 24, 64, 14, 5, 0}, {"4d", 32, 64, 14, 5, 0}, {"4e", 32, 128, 14, 5, 0},
+static const layer FIVE[] = {{"3a", 16, 32, 28, 5, 0}, {"3b", 32, 96, 28, 5, 0},  {"4a", 16, 48, 14, 5, 0},
+                             {"4b", 24, 64, 14, 5, 0}, {"4d", 32, 64, 14, 5, 0},  {"4e", 32, 128, 14, 5, 0},
                              {"5a", 32, 128, 7, 5, 0}, {"5b", 48, 128, 7, 5, 0}};
 
 static wg_shape shape_of(const layer &l, int n)
@@ -35,6 +39,7 @@ static wg_shape shape_of(const layer &l, int n)
 /* ---- Times */
 
 static FILE *details;
+static size_t max_candidates = 24; /* of a layout */
 
 template <class T> static void time_engines(const tensors &t, const void *filter, best *gemm, best *any)
 {
@@ -56,7 +61,8 @@ template <class T> static void time_engines(const tensors &t, const void *filter
   }
 }
 
-template <class T> static void time_dnn(const wg_shape &s, int window, bool last, best *gemm, best *any)
+template <class T>
+static void time_dnn(const wg_shape &s, int window, bool last, best *gemm, best *any)
 {
   tensors t;
   make<T>(&t, s, window, last, false, false);
@@ -83,17 +89,34 @@ template <class T> static void time_dnn(const wg_shape &s, int window, bool last
   drop(&t);
 }
 
-/* Calls f with every configuration that a strict build is offered. */
-template <class F> static void each_config(const tensors &t, F f)
+/* The column of a configuration: its unit, or 4 where all is in one kernel. */
+static int unit_of(const wg_config &c)
 {
+  return WG_TILES[c.tile].structure == WG_STAGED ? WG_TILES[c.tile].unit : 4;
+}
+
+/* Configurations that a strict build is offered, by their estimates: the first `max`, as the engine would time them, and
+ * the first of each column. */
+static std::vector<std::pair<double, wg_config>> candidates(const tensors &t, size_t max)
+{
+  std::vector<std::pair<double, wg_config>> all;
   for (int form = 0; form < WG_N_FORMS; form++)
     for (int tile = 0; tile < WG_N_TILES && WG_FORMS[form].r == t.p.r; tile++)
       for (int splits = 1; splits <= 8; splits *= 2)
         for (int chunk = 8; chunk < 16; chunk++) {
           wg_config c = {(wg_form_id)form, (uint8_t)tile, (uint8_t)splits, (uint8_t)(chunk == 8 ? 0 : chunk)};
           if (fits(&t, &c))
-            f(c);
+            all.push_back({wg_estimate(&t.p, &c, nullptr) * 1e6, c});
         }
+  std::stable_sort(all.begin(), all.end(), [](const auto &a, const auto &b) { return a.first < b.first; });
+  std::vector<std::pair<double, wg_config>> out;
+  bool seen[5] = {};
+  for (const auto &one : all)
+    if (bool &has = seen[unit_of(one.second)]; out.size() < max || !has) {
+      has = true;
+      out.push_back(one);
+    }
+  return out;
 }
 
 /* What is known of a layer: the best of all, of each unit and of the fused form; the least estimate. */
@@ -106,24 +129,22 @@ template <class T> static void time_wg(const wg_shape &s, int window, bool last,
 {
   tensors t;
   make<T>(&t, s, window, last, false, false);
-  each_config(t, [&](const wg_config &c) {
-    const wg_tile_shape &tile = WG_TILES[c.tile];
+  for (const auto &[estimate, c] : candidates(t, max_candidates)) {
     char name[96];
     wg_config_label(&t.p, &c, name, sizeof name);
     wg_runner r(&t, &c);
-    double us = time_runner(&r, out->all.us), estimate = wg_estimate(&t.p, &c, nullptr) * 1e6;
-    double share = floor_us(t.p, c) / us;
+    double us = time_runner(&r, out->all.us), share = floor_us(t.p, c) / us;
     fprintf(details, "  wg %-40s %10.2f us  estimate %8.2f  share %.2f\n", name, us, estimate, share);
     if (out->estimate == 0 || estimate < out->estimate)
       out->estimate = estimate;
     if (out->all.us == 0 || us < out->all.us)
       out->share = share;
-    const int unit = tile.structure == WG_STAGED ? tile.unit : 4;
+    const int unit = unit_of(c);
     if (unit == 4 && (out->unit[4].us == 0 || us < out->unit[4].us))
       out->fused_share = share;
     offer(&out->all, us, name);
     offer(&out->unit[unit], us, name);
-  });
+  }
   drop(&t);
 }
 
@@ -131,9 +152,8 @@ static int n_judged, n_right;
 
 template <class T> static void time_layers(const layer *layers, size_t n_layers, int n)
 {
-  printf(
-      "\nN=%d %s: GEMM-based; any; winograd | /gemm seed | /any | share of roofline | estimated /gemm | staged ffma 3xtf32 f16 3xtf32g; fused share\n",
-      n, sizeof(T) == 2 ? "f16" : "f32");
+  printf("\nN=%d %s: GEMM-based; any; winograd | /gemm seed | /any | share of roofline | estimated /gemm | staged ffma 3xtf32 f16 3xtf32g; fused share\n",
+         n, sizeof(T) == 2 ? "f16" : "f32");
   for (size_t i = 0; i < n_layers; i++) {
     const layer &l = layers[i];
     const wg_shape s = shape_of(l, n);
@@ -144,13 +164,12 @@ template <class T> static void time_layers(const layer *layers, size_t n_layers,
       time_dnn<T>(s, l.r, last, &gemm, &any);
       time_wg<T>(s, l.r, last, &wg);
     }
-    const double predicted = gemm_estimate_us(s, l.r, sizeof(T)) / wg.estimate,
-                 measured = gemm.us / wg.all.us;
+    const double predicted = gemm_estimate_us(s, l.r, sizeof(T)) / wg.estimate, measured = gemm.us / wg.all.us;
     n_judged++;
     n_right += (predicted > 1) == (measured > 1);
-    printf("%-8s%8.1f %-16s%8.1f %-16s%8.1f %-28s |%6.2f %4.2f |%6.2f |%5.2f |%6.2f%s |", l.name, gemm.us,
-           gemm.name, any.us, any.name, wg.all.us, wg.all.name, measured, l.seed, any.us / wg.all.us,
-           wg.share, predicted, (predicted > 1) == (measured > 1) ? "" : "!");
+    printf("%-8s%8.1f %-16s%8.1f %-16s%8.1f %-28s |%6.2f %4.2f |%6.2f |%5.2f |%6.2f%s |", l.name, gemm.us, gemm.name,
+           any.us, any.name, wg.all.us, wg.all.name, measured, l.seed, any.us / wg.all.us, wg.share, predicted,
+           (predicted > 1) == (measured > 1) ? "" : "!");
     for (int u = 0; u < 5; u++)
       printf(" %.1f", wg.unit[u].us);
     printf(" %.2f\n", wg.fused_share);
@@ -175,16 +194,15 @@ template <class T> static void dnn_error(const tensors &t, double *rms, double *
   cudaFree(filter);
 }
 
-template <class T>
-static void errors_of(const char *name, const wg_shape &s, int r, const float *weights, double *rms0,
-                      double *max0)
+template <class T> static void errors_of(const char *name, const wg_shape &s, int r, const float *weights, double *rms0,
+                                         double *max0)
 {
   tensors t;
   make<T>(&t, s, r, true, false, true, weights, false);
   if (sizeof(T) == 4)
     dnn_error<T>(t, rms0, max0);
-  printf("%-22s %4d %4d %dx%d %s %.2e %.2e |", name, (int)s.c, (int)s.k, r, r, sizeof(T) == 2 ? "f16" : "f32",
-         *rms0, *max0);
+  printf("%-22s %4d %4d %dx%d %s %.2e %.2e |", name, (int)s.c, (int)s.k, r, r, sizeof(T) == 2 ? "f16" : "f32", *rms0,
+         *max0);
   bool done[WG_N_FORMS][3][4] = {};
   for (int tile = 0; tile < WG_N_TILES; tile++)
     for (int f = 0; f < WG_N_FORMS; f++) {
@@ -205,11 +223,8 @@ static void errors_of(const char *name, const wg_shape &s, int r, const float *w
       wg_config_label(&t.p, &c, label, sizeof label);
       label[strcspn(label, "0123456789") + strcspn(label + strcspn(label, "0123456789"), " ") + 1 +
             strcspn(label + strcspn(label, " ") + 1, " ")] = 0;
-      printf(" %s %.2f %.2f (%.1e of %.0e)%s", label, rms / *rms0, max / *max0, max,
-             (double)wg_error_bound(&t.p, &c),
-             !finite                          ? " NOT FINITE"
-             : max > wg_error_bound(&t.p, &c) ? " ABOVE"
-                                              : "");
+      printf(" %s %.2f %.2f (%.1e of %.0e)%s", label, rms / *rms0, max / *max0, max, (double)wg_error_bound(&t.p, &c),
+             !finite ? " NOT FINITE" : max > wg_error_bound(&t.p, &c) ? " ABOVE" : "");
     }
   printf("\n");
   drop(&t);
@@ -217,8 +232,8 @@ static void errors_of(const char *name, const wg_shape &s, int r, const float *w
 
 static void errors(const char *file)
 {
-  static const layer cases[] = {{"random", 3, 64, 32, 3, 0},    {"random", 16, 64, 28, 3, 0},
-                                {"random", 64, 64, 28, 3, 0},   {"random", 256, 256, 28, 3, 0},
+  static const layer cases[] = {{"random", 3, 64, 32, 3, 0},   {"random", 16, 64, 28, 3, 0},
+                                {"random", 64, 64, 28, 3, 0},  {"random", 256, 256, 28, 3, 0},
                                 {"random", 512, 512, 14, 3, 0}, {"random", 32, 96, 28, 5, 0},
                                 {"random", 256, 64, 14, 5, 0}};
   printf("\nErrors: of cuDNN's strict GEMM rms, largest; then as multiples of these\n");
@@ -347,6 +362,8 @@ static void check(bool few)
         wg_shape s = {
             c[0], c[1], c[2], c[3], c[4], c[2] + c[6] + c[8] - c[5] + 1, c[3] + c[7] + c[8] - c[5] + 1,
             c[6], c[7]};
+        if (few && (pitched != last || c[5] != 3)) /* one pass of the 3x3 kernels and their structures is slow enough */
+          continue;
         bad += check_case<float>(s, c[5], last, pitched);
         bad += check_case<__half>(s, c[5], last, pitched);
       }
@@ -363,7 +380,7 @@ static void profile(const char *what)
     return;
   for (const layer &l : VGG)
     for (int last = 0; last < 2 && strcmp(l.name, name) == 0; last++) {
-      tensors t;
+            tensors t;
       make<float>(&t, shape_of(l, n), 3, last, false, false);
       for (int f = 0; f < 2; f++)
         for (int tile = 0; tile < WG_N_TILES; tile++)
@@ -414,6 +431,10 @@ int main(int argc, char **argv)
       time_layers<__half>(VGG, sizeof VGG / sizeof *VGG, n);
     else if (strncmp(a, "five=", 5) == 0)
       time_layers<float>(FIVE, sizeof FIVE / sizeof *FIVE, n);
+    else if (strncmp(a, "half5=", 6) == 0)
+      time_layers<__half>(FIVE, sizeof FIVE / sizeof *FIVE, n);
+    else if (strncmp(a, "most=", 5) == 0)
+      max_candidates = (size_t)n;
     else if (strncmp(a, "errors=", 7) == 0)
       errors(value);
     else if (strncmp(a, "profile=", 8) == 0)

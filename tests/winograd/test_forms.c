@@ -130,7 +130,7 @@ END_TEST
 /* The other orders hold what the rows hold, where they say, and zeros. */
 START_TEST(packed_orders)
 {
-  enum { C = 37, K = 70, CS = 40, CI = 64, KS = 128, N2 = 16 };
+  enum { C = 37, K = 70, CS = 48, CI = 64, KS = 128, N2 = 16 };
   const struct wg_form *f = &WG_FORMS[WG_f2r3];
   size_t bytes;
   static float w[K * C * 9], rows[N2 * C * 72], slices[KS * CS * N2], images[N2 * KS * CI * 2];
@@ -151,14 +151,13 @@ START_TEST(packed_orders)
       for (int c = 0; c < CI; c++) {
         const float *image = images + ((i * (KS / 64) + k / 64) * (CI / 32) + c / 32) * 2 * 64 * 32;
         int at = k % 64 * 32 + (c % 32 / 4 ^ k % 8) * 4 + c % 4;
-        float want = c < C && k < K ? rows[(i * C + c) * 72 + k] : 0, big = image[at],
-              rest = image[at + 64 * 32];
+        float want = c < C && k < K ? rows[(i * C + c) * 72 + k] : 0, big = image[at], rest = image[at + 64 * 32];
         uint32_t bits[2];
         memcpy(&bits[0], &big, 4);
         memcpy(&bits[1], &rest, 4);
         ck_assert_msg(((bits[0] | bits[1]) & 0x1fff) == 0, "%a %a", (double)big, (double)rest);
-        ck_assert_msg(fabs((double)big + (double)rest - (double)want) <= 0x1p-22 * fabs((double)want),
-                      "%a + %a, %a", (double)big, (double)rest, (double)want);
+        ck_assert_msg(fabs((double)big + (double)rest - (double)want) <= 0x1p-22 * fabs((double)want), "%a + %a, %a",
+                      (double)big, (double)rest, (double)want);
       }
     }
 }
