@@ -241,8 +241,8 @@ static gie_status ask_cut(struct ask *a, uint32_t n_steps, enum gie_dtype narrow
  * read it compute in f16. Their kernels need not know. */
 static bool only_moves(const struct gie_node *n)
 {
-  static const char *const OPS[] = {"concat", "depth_to_space", "expand", "gather", "identity",
-                                    "reorder", "slice", "space_to_depth", "split", "tile", "transpose"};
+  static const char *const OPS[] = {"concat", "depth_to_space", "expand", "gather", "identity", "reorder",
+                                    "slice",  "space_to_depth", "split",  "tile",   "transpose"};
   for (size_t i = 0; i < sizeof OPS / sizeof *OPS; i++)
     if (strcmp(OPS[i], n->op->name) == 0)
       return n->n_steps == 0;

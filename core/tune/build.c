@@ -5,7 +5,10 @@
 #include "core/tune/select.h"
 #include <math.h>
 
-#define ROUNDS 12 /* of choosing and measuring the conversions and ranges that the choice needs */
+#define MAX_STRUCTURES 16
+#define NEAR 1.2   /* times the cheapest structure's cost: such are run as wholes */
+#define GAIN 0.015 /* by which a structure that costs more has to be faster */
+#define ROUNDS 12  /* of choosing and measuring the conversions and ranges that the choice needs */
 
 /* ---- The tuner --------------------------------------------------------------------------------------- */
 
@@ -209,6 +212,14 @@ static void put_table(struct gie_buf *b, const struct selection *s, uint32_t pro
   }
 }
 
+static void put_run(struct gie_buf *b, const struct tune_run *r)
+{
+  char one[GIE_NUMBER_MAX], several[GIE_NUMBER_MAX];
+  if (r->n_streams > 1 && r->seconds > 0)
+    gie_buf_printf(b, "streams\t%u\t%s\t%s\t%s\n", (unsigned)r->n_streams, gie_double_text(r->one, one),
+                   gie_double_text(r->several, several), r->takes_several ? "several" : "one");
+}
+
 /* Sets belong to no node: they are shared. */
 static void put_cut_sets(struct gie_buf *b, const struct tuner *t)
 {
@@ -229,6 +240,7 @@ struct outcome {
   const char *structure;
   double cost, lower_bound;
   bool exact, measured;
+  struct tune_run run; /* of the whole graph */
 };
 
 static void outcome_free(struct outcome *o, struct gie_context *ctx)
@@ -350,40 +362,77 @@ static uint32_t list_structures(const struct tuner *t, const char *const **list)
   return t->o->structures ? t->o->n_structures : sizeof STRUCTURES / sizeof *STRUCTURES;
 }
 
-static gie_status choose_structure(struct tuner *t, const struct gie_graph *g, uint32_t profile,
-                                   struct outcome *best)
+/* One of the structures. */
+static gie_status choose_one(struct tuner *t, const struct gie_graph *g, uint32_t profile,
+                             struct outcome *out)
 {
-  const char *const *list;
-  uint32_t n = list_structures(t, &list);
   struct gie_pipeline_options po = {.struct_size = sizeof po,
                                     .device_flags = t->device.info.flags,
                                     .disable = t->o->disable};
-  for (uint32_t i = 0; i < n; i++) {
-    struct outcome o = {.structure = list[i]};
-    uint32_t n_nodes = t->report.nodes;
-    struct gie_graph *copy;
-    GIE_TRY(gie_graph_clone(g, &copy));
-    tuner_stage(t, &t->report.times.passes);
-    gie_status st = gie_pipeline_run(copy, list[i], &po);
-    tuner_stage(t, NULL);
-    if (st == GIE_OK)
-      st = note_math(t, copy);
-    if (st == GIE_OK)
-      st = choose(t, copy, profile, &o);
-    gie_graph_free(copy);
-    t->parts--;
-    if (st != GIE_OK) {
-      outcome_free(&o, t->ctx);
-      return st;
-    }
+  struct gie_graph *copy;
+  GIE_TRY(gie_graph_clone(g, &copy));
+  tuner_stage(t, &t->report.times.passes);
+  gie_status st = gie_pipeline_run(copy, out->structure, &po);
+  tuner_stage(t, NULL);
+  if (st == GIE_OK)
+    st = note_math(t, copy);
+  if (st == GIE_OK)
+    st = choose(t, copy, profile, out);
+  gie_graph_free(copy);
+  t->parts--;
+  return st;
+}
+
+/* The cheapest by the sum of its nodes. Where branches run beside each other that sum is not what a run takes, so that
+ * structures which are NEAR are run as wholes, and another one has to be faster by GAIN. */
+static gie_status pick(struct tuner *t, struct outcome *o, uint32_t n, uint32_t *best)
+{
+  bool near[MAX_STRUCTURES] = {false}, branches = false;
+  uint32_t first = 0;
+  for (uint32_t i = 1; i < n; i++)
+    if (o[i].cost < o[first].cost * (1 - 1e-9))
+      first = i;
+  tuner_stage(t, &t->report.times.streams);
+  gie_status st = GIE_OK;
+  for (uint32_t i = 0; st == GIE_OK && i < n; i++) {
+    near[i] = o[i].cost <= o[first].cost * NEAR;
+    if (near[i])
+      st = tune_streams(t, &o[i].graph, false, &o[i].run);
+    branches |= near[i] && o[i].run.n_streams > 1;
+  }
+  for (uint32_t i = 0; st == GIE_OK && branches && i < n; i++)
+    if (near[i] && o[i].run.n_streams == 1)
+      st = tune_streams(t, &o[i].graph, true, &o[i].run);
+  tuner_stage(t, NULL);
+  *best = first;
+  for (uint32_t i = 0; i < n; i++)
+    if (near[i] && o[i].run.seconds > 0 && o[first].run.seconds > 0 &&
+        o[i].run.seconds < o[first].run.seconds * (1 - GAIN) && o[i].run.seconds < o[*best].run.seconds)
+      *best = i;
+  return st;
+}
+
+static gie_status choose_structure(struct tuner *t, const struct gie_graph *g, uint32_t profile,
+                                   struct outcome *out)
+{
+  const char *const *list;
+  struct outcome o[MAX_STRUCTURES] = {0};
+  uint32_t n = list_structures(t, &list), best = 0, n_nodes = 0;
+  gie_status st = GIE_OK;
+  for (uint32_t i = 0; st == GIE_OK && i < n; i++) {
+    o[i].structure = list[i];
+    st = choose_one(t, g, profile, &o[i]);
     if (i > 0) /* the network's are counted once */
       t->report.nodes = n_nodes;
-    bool better = !best->graph || o.cost < best->cost * (1 - 1e-9);
-    outcome_free(better ? best : &o, t->ctx);
-    if (better)
-      *best = o;
+    n_nodes = t->report.nodes;
   }
-  return GIE_OK;
+  if (st == GIE_OK)
+    st = pick(t, o, n, &best);
+  for (uint32_t i = 0; i < n; i++)
+    if (st != GIE_OK || i != best)
+      outcome_free(&o[i], t->ctx);
+  *out = o[best];
+  return st;
 }
 
 static gie_status specialize(struct tuner *t, const struct gie_graph *g, const char *shapes,
@@ -419,13 +468,9 @@ static gie_status add_profile(struct tuner *t, const char *shapes, struct gie_pl
   GIE_TRY(specialize(t, plan->base, shapes, &g));
   gie_status st = choose_structure(t, g, index, &best);
   gie_graph_free(g);
-  if (st == GIE_OK)
-    gie_buf_puts(tables, best.table);
-  tuner_stage(t, &t->report.times.streams);
-  if (st == GIE_OK)
-    st = tune_streams(t, &best.graph, tables);
-  tuner_stage(t, NULL);
   if (st == GIE_OK) {
+    gie_buf_puts(tables, best.table);
+    put_run(tables, &best.run);
     t->report.cost += best.cost;
     t->report.lower_bound += best.lower_bound;
     t->report.exact &= best.exact;
@@ -529,6 +574,9 @@ gie_status gie_build(const struct gie_graph *g, const struct gie_build_options *
   o.struct_size = sizeof o;
   if (o.math < GIE_MATH_STRICT || o.math > GIE_MATH_FAST)
     return gie_fail(ctx, GIE_E_USAGE, "math %d is no enum gie_math", (int)o.math);
+  if (o.n_structures > MAX_STRUCTURES)
+    return gie_fail(ctx, GIE_E_USAGE, "%u structures; at most %d are tried", (unsigned)o.n_structures,
+                    MAX_STRUCTURES);
   GIE_TRY(tuner_open(ctx, &o, &t));
   gie_status st = build(&t, g, out);
   t.report.seconds = run_now() - start;

@@ -78,8 +78,8 @@ struct race_case {
   struct side_place *places;
   struct gie_graph *few; /* the same with the rows of a period; NULL: nothing repeats */
   bool has_expected, has_samples;
-  char *key;              /* of the problem, whatever its layouts and ranges */
-  struct race_case *twin; /* one before with that key: what it expects holds here too; NULL: none */
+  char *key;                 /* of the problem, whatever its layouts and ranges */
+  struct race_case *twin;    /* one before with that key: what it expects holds here too; NULL: none */
   struct sample_set samples; /* of result 0 */
   void **expected; /* results of the reference kernel, at the points if there are any; NULL: there is none */
 };

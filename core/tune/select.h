@@ -180,8 +180,14 @@ gie_status select_lower(struct selection *s, struct gie_graph **out);
  * candidate was given up: to be solved anew. E_MEMORY says what is needed at least. (fit.c) */
 gie_status select_fit(struct selection *s, const struct gie_graph *lowered, bool *again);
 
-/* Decides by a measurement whether the lowered graph runs on one stream or several; puts a line into the table. */
-gie_status tune_streams(struct tuner *t, struct gie_graph **g, struct gie_buf *table);
+/* One stream or several (streams.c): how long a run of the lowered graph takes. */
+struct tune_run {
+  uint32_t n_streams;           /* that parallel branches can have */
+  double one, several, seconds; /* on one stream, on these, as chosen; 0: not known */
+  bool takes_several;
+};
+/* Measures both where branches can have streams of their own, or `always`, and notes streams on *g where they pay. */
+gie_status tune_streams(struct tuner *t, struct gie_graph **g, bool always, struct tune_run *out);
 
 /* ---- Shared by the parts -------------------------------------------------------------------------- */
 

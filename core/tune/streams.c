@@ -134,33 +134,41 @@ static bool may_measure(const struct tuner *t)
          !(t->deadline > 0 && run_now() > t->deadline);
 }
 
-gie_status tune_streams(struct tuner *t, struct gie_graph **g, struct gie_buf *table)
+/* The figures of w, from the cache or by measuring. What cannot be measured is left out with a warning: nothing
+ * rests on it. */
+static gie_status figures(struct ways *w, bool *known)
+{
+  gie_status st = make_key(w);
+  *known = st == GIE_OK && find_known(w);
+  if (st == GIE_OK && !*known) {
+    st = measure(w);
+    *known = st == GIE_OK;
+  }
+  if (st == GIE_OK || st == GIE_E_STOPPED)
+    return st;
+  gie_log(w->t->ctx, GIE_LOG_WARN, "tune", "it could not be measured how long a run takes: %s",
+          gie_error_text(w->t->ctx));
+  return GIE_OK;
+}
+
+gie_status tune_streams(struct tuner *t, struct gie_graph **g, bool always, struct tune_run *out)
 {
   struct ways w = {.t = t, .g = {*g}};
-  char one[GIE_NUMBER_MAX], several[GIE_NUMBER_MAX];
-  uint32_t n;
+  bool known = false;
+  *out = (struct tune_run){.n_streams = 1};
   if (!may_measure(t))
     return GIE_OK;
-  GIE_TRY(on_several(t, *g, &w.g[1], &n));
-  gie_status st = n > 1 ? make_key(&w) : GIE_OK;
-  if (st == GIE_OK && n > 1 && !find_known(&w))
-    st = measure(&w);
-  if (st != GIE_OK && st != GIE_E_STOPPED) { /* nothing rests on it */
-    gie_log(t->ctx, GIE_LOG_WARN, "tune",
-            "one stream, since it could not be measured whether several are faster: %s",
-            gie_error_text(t->ctx));
-    gie_graph_free(w.g[1]);
-    return GIE_OK;
+  GIE_TRY(on_several(t, *g, &w.g[1], &out->n_streams));
+  gie_status st = out->n_streams > 1 || always ? figures(&w, &known) : GIE_OK;
+  bool faster = known && out->n_streams > 1 && w.seconds[1] < w.seconds[0] * (1 - GAIN);
+  if (known) {
+    out->one = w.seconds[0];
+    out->several = out->n_streams > 1 ? w.seconds[1] : w.seconds[0];
+    out->seconds = faster ? w.seconds[1] : w.seconds[0];
+    out->takes_several = faster;
   }
-  bool faster = st == GIE_OK && n > 1 && w.seconds[1] < w.seconds[0] * (1 - GAIN);
-  if (st == GIE_OK && n > 1)
-    gie_buf_printf(table, "streams\t%u\t%s\t%s\t%s\n", (unsigned)n, gie_double_text(w.seconds[0], one),
-                   gie_double_text(w.seconds[1], several), faster ? "several" : "one");
-  if (faster) {
-    gie_graph_free(*g);
+  gie_graph_free(faster ? *g : w.g[1]);
+  if (faster)
     *g = w.g[1];
-  } else {
-    gie_graph_free(w.g[1]);
-  }
   return st;
 }

@@ -78,7 +78,9 @@ static gie_status put_request(struct sender *s, const struct ways_request *rq, s
   gie_buf_put(b, text, size);
   gie_buf_put(b, s->bytes.data ? s->bytes.data : "", s->bytes.len);
   gie_free(s->ctx, text);
-  return s->lines.status != GIE_OK ? s->lines.status : s->bytes.status != GIE_OK ? s->bytes.status : b->status;
+  return s->lines.status != GIE_OK   ? s->lines.status
+         : s->bytes.status != GIE_OK ? s->bytes.status
+                                     : b->status;
 }
 
 static gie_status make_request(const struct gie_graph *g, const struct ways_request *rq, struct gie_buf *b)

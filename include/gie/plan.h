@@ -75,7 +75,7 @@ struct gie_build_options {
   const char *pipeline; /* NULL: the default one; "": none (the graph is taken as it is) */
   const char *const
       *structures;           /* pipelines on the graph with numbers as dims; the cheapest result is taken */
-  uint32_t n_structures;     /* 0: the built-in list */
+  uint32_t n_structures;     /* 0: the built-in list; at most 16 */
   const char *const *shapes; /* one per profile, "input:1x3x224x224,other:…"; n_shapes 0: the graph's own */
   uint32_t n_shapes;
   const char *cache; /* timing cache; NULL: the default place; "": none */

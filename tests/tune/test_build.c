@@ -320,7 +320,7 @@ START_TEST(test_streams)
   gie_plan_free(plan);
   for (int several = 0; several < 2; several++) {
     struct gie_build_report r = {.struct_size = sizeof r};
-    ck_assert_uint_eq(set_streams(ctx, cache, several ? 1e-9 : 1e3), 1);
+    ck_assert_uint_ge(set_streams(ctx, cache, several ? 1e-9 : 1e3), 1);
     ck_gie_ok(ctx, gie_build(g, &o, &r, &plan));
     ck_assert_uint_eq(r.timed, 0);
     ck_assert_int_eq(count_streams(plan) > 0, several);
