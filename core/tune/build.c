@@ -6,9 +6,8 @@
 #include <math.h>
 
 #define MAX_STRUCTURES 16
-#define NEAR 1.2   /* times the cheapest structure's cost: such are run as wholes */
-#define GAIN 0.015 /* by which a structure that costs more has to be faster */
-#define ROUNDS 12  /* of choosing and measuring the conversions and ranges that the choice needs */
+#define NEAR 1.2  /* times the cheapest structure's cost: such are run as wholes */
+#define ROUNDS 12 /* of choosing and measuring the conversions and ranges that the choice needs */
 
 /* ---- The tuner --------------------------------------------------------------------------------------- */
 
@@ -384,10 +383,11 @@ static gie_status choose_one(struct tuner *t, const struct gie_graph *g, uint32_
 }
 
 /* The cheapest by the sum of its nodes. Where branches run beside each other that sum is not what a run takes, so that
- * structures which are NEAR are run as wholes, and another one has to be faster by GAIN. */
+ * structures which are NEAR are run as wholes. */
 static gie_status pick(struct tuner *t, struct outcome *o, uint32_t n, uint32_t *best)
 {
   bool near[MAX_STRUCTURES] = {false}, branches = false;
+  double seconds[MAX_STRUCTURES];
   uint32_t first = 0;
   for (uint32_t i = 1; i < n; i++)
     if (o[i].cost < o[first].cost * (1 - 1e-9))
@@ -404,11 +404,9 @@ static gie_status pick(struct tuner *t, struct outcome *o, uint32_t n, uint32_t 
     if (near[i] && o[i].run.n_streams == 1)
       st = tune_streams(t, &o[i].graph, true, &o[i].run);
   tuner_stage(t, NULL);
-  *best = first;
   for (uint32_t i = 0; i < n; i++)
-    if (near[i] && o[i].run.seconds > 0 && o[first].run.seconds > 0 &&
-        o[i].run.seconds < o[first].run.seconds * (1 - GAIN) && o[i].run.seconds < o[*best].run.seconds)
-      *best = i;
+    seconds[i] = near[i] ? o[i].run.seconds : 0;
+  *best = tune_fastest(seconds, n, first);
   return st;
 }
 

@@ -188,6 +188,9 @@ struct tune_run {
 };
 /* Measures both where branches can have streams of their own, or `always`, and notes streams on *g where they pay. */
 gie_status tune_streams(struct tuner *t, struct gie_graph **g, bool always, struct tune_run *out);
+/* Of structures that take so long as wholes (0: not known) the fastest, or `cheapest`, whose nodes cost least, where none is
+ * faster than that by more than noise. */
+uint32_t tune_fastest(const double *seconds, uint32_t n, uint32_t cheapest);
 
 /* ---- Shared by the parts -------------------------------------------------------------------------- */
 

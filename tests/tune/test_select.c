@@ -314,6 +314,21 @@ START_TEST(test_left_out)
 }
 END_TEST
 
+/* Where whole structures were run, the fastest stays; the cheapest by its nodes within the noise, and where nothing is
+ * known. */
+START_TEST(test_fastest)
+{
+  static const struct {
+    double seconds[3];
+    uint32_t cheapest, want;
+  } rows[] = {{{1, 0.9, 0.8}, 0, 2},   {{1, 0.8, 0.9}, 2, 1}, {{1, 0.99, 1.2}, 0, 0},
+              {{0.5, 0, 0.499}, 0, 0}, {{0, 0.1, 0.2}, 0, 0}, {{0, 0, 0}, 1, 1},
+              {{1, 0, 0.9}, 0, 2},     {{0.9, 1, 0.8}, 1, 2}, {{0.90, 0.899, 1}, 2, 1}};
+  for (size_t i = 0; i < N(rows); i++)
+    ck_assert_uint_eq(tune_fastest(rows[i].seconds, 3, rows[i].cheapest), rows[i].want);
+}
+END_TEST
+
 struct seen {
   uint32_t n, done, total, nodes;
 };
@@ -521,5 +536,5 @@ END_TEST
 GIE_TESTS_MAIN("select", test_greedy_is_wrong, test_a_long_chain_pays_for_reorders, test_shared_conversion,
                test_epilogue_cut, test_cut_step_keeps_its_operand, test_views, test_nested_views,
                test_split_views, test_precision, test_precision_of_views, test_precision_of_copies,
-               test_structures, test_left_out, test_progress, test_too_many, test_ties, test_nothing_runs_it,
-               test_against_brute_force)
+               test_structures, test_left_out, test_fastest, test_progress, test_too_many, test_ties,
+               test_nothing_runs_it, test_against_brute_force)
