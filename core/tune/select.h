@@ -116,7 +116,9 @@ struct tune_alt {
   uint32_t *rest;
   struct tune_port *in, *out; /* by operand (all of node->in) and result */
   double cost;
-  bool pruned, outdone; /* outdone: pruned because another one with such ports is no slower */
+  bool pruned;
+  bool outdone; /* pruned because another one with such ports is no slower */
+  bool doubted; /* pruned because others expect to be much faster */
   struct tune_trial *trials;
   const char *why; /* it takes no range; NULL: it does, or says itself that it does not */
 };
@@ -167,6 +169,9 @@ gie_status select_ask(struct selection *s);
 gie_status select_expand(struct selection *s);
 /* Marks what estimates say is not worth a measurement (prune.c); *n: nodes with alternatives. */
 void select_prune(struct selection *s, uint32_t *n);
+/* Once a node is measured: takes those up again that expect no more than what the best really takes, however much less
+ * others expected; true: there are some. */
+bool select_reconsider(struct selection *s, gie_id id);
 gie_status select_measure(struct selection *s);
 gie_status select_solve(struct selection *s);
 /* Measures the conversions that the choice makes and that rest on estimates yet; *changed: there were some, so

@@ -12,7 +12,8 @@
 
 static char decisions[2048], cache_file[64];
 
-/* What a kernel of the table takes with ranges; `in` and `out` say where. */
+/* What a kernel of the table takes with ranges; `in` and `out` say where, neither: its figure for whole tensors, if that
+ * is another than it expects. */
 struct range_row {
   const char *kernel;
   bool in, out;
@@ -225,5 +226,22 @@ START_TEST(test_both_ends)
 }
 END_TEST
 
+/* One kernel expects a hundredth of what it takes, one what it takes: nobody trusts the first more than its figure. A third
+ * that expects more than the first really takes is not looked at, though it would be the fastest. */
+START_TEST(test_expectations)
+{
+  static const struct cost_row hopes[] = {{"dreamer", "exp", "nchw", "nchw", 0.06, 0, true, 0, 0},
+                                          {"honest", "exp", "nchw", "nchw", 5.0, 0, true, 0, 0},
+                                          {"modest", "exp", "nchw", "nchw", 7.0, 0, true, 0, 0}};
+  static const struct range_row figures[] = {{"dreamer", false, false, 6.0}, {"modest", false, false, 1.0}};
+  struct gie_plan *plan = decide("graph { input %x" T4 " %a = exp(%x) output %a }", hopes, N(hopes), figures,
+                                 N(figures), "exp:honest", 5.0);
+  const char *table = gie_plan_candidates(plan);
+  ck_assert_msg(strstr(table, "pruned\tmodest\t") != NULL, "%s", table);
+  gie_plan_free(plan);
+  gie_context_free(ctx);
+}
+END_TEST
+
 GIE_TESTS_MAIN("ranges", test_it_takes_them, test_it_refuses, test_a_copy_is_cheaper, test_it_is_slower,
-               test_the_concat_pays, test_readers, test_both_ends)
+               test_the_concat_pays, test_readers, test_both_ends, test_expectations)
