@@ -108,6 +108,7 @@ gie_status tuner_open(struct gie_context *ctx, const struct gie_build_options *o
   gie_map_init(&t->problem_index, ctx);
   gie_map_init(&t->cand_index, ctx);
   gie_map_init(&t->set_index, ctx);
+  gie_map_init(&t->conversion_index, ctx);
   gie_status st = run_device_open(ctx, o->device, o->threads, &t->device);
   if (st == GIE_OK) {
     run_weights_init(&t->weights, &t->device);
@@ -141,6 +142,7 @@ void tuner_close(struct tuner *t)
   gie_map_free(&t->problem_index);
   gie_map_free(&t->cand_index);
   gie_map_free(&t->set_index);
+  gie_map_free(&t->conversion_index);
   gie_arena_free(&t->mem);
 }
 

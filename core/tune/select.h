@@ -71,7 +71,8 @@ struct tuner {
   struct gie_map cand_index; /* "key\tkernel\tconfig" */
   struct tune_set *sets;
   size_t n_sets, cap_sets;
-  struct gie_map set_index; /* problem key */
+  struct gie_map set_index;        /* problem key */
+  struct gie_map conversion_index; /* conversion_name(): the set */
   struct gie_build_report report;
   struct gie_build_progress progress;
   double *stage, since; /* the member of report.times that counts, and since when */
