@@ -96,6 +96,8 @@ static struct gie_plan *decide(const char *text, const struct cost_row *rows, si
   ck_assert_msg(r.lower_bound <= r.cost * (1 + 1e-9), "%g above %g", r.lower_bound, r.cost);
   ck_assert_uint_eq(r.timed, 0);
   unlink(cache_file);
+  strcat(cache_file, ".lock");
+  unlink(cache_file);
   return plan;
 }
 
