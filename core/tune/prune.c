@@ -119,7 +119,8 @@ static void prune_node(struct selection *s, const struct gie_node *n, struct tun
     struct tune_alt *a = &node->alts[i];
     if (a->kind != ALT_KERNEL)
       continue;
-    a->pruned = !t->o->exhaustive && (is_outdone(t, node, a) || is_far_down(t, n, node, i) || is_wide(t, n, node, i));
+    a->pruned = !t->o->exhaustive &&
+                (is_outdone(t, node, a) || is_far_down(t, n, node, i) || is_wide(t, n, node, i));
     a->doubted = !t->o->exhaustive && !a->pruned && alt_estimate(t, a) > PRUNE * best;
     a->pruned |= a->doubted;
     t->report.pruned += a->pruned;
