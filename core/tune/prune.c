@@ -82,11 +82,13 @@ static bool is_far_down(const struct tuner *t, const struct gie_node *n, const s
 }
 
 /* Whether something does the same in a narrower element type, between the same layouts, and is expected to be no
- * slower: who allows it wants that. */
-static bool is_wide(const struct tuner *t, const struct gie_node *n, const struct tune_node *node, size_t i)
+ * slower: who allows it wants that. At the network's edge casts are to be counted first. */
+static bool is_wide(const struct selection *s, const struct gie_node *n, const struct tune_node *node,
+                    size_t i)
 {
+  const struct tuner *t = s->t;
   const struct tune_alt *a = &node->alts[i];
-  if (!GIE_OPTION(t->o, reduced_precision) || n->n_in == 0)
+  if (!GIE_OPTION(t->o, reduced_precision) || n->n_in == 0 || select_is_at_the_edge(s, n))
     return false;
   for (size_t k = 0; k < node->n_alts; k++) {
     const struct tune_alt *b = &node->alts[k];
@@ -120,7 +122,7 @@ static void prune_node(struct selection *s, const struct gie_node *n, struct tun
     if (a->kind != ALT_KERNEL)
       continue;
     a->pruned = !t->o->exhaustive &&
-                (is_outdone(t, node, a) || is_far_down(t, n, node, i) || is_wide(t, n, node, i));
+                (is_outdone(t, node, a) || is_far_down(t, n, node, i) || is_wide(s, n, node, i));
     a->doubted = !t->o->exhaustive && !a->pruned && alt_estimate(t, a) > PRUNE * best;
     a->pruned |= a->doubted;
     t->report.pruned += a->pruned;

@@ -55,8 +55,9 @@ static gie_status send_constants(struct sender *s)
   gie_id n = gie_graph_n_values(s->g); /* inputs are added behind them */
   for (gie_id v = 0; v < n; v++) {
     const struct gie_value *value = gie_value_get(s->g, v);
-    if (value->kind == GIE_VALUE_CONST && value->n_uses)
-      GIE_TRY(send_constant(s, v));
+    if (value->kind != GIE_VALUE_CONST)
+      continue;
+    GIE_TRY(value->n_uses || value->n_outputs ? send_constant(s, v) : gie_value_remove(s->g, v));
   }
   return GIE_OK;
 }
