@@ -30,11 +30,14 @@ struct writer {
 static void put(struct writer *w, const struct gie_graph *g, const struct gie_node *n, const char *kernel,
                 bool in, bool out, double ms)
 {
-  struct tune_form from = {.dtype = GIE_F32, .pitched = in}, to = {.dtype = GIE_F32, .pitched = out};
+  struct tune_form from = {.dtype = GIE_F32, .pitched = in}, to[4];
   const struct gie_kernel *k = mod_find(ctx, MOD_KERNEL, kernel);
   struct tune_problem p;
   uint64_t config = 1;
-  ck_gie_ok(ctx, tune_problem_make(g, n, 0, &from, &to, &p));
+  ck_assert(n->n_out <= N(to));
+  for (size_t i = 0; i < N(to); i++)
+    to[i] = (struct tune_form){.dtype = GIE_F32, .pitched = out};
+  ck_gie_ok(ctx, tune_problem_make(g, n, 0, &from, to, &p));
   for (size_t i = 0; costs_kernel((uint32_t)i) != k; i++)
     config = i + 2;
   const struct tune_entry e = {.problem = p.key,

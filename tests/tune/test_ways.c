@@ -77,7 +77,9 @@ START_TEST(test_both_ways)
   ck_assert_int_eq(type, WIRE_REPLY);
   for (at = payload; wire_next_line(&at, payload + n, &key, &value);)
     *(strcmp(key, "one") == 0 ? &one : &several) = wire_double(value);
-  ck_assert_msg(one > several && several > 0, "%g on one stream, %g on several", one, several);
+  /* six kernels of 2 ms each, by the device's clock */
+  ck_assert_msg(one > 11e-3 && one < 1 && several > 5e-3 && several < 1, "%g on one stream, %g on several",
+                one, several);
   gie_free(ctx, payload);
   close(fd[0]);
   close(fd[1]);
