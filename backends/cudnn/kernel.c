@@ -70,8 +70,8 @@ static bool walk_init(struct walk *w, const struct gie_kernel *k, const struct g
   uint32_t n = forms_of(w->op, p, form);
   for (uint32_t at = 0; at < n; at++) {
     uint32_t i = wants_half(p) ? (at + n / 2) % n : at; /* they stand in the second half */
-    if (wants_half(p) && !(form[i] & CN_HALF) && w->n_forms > 0)
-      continue; /* the heuristics take their time */
+    if (wants_half(p) && (form[i] & (CN_HALF | CN_LAST)) != (CN_HALF | CN_LAST) && w->n_forms > 0)
+      continue; /* the heuristics take their time, and tensor cores want channels last */
     const struct cn_list *list = cn_case_init(c, p, w->op, form[i], true) ? cn_library_list(p->library, c)
                                                                           : NULL;
     if (!list || list->n == 0)

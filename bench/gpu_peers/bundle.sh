@@ -31,7 +31,7 @@ for t in $TESTS; do
   copy "$top_builddir/$t" "$to/$(dirname "$t")"
 done
 for p in $PROGRAMS; do copy "$top_builddir/$p" "$to/bin"; done
-for f in gpu_peers/peers.py gpu_peers/networks.py gpu_peers/ablation.py cuda/sanitize.sh; do cp "$top_srcdir/bench/$f" "$to/bench/"; done
+for f in gpu_peers/peers.py gpu_peers/networks.py gpu_peers/ablation.py cuda/sanitize.sh selection.sh selection_problems.py; do cp "$top_srcdir/bench/$f" "$to/bench/"; done
 
 # Shared libraries, but for those that every system has, in its own version, and CUDA's.
 find "$to" -type f \( -name '*.so' -o -perm -u+x \) ! -name '*.py' -exec ldd {} \; 2>/dev/null |

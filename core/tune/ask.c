@@ -199,12 +199,22 @@ static bool offers(const struct ask *a, const struct gie_kernel *k, enum gie_dty
   return false;
 }
 
+bool select_is_at_the_edge(const struct selection *s, const struct gie_node *n)
+{
+  for (uint32_t i = 0; i < n->n_in + n->n_out; i++) {
+    const struct gie_value *v = gie_value_get(s->g, i < n->n_in ? n->in[i] : n->out[i - n->n_in]);
+    if (v && (v->kind == GIE_VALUE_INPUT || v->n_outputs))
+      return true;
+  }
+  return false;
+}
+
 static enum gie_narrow narrow_of(const struct ask *a)
 {
   const struct gie_build_options *o = a->s->t->o;
-  return !GIE_OPTION(o, reduced_precision) || tune_keeps_f32(a->n) ? GIE_NARROW_NO
-         : o->exhaustive                                           ? GIE_NARROW_PERHAPS
-                                                                   : GIE_NARROW_WANTED;
+  if (!GIE_OPTION(o, reduced_precision) || tune_keeps_f32(a->n))
+    return GIE_NARROW_NO;
+  return o->exhaustive || select_is_at_the_edge(a->s, a->n) ? GIE_NARROW_PERHAPS : GIE_NARROW_WANTED;
 }
 
 /* Asks all kernels about the node with its epilogue cut; `narrow` not NONE: with its floats in that type. */

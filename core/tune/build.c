@@ -5,6 +5,7 @@
 #include "core/tune/select.h"
 #include <math.h>
 
+#define MAX_STATS 64 /* passes of one structure */
 #define MAX_STRUCTURES 16
 #define NEAR 1.2  /* times the cheapest structure's cost: such are run as wholes */
 #define ROUNDS 12 /* of choosing and measuring the conversions and ranges that the choice needs */
@@ -106,6 +107,7 @@ gie_status tuner_open(struct gie_context *ctx, const struct gie_build_options *o
   gie_map_init(&t->problem_index, ctx);
   gie_map_init(&t->cand_index, ctx);
   gie_map_init(&t->set_index, ctx);
+  gie_map_init(&t->conversion_index, ctx);
   gie_status st = run_device_open(ctx, o->device, o->threads, &t->device);
   if (st == GIE_OK) {
     run_weights_init(&t->weights, &t->device);
@@ -139,6 +141,7 @@ void tuner_close(struct tuner *t)
   gie_map_free(&t->problem_index);
   gie_map_free(&t->cand_index);
   gie_map_free(&t->set_index);
+  gie_map_free(&t->conversion_index);
   gie_arena_free(&t->mem);
 }
 
@@ -361,24 +364,45 @@ static uint32_t list_structures(const struct tuner *t, const char *const **list)
   return t->o->structures ? t->o->n_structures : sizeof STRUCTURES / sizeof *STRUCTURES;
 }
 
-/* One of the structures. */
-static gie_status choose_one(struct tuner *t, const struct gie_graph *g, uint32_t profile,
-                             struct outcome *out)
+/* The structure of a copy; *changed: it is another than the network's own. */
+static gie_status restructure(struct tuner *t, struct gie_graph *g, const char *pipeline, bool *changed)
 {
+  struct gie_pass_stat stats[MAX_STATS];
+  uint32_t n = 0;
   struct gie_pipeline_options po = {.struct_size = sizeof po,
                                     .device_flags = t->device.info.flags,
+                                    .stats = stats,
+                                    .max_stats = MAX_STATS,
+                                    .n_stats = &n,
                                     .disable = t->o->disable};
+  tuner_stage(t, &t->report.times.passes);
+  gie_status st = gie_pipeline_run(g, pipeline, &po);
+  tuner_stage(t, NULL);
+  *changed = n > MAX_STATS;
+  for (uint32_t i = 0; i < n && i < MAX_STATS; i++)
+    *changed |= stats[i].changes != 0;
+  return st == GIE_OK ? note_math(t, g) : st;
+}
+
+/* One of the structures. *own: the steps of the first one that leaves the network as it is; another such one is
+ * not gone through: *made stays false. */
+static gie_status choose_one(struct tuner *t, const struct gie_graph *g, uint32_t profile, uint32_t *own,
+                             struct outcome *out, bool *made)
+{
+  uint32_t done = t->progress.done;
+  bool changed = true;
   struct gie_graph *copy;
   GIE_TRY(gie_graph_clone(g, &copy));
-  tuner_stage(t, &t->report.times.passes);
-  gie_status st = gie_pipeline_run(copy, out->structure, &po);
-  tuner_stage(t, NULL);
-  if (st == GIE_OK)
-    st = note_math(t, copy);
-  if (st == GIE_OK)
+  gie_status st = restructure(t, copy, out->structure, &changed);
+  *made = changed || *own == 0;
+  if (st == GIE_OK && *made)
     st = choose(t, copy, profile, out);
   gie_graph_free(copy);
   t->parts--;
+  if (!*made)
+    t->progress.done += *own;
+  else if (!changed)
+    *own = t->progress.done - done;
   return st;
 }
 
@@ -415,14 +439,16 @@ static gie_status choose_structure(struct tuner *t, const struct gie_graph *g, u
 {
   const char *const *list;
   struct outcome o[MAX_STRUCTURES] = {0};
-  uint32_t n = list_structures(t, &list), best = 0, n_nodes = 0;
+  uint32_t n_list = list_structures(t, &list), n = 0, best = 0, own = 0;
   gie_status st = GIE_OK;
-  for (uint32_t i = 0; st == GIE_OK && i < n; i++) {
-    o[i].structure = list[i];
-    st = choose_one(t, g, profile, &o[i]);
+  for (uint32_t i = 0; st == GIE_OK && i < n_list; i++) {
+    uint32_t n_nodes = t->report.nodes;
+    bool made = false;
+    o[n].structure = list[i];
+    st = choose_one(t, g, profile, &own, &o[n], &made);
     if (i > 0) /* the network's are counted once */
       t->report.nodes = n_nodes;
-    n_nodes = t->report.nodes;
+    n += made;
   }
   if (st == GIE_OK)
     st = pick(t, o, n, &best);

@@ -4,6 +4,9 @@
 #include "core/tune/select.h"
 #include <math.h>
 
+/* 22 characters for each dim, 48 for each form */
+#define CONVERSION_NAME ((size_t)GIE_MAX_RANK * 22 + 2 * 48)
+
 bool tune_form_equal(const struct tune_form *a, const struct tune_form *b, int rank)
 {
   return a->dtype == b->dtype && gie_layout_equal(&a->layout, &b->layout, rank);
@@ -186,8 +189,27 @@ static gie_status lone_node(struct tuner *t, struct gie_graph *g, const struct g
   return tuner_set(t, g, gie_node_get(g, id), in, out, set);
 }
 
-gie_status tuner_conversion(struct tuner *t, const struct gie_type *type, const struct tune_form *from,
-                            const struct tune_form *to, uint32_t *set)
+static void put_form(char *buf, size_t size, size_t *at, const struct tune_form *f)
+{
+  *at += (size_t)snprintf(buf + *at, size - *at, " %d/%d/%u/%u/", (int)f->dtype, (int)f->layout.rank,
+                          (unsigned)f->layout.block, (unsigned)f->layout.block_axis);
+  for (int i = 0; i < GIE_MAX_RANK; i++)
+    *at += (size_t)snprintf(buf + *at, size - *at, "%x", (unsigned)f->layout.perm[i]);
+}
+
+/* A conversion in short: it is asked for many times more often than there are different ones. */
+static void conversion_name(const struct gie_type *type, const struct tune_form *from,
+                            const struct tune_form *to, char buf[CONVERSION_NAME])
+{
+  size_t at = 0;
+  for (int i = 0; i < type->shape.rank; i++)
+    at += (size_t)snprintf(buf + at, CONVERSION_NAME - at, "%lld,", (long long)type->shape.dim[i].b);
+  put_form(buf, CONVERSION_NAME, &at, from);
+  put_form(buf, CONVERSION_NAME, &at, to);
+}
+
+static gie_status make_conversion(struct tuner *t, const struct gie_type *type, const struct tune_form *from,
+                                  const struct tune_form *to, uint32_t *set)
 {
   struct gie_graph *g;
   struct gie_type source = {from->dtype, type->shape};
@@ -204,6 +226,18 @@ gie_status tuner_conversion(struct tuner *t, const struct gie_type *type, const 
     st = lone_node(t, g, &spec, from, to, set);
   gie_graph_free(g);
   return st;
+}
+
+gie_status tuner_conversion(struct tuner *t, const struct gie_type *type, const struct tune_form *from,
+                            const struct tune_form *to, uint32_t *set)
+{
+  char name[CONVERSION_NAME];
+  conversion_name(type, from, to, name);
+  if ((*set = gie_map_get(&t->conversion_index, name)) != UINT32_MAX)
+    return GIE_OK;
+  GIE_TRY(make_conversion(t, type, from, to, set));
+  const char *kept = gie_arena_strdup(&t->mem, name);
+  return kept ? gie_map_set(&t->conversion_index, kept, *set) : GIE_E_MEMORY;
 }
 
 /* Operand of a step in the graph of its own: an input, or the same constant. */

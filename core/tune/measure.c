@@ -301,9 +301,9 @@ gie_status tuner_measure(struct tuner *t, const char *name, const uint32_t *cand
   return f.n ? run_field(t, name, &f) : GIE_OK;
 }
 
-static gie_status measure_node(struct selection *s, gie_id id)
+static gie_status measure_alts(struct selection *s, gie_id id)
 {
-  struct tune_node *node = &s->nodes[id];
+  const struct tune_node *node = &s->nodes[id];
   struct field f = {0};
   for (size_t i = 0; i < node->n_alts; i++) {
     const struct tune_alt *a = &node->alts[i];
@@ -313,8 +313,14 @@ static gie_status measure_node(struct selection *s, gie_id id)
     for (uint32_t k = 0; k < a->n_rest; k++)
       GIE_TRY(enter_set(s->t, &f, a->rest[k]));
   }
-  s->t->progress.done++;
   return run_field(s->t, gie_node_get(s->g, id)->name, &f);
+}
+
+static gie_status measure_node(struct selection *s, gie_id id)
+{
+  s->t->progress.done++;
+  GIE_TRY(measure_alts(s, id));
+  return select_reconsider(s, id) ? measure_alts(s, id) : GIE_OK;
 }
 
 static bool has_usable(const struct tuner *t, const struct tune_node *node)
@@ -336,7 +342,7 @@ static gie_status measure_the_rest(struct selection *s, gie_id id)
     struct tune_alt *a = &node->alts[i];
     if (!a->pruned)
       continue;
-    a->pruned = false;
+    a->pruned = a->doubted = false;
     t->report.pruned--;
     t->cands[a->cand].wanted = true;
     for (uint32_t k = 0; k < a->n_rest; k++)

@@ -4,6 +4,7 @@
 #include <math.h>
 
 #define PRUNE 4.0 /* estimates of different kernels are trusted to this factor */
+#define RANGE 1.5 /* what ranges cost may make one that takes so much longer the better one */
 #define KEEP 4    /* of one kernel's variants between the same forms, those that it expects most of */
 
 static double set_estimate(const struct tuner *t, uint32_t set)
@@ -81,11 +82,13 @@ static bool is_far_down(const struct tuner *t, const struct gie_node *n, const s
 }
 
 /* Whether something does the same in a narrower element type, between the same layouts, and is expected to be no
- * slower: who allows it wants that. */
-static bool is_wide(const struct tuner *t, const struct gie_node *n, const struct tune_node *node, size_t i)
+ * slower: who allows it wants that. At the network's edge casts are to be counted first. */
+static bool is_wide(const struct selection *s, const struct gie_node *n, const struct tune_node *node,
+                    size_t i)
 {
+  const struct tuner *t = s->t;
   const struct tune_alt *a = &node->alts[i];
-  if (!GIE_OPTION(t->o, reduced_precision) || n->n_in == 0)
+  if (!GIE_OPTION(t->o, reduced_precision) || n->n_in == 0 || select_is_at_the_edge(s, n))
     return false;
   for (size_t k = 0; k < node->n_alts; k++) {
     const struct tune_alt *b = &node->alts[k];
@@ -96,6 +99,13 @@ static bool is_wide(const struct tuner *t, const struct gie_node *n, const struc
       return true;
   }
   return false;
+}
+
+static void want(struct tuner *t, const struct tune_alt *a)
+{
+  t->cands[a->cand].wanted = true;
+  for (uint32_t k = 0; k < a->n_rest; k++)
+    tuner_want_set(t, a->rest[k]);
 }
 
 /* Marks what is worth a measurement. An alternative that costs nothing does not count as the one to beat: its
@@ -111,15 +121,39 @@ static void prune_node(struct selection *s, const struct gie_node *n, struct tun
     struct tune_alt *a = &node->alts[i];
     if (a->kind != ALT_KERNEL)
       continue;
-    a->pruned = !t->o->exhaustive && (alt_estimate(t, a) > PRUNE * best || is_outdone(t, node, a) ||
-                                      is_far_down(t, n, node, i) || is_wide(t, n, node, i));
+    a->pruned = !t->o->exhaustive &&
+                (is_outdone(t, node, a) || is_far_down(t, n, node, i) || is_wide(s, n, node, i));
+    a->doubted = !t->o->exhaustive && !a->pruned && alt_estimate(t, a) > PRUNE * best;
+    a->pruned |= a->doubted;
     t->report.pruned += a->pruned;
-    if (a->pruned)
-      continue;
-    t->cands[a->cand].wanted = true;
-    for (uint32_t k = 0; k < a->n_rest; k++)
-      tuner_want_set(t, a->rest[k]);
+    if (!a->pruned)
+      want(t, a);
   }
+}
+
+bool select_reconsider(struct selection *s, gie_id id)
+{
+  struct tuner *t = s->t;
+  struct tune_node *node = &s->nodes[id];
+  const struct gie_node *n = gie_node_get(s->g, id);
+  double best = INFINITY, factor = n->n_out && s->has_view[n->out[0]] ? RANGE : 1;
+  bool some = false;
+  for (size_t i = 0; i < node->n_alts; i++) {
+    const struct tune_alt *a = &node->alts[i];
+    const struct tune_cand *c = a->kind == ALT_KERNEL ? &t->cands[a->cand] : NULL;
+    if (c && !a->pruned && a->n_rest == 0 && !c->bad && c->source != TUNE_ESTIMATED)
+      best = fmin(best, c->seconds);
+  }
+  for (size_t i = 0; i < node->n_alts && isfinite(best); i++) {
+    struct tune_alt *a = &node->alts[i];
+    if (!a->doubted || alt_estimate(t, a) >= factor * best)
+      continue;
+    a->pruned = a->doubted = false;
+    t->report.pruned--;
+    want(t, a);
+    some = true;
+  }
+  return some;
 }
 
 void select_prune(struct selection *s, uint32_t *n)

@@ -71,7 +71,8 @@ struct tuner {
   struct gie_map cand_index; /* "key\tkernel\tconfig" */
   struct tune_set *sets;
   size_t n_sets, cap_sets;
-  struct gie_map set_index; /* problem key */
+  struct gie_map set_index;        /* problem key */
+  struct gie_map conversion_index; /* conversion_name(): the set */
   struct gie_build_report report;
   struct gie_build_progress progress;
   double *stage, since; /* the member of report.times that counts, and since when */
@@ -116,7 +117,9 @@ struct tune_alt {
   uint32_t *rest;
   struct tune_port *in, *out; /* by operand (all of node->in) and result */
   double cost;
-  bool pruned, outdone; /* outdone: pruned because another one with such ports is no slower */
+  bool pruned;
+  bool outdone; /* pruned because another one with such ports is no slower */
+  bool doubted; /* pruned because others expect to be much faster */
   struct tune_trial *trials;
   const char *why; /* it takes no range; NULL: it does, or says itself that it does not */
 };
@@ -167,6 +170,9 @@ gie_status select_ask(struct selection *s);
 gie_status select_expand(struct selection *s);
 /* Marks what estimates say is not worth a measurement (prune.c); *n: nodes with alternatives. */
 void select_prune(struct selection *s, uint32_t *n);
+/* Once a node is measured: takes those up again that expect no more than what the best really takes, however much less
+ * others expected; true: there are some. */
+bool select_reconsider(struct selection *s, gie_id id);
 gie_status select_measure(struct selection *s);
 gie_status select_solve(struct selection *s);
 /* Measures the conversions that the choice makes and that rest on estimates yet; *changed: there were some, so
@@ -227,6 +233,9 @@ gie_status tuner_check_stop(struct tuner *t);
 /* The element type that nodes which compute nothing may pass on instead of f32, or NONE: without it the values around
  * a concat whose neighbours compute in f16 would go through f32. */
 enum gie_dtype select_narrow_dtype(const struct selection *s, const struct gie_node *n);
+/* Whether the node reads an input or makes an output of the network, whose types are given: narrower variants cost a
+ * cast there. */
+bool select_is_at_the_edge(const struct selection *s, const struct gie_node *n);
 bool tune_form_equal(const struct tune_form *a, const struct tune_form *b, int rank);
 /* To the letter: plain and its permutation are two, as they are for the cache. */
 static inline bool tune_form_same(const struct tune_form *a, const struct tune_form *b)

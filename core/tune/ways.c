@@ -55,8 +55,9 @@ static gie_status send_constants(struct sender *s)
   gie_id n = gie_graph_n_values(s->g); /* inputs are added behind them */
   for (gie_id v = 0; v < n; v++) {
     const struct gie_value *value = gie_value_get(s->g, v);
-    if (value->kind == GIE_VALUE_CONST && value->n_uses)
-      GIE_TRY(send_constant(s, v));
+    if (value->kind != GIE_VALUE_CONST)
+      continue;
+    GIE_TRY(value->n_uses || value->n_outputs ? send_constant(s, v) : gie_value_remove(s->g, v));
   }
   return GIE_OK;
 }
@@ -83,7 +84,7 @@ static gie_status put_request(struct sender *s, const struct ways_request *rq, s
                                      : b->status;
 }
 
-static gie_status make_request(const struct gie_graph *g, const struct ways_request *rq, struct gie_buf *b)
+gie_status ways_put_request(const struct gie_graph *g, const struct ways_request *rq, struct gie_buf *b)
 {
   struct sender s = {.ctx = gie_graph_context(g)};
   GIE_TRY(gie_graph_clone(g, &s.g));
@@ -119,7 +120,7 @@ gie_status ways_measure(struct worker *w, const struct gie_graph *g, const struc
   char how[128];
   seconds[0] = seconds[1] = 0;
   gie_buf_init(&b, ctx);
-  gie_status st = make_request(g, rq, &b);
+  gie_status st = ways_put_request(g, rq, &b);
   if (st == GIE_OK)
     st = worker_talk(w, WIRE_WAYS, &b, take_reply, seconds, &end, how);
   gie_buf_free(&b);

@@ -126,8 +126,8 @@ struct gie_problem {
   enum gie_math math;
   const char *device_kind;
   const struct gie_device_info *device;
-  void *library;    /* handle of the kernel's library; NULL while no device is open */
-  uint32_t threads; /* budget of the launches to come, on a host device; 0: not known */
+  void *library;          /* handle of the kernel's library; NULL while no device is open */
+  uint32_t threads;       /* budget of the launches to come, on a host device; 0: not known */
   enum gie_narrow narrow; /* asked by supports and variants; a module of before sees padding here */
 };
 

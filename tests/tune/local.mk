@@ -83,3 +83,9 @@ TESTS += tests/tune/test_target
 tests_tune_test_target_SOURCES = tests/tune/test_target.c
 tests_tune_test_target_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
 tests_tune_test_target_LDADD = libgie_internal.la libgie_rt_internal.la $(CHECK_LIBS)
+
+check_PROGRAMS += tests/tune/test_ways
+TESTS += tests/tune/test_ways
+tests_tune_test_ways_SOURCES = tests/tune/test_ways.c tests/run/mock.c tests/run/mock_far.c tests/run/mock.h
+tests_tune_test_ways_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
+tests_tune_test_ways_LDADD = libgie_internal.la libgie_rt_internal.la $(CHECK_LIBS) $(LIBM)

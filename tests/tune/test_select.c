@@ -343,7 +343,8 @@ static void watch(void *user, const struct gie_build_progress *p)
   s->n++;
 }
 
-/* All structures of all profiles are one way to go; conversions are no steps of it. */
+/* All structures of all profiles are one way to go; conversions are no steps of it. A structure that changes nothing is
+ * not gone through again: its part is done with the step that follows. */
 START_TEST(test_progress)
 {
   static const struct cost_row rows[] = {{"e.last", "exp", "nhwc", "nhwc", 1.0, 0, false, 0, 0},
@@ -364,7 +365,7 @@ START_TEST(test_progress)
       c, "graph (n) { input %x : f32[n,8,4,4] nchw %a = exp(%x) %b = exp(%a) %c = exp(%b) output %c }", &o,
       NULL);
   ck_assert_uint_eq(s.total, 12);
-  ck_assert_uint_eq(s.done, 12);
+  ck_assert_uint_eq(s.done, 9);
   gie_plan_free(plan);
   gie_context_free(c);
 }
