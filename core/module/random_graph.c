@@ -3,18 +3,22 @@
  * rounded: weights shrink with the taps, and no function with poles or steps is used. */
 #include "core/module/random_graph.h"
 
-enum { MAX_VALUES = 160 };
+enum { MAX_VALUES = 160, OF_INTS = 7 /* the last makers, which need an integer to begin with */ };
+
+/* What a value holds: the graph's floats, its integers, or truth. */
+enum kind { FLOATS, INTS, BOOLS };
 
 struct value {
   int rank; /* 4: [n,C,H,W] or 2: [n,C]; the first dim is the symbol n */
   int64_t dim[4];
+  enum kind kind;
 };
 
 struct gen {
   struct gie_buf *b;
   uint64_t state;
-  const char *t;
-  int n, k; /* values; constants and values in between */
+  const char *t, *ti; /* dtypes of floats and integers */
+  int n, k;           /* values; constants and values in between */
   struct value v[MAX_VALUES];
 };
 
@@ -28,23 +32,30 @@ static uint32_t rnd(struct gen *g, uint32_t n)
 
 /* ---- Values ---------------------------------------------------------------------------------------- */
 
-/* A value of that rank (0: any), rather a new one; -1 if there is none. */
-static int pick(struct gen *g, int rank)
+/* A value of that kind and rank (0: any), rather a new one; -1 if there is none. */
+static int pick_kind(struct gen *g, enum kind kind, int rank)
 {
   for (int i = 0; i < 12; i++) {
     int v = rnd(g, 3) ? g->n - 1 - (int)rnd(g, g->n < 4 ? (uint32_t)g->n : 4) : (int)rnd(g, (uint32_t)g->n);
-    if (!rank || g->v[v].rank == rank)
+    if (g->v[v].kind == kind && (!rank || g->v[v].rank == rank))
       return v;
   }
+  for (int v = g->n - 1; v >= 0; v--)
+    if (g->v[v].kind == kind && (!rank || g->v[v].rank == rank))
+      return v;
   return -1;
 }
+
+/* Floats; of any rank there are always some. */
+static int pick(struct gen *g, int rank) { return pick_kind(g, FLOATS, rank); }
 
 /* Another one of the same shape, or the same. */
 static int pick_like(struct gen *g, int like)
 {
   for (int i = 0; i < 12; i++) {
     int v = (int)rnd(g, (uint32_t)g->n);
-    if (g->v[v].rank == g->v[like].rank && memcmp(g->v[v].dim, g->v[like].dim, sizeof g->v[v].dim) == 0)
+    if (g->v[v].kind == g->v[like].kind && g->v[v].rank == g->v[like].rank &&
+        memcmp(g->v[v].dim, g->v[like].dim, sizeof g->v[v].dim) == 0)
       return v;
   }
   return like;
@@ -374,7 +385,7 @@ static void flatten(struct gen *g)
   int x = pick(g, 4), z, c;
   if (x < 0)
     return;
-  struct value v = {2, {0, g->v[x].dim[1] * g->v[x].dim[2] * g->v[x].dim[3]}};
+  struct value v = {2, {0, g->v[x].dim[1] * g->v[x].dim[2] * g->v[x].dim[3]}, FLOATS};
   if (rnd(g, 2)) {
     gie_buf_printf(g->b, "  %%v%d = flatten(%%v%d)\n", g->n, x);
   } else {
@@ -414,26 +425,216 @@ static void dense(struct gen *g)
   add(g, v);
 }
 
+/* ---- More of floats --------------------------------------------------------------------------------- */
+
+/* Along the channels, or over them. */
+static void normalize(struct gen *g)
+{
+  static const char *const ops[] = {"softmax(%v) {axis=1}", "log_softmax(%v) {axis=1}", "softmax(%v)",
+                                    "lrn(%v) {size=3, alpha=0.5, beta=0.75, bias=1.0}"};
+  int x = pick(g, 4);
+  char line[80];
+  const char *op = ops[rnd(g, sizeof ops / sizeof *ops)], *at = strstr(op, "%v");
+  if (g->v[x].dim[1] < 2) /* the logarithm of 1, and nothing to compare it with */
+    return;
+  snprintf(line, sizeof line, "%.*s%%v%d%s", (int)(at - op), op, x, at + 2);
+  gie_buf_printf(g->b, "  %%v%d = %s\n", g->n, line);
+  add(g, g->v[x]);
+}
+
+static void layer_norm_op(struct gen *g)
+{
+  int x = pick(g, 0);
+  int64_t last = g->v[x].dim[g->v[x].rank - 1];
+  char shape[32];
+  snprintf(shape, sizeof shape, "%d", (int)last);
+  int s = positive(g, last), b = floats(g, shape, last, 1);
+  gie_buf_printf(g->b, "  %%v%d = layer_norm(%%v%d, %%k%d, %%k%d) {epsilon=0.125}\n", g->n, x, s, b);
+  add(g, g->v[x]);
+}
+
+static void largest(struct gen *g)
+{
+  int x = pick(g, 4);
+  struct value v = g->v[x];
+  gie_buf_printf(g->b, "  %%v%d = global_max_pool(%%v%d)\n", g->n, x);
+  v.dim[2] = v.dim[3] = 1;
+  add(g, v);
+}
+
+static void conv_transpose(struct gen *g)
+{
+  int x = pick(g, 4);
+  struct value v = g->v[x];
+  int64_t out = 1 + rnd(g, 3);
+  char shape[64];
+  if (v.dim[2] > 6 || v.dim[3] > 6)
+    return;
+  snprintf(shape, sizeof shape, "%d,%d,2,2", (int)v.dim[1], (int)out);
+  int w = floats(g, shape, v.dim[1] * out * 4, 1.0 / (double)v.dim[1]);
+  gie_buf_printf(g->b, "  %%v%d = conv_transpose(%%v%d, %%k%d)\n", g->n, x, w);
+  v.dim[1] = out;
+  v.dim[2]++, v.dim[3]++;
+  add(g, v);
+}
+
+static void gemm_with_bias(struct gen *g)
+{
+  int x = pick(g, 2);
+  if (x < 0)
+    return;
+  struct value v = g->v[x];
+  int64_t out = 1 + rnd(g, 4);
+  char shape[32];
+  snprintf(shape, sizeof shape, "%d,%d", (int)v.dim[1], (int)out);
+  int w = floats(g, shape, out * v.dim[1], 2.0 / (double)v.dim[1]);
+  snprintf(shape, sizeof shape, "%d", (int)out);
+  int b = floats(g, shape, out, 1);
+  gie_buf_printf(g->b, "  %%v%d = gemm(%%v%d, %%k%d, %%k%d) {alpha=0.5, beta=2.0}\n", g->n, x, w, b);
+  v.dim[1] = out;
+  add(g, v);
+}
+
+/* To another float type and back: exact the wide way round. */
+static void there_in_f64(struct gen *g)
+{
+  int x = pick(g, 0);
+  gie_buf_printf(g->b,
+                 "  %%t%d = cast(%%v%d) {to=f64}\n  %%t%d = relu(%%t%d)\n  %%v%d = cast(%%t%d) {to=%s}\n",
+                 g->k, x, g->k + 1, g->k, g->n, g->k + 1, g->t);
+  g->k += 2;
+  add(g, g->v[x]);
+}
+
+/* ---- Integers and truth: exact, so that floats may depend on them ------------------------------------- */
+
+static int int_number(struct gen *g, int v)
+{
+  gie_buf_printf(g->b, "  const %%k%d : %s[] = {%d}\n", g->k, g->ti, v);
+  return g->k++;
+}
+
+static void int_unary(struct gen *g)
+{
+  static const char *const ops[] = {"abs(%v)",      "clip(%v) {min=0, max=6}",
+                                    "identity(%v)", "max(%v)",
+                                    "relu(%v)",     "neg(%v)"};
+  int x = pick_kind(g, INTS, 0);
+  bool is_signed = g->ti[0] == 'i';
+  const char *op = ops[rnd(g, is_signed ? 6 : 4)], *at = strstr(op, "%v");
+  gie_buf_printf(g->b, "  %%v%d = %.*s%%v%d%s\n", g->n, (int)(at - op), op, x, at + 2);
+  add(g, g->v[x]);
+}
+
+static void int_binary(struct gen *g)
+{
+  static const char *const ops[] = {"add", "sub", "mul", "max", "min"};
+  int x = pick_kind(g, INTS, 0), y = pick_like(g, x);
+  if (rnd(g, 2))
+    gie_buf_printf(g->b, "  %%v%d = %s(%%v%d, %%v%d)\n", g->n, ops[rnd(g, 5)], x, y);
+  else if (rnd(g, 3))
+    gie_buf_printf(g->b, "  %%v%d = %s(%%v%d, %%k%d)\n", g->n, ops[rnd(g, 5)], x,
+                   int_number(g, (int)rnd(g, 3)));
+  else
+    gie_buf_printf(g->b, "  %%v%d = div(%%v%d, %%k%d)\n", g->n, x, int_number(g, 1 + (int)rnd(g, 4)));
+  add(g, g->v[x]);
+}
+
+static void compare_ints(struct gen *g)
+{
+  static const char *const ops[] = {"equal", "greater", "less"};
+  int x = pick_kind(g, INTS, 0), y = pick_like(g, x);
+  struct value v = g->v[x];
+  gie_buf_printf(g->b, "  %%v%d = %s(%%v%d, %%v%d)\n", g->n, ops[rnd(g, 3)], x, y);
+  v.kind = BOOLS;
+  add(g, v);
+}
+
+static void int_move(struct gen *g)
+{
+  int x = pick_kind(g, rnd(g, 3) ? INTS : BOOLS, 4), k;
+  if (x < 0)
+    return;
+  struct value v = g->v[x];
+  if (rnd(g, 2) && v.dim[1] < 6) {
+    gie_buf_printf(g->b, "  %%v%d = concat(%%v%d, %%v%d) {axis=1}\n", g->n, x, x);
+    v.dim[1] *= 2;
+  } else if (rnd(g, 2)) {
+    gie_buf_printf(
+        g->b, "  %%t%d = transpose(%%v%d) {perm=[0,2,3,1]}\n  %%v%d = transpose(%%t%d) {perm=[0,3,1,2]}\n",
+        g->k, x, g->n, g->k);
+    g->k++;
+  } else {
+    k = ints(g, 2, (const int64_t[]){0, v.dim[1] * v.dim[2] * v.dim[3]});
+    gie_buf_printf(g->b, "  %%v%d = reshape(%%v%d, %%k%d)\n", g->n, x, k);
+    v = (struct value){2, {0, v.dim[1] * v.dim[2] * v.dim[3]}, v.kind};
+  }
+  add(g, v);
+}
+
+/* Truth chooses between floats, or counts. */
+static void where(struct gen *g)
+{
+  int c = pick_kind(g, BOOLS, 0), x = -1;
+  if (c < 0)
+    return;
+  struct value v = g->v[c];
+  v.kind = FLOATS;
+  for (int i = 0; i < g->n; i++)
+    if (g->v[i].kind == FLOATS && g->v[i].rank == v.rank && memcmp(g->v[i].dim, v.dim, sizeof v.dim) == 0)
+      x = i;
+  if (x >= 0 && rnd(g, 3))
+    gie_buf_printf(g->b, "  %%v%d = where(%%v%d, %%v%d, %%k%d)\n", g->n, c, x, number(g, 0.25));
+  else
+    gie_buf_printf(g->b, "  %%t%d = not(%%v%d)\n  %%v%d = cast(%%t%d) {to=%s}\n", g->k, c, g->n, g->k, g->t);
+  g->k++;
+  add(g, v);
+}
+
+/* Small enough that no float type rounds them. */
+static void to_floats(struct gen *g)
+{
+  int x = pick_kind(g, INTS, 0);
+  struct value v = g->v[x];
+  gie_buf_printf(g->b, "  %%t%d = clip(%%v%d) {min=0, max=9}\n  %%v%d = cast(%%t%d) {to=%s}\n", g->k, x, g->n,
+                 g->k, g->t);
+  g->k++;
+  v.kind = FLOATS;
+  add(g, v);
+}
+
 /* ---- Graph ------------------------------------------------------------------------------------------ */
 
-void random_graph(struct gie_buf *out, uint64_t seed, int n_nodes, const char *dtype)
+void random_graph(struct gie_buf *out, uint64_t seed, int n_nodes, const char *dtype, const char *ints_dtype)
 {
-  static void (*const makers[])(
-      struct gen *) = {unary, unary,      binary, with_constant,  with_constant, divide,     square, formula,
-                       conv,  conv,       conv,   batch_norm,     pool,          concat,     concat, split,
-                       slice, transposes, reduce, there_and_back, flatten,       layer_norm, dense};
-  struct gen g = {.b = out, .state = seed * 2 + 1, .t = dtype};
+  static void (*const makers[])(struct gen *) = {unary,         unary,      binary,         with_constant,
+                                                 with_constant, divide,     square,         formula,
+                                                 conv,          conv,       conv,           batch_norm,
+                                                 pool,          concat,     concat,         split,
+                                                 slice,         transposes, reduce,         there_and_back,
+                                                 flatten,       layer_norm, dense,          normalize,
+                                                 layer_norm_op, largest,    conv_transpose, gemm_with_bias,
+                                                 there_in_f64,  int_unary,  int_binary,     int_binary,
+                                                 compare_ints,  int_move,   where,          to_floats};
+  struct gen g = {.b = out, .state = seed * 2 + 1, .t = dtype, .ti = ints_dtype};
   for (int i = 0; i < 8; i++)
     rnd(&g, 2);
   gie_buf_puts(out, "graph \"random\" (n) {\n");
   for (int i = 0; i < 2; i++) {
-    struct value v = {4, {0, 1 + rnd(&g, 4), 2 + rnd(&g, 3), 2 + rnd(&g, 3)}};
+    struct value v = {4, {0, 1 + rnd(&g, 4), 2 + rnd(&g, 3), 2 + rnd(&g, 3)}, FLOATS};
     gie_buf_printf(out, "  input %%v%d : %s[n,%d,%d,%d]\n", g.n, dtype, (int)v.dim[1], (int)v.dim[2],
                    (int)v.dim[3]);
     add(&g, v);
+    if (i == 0 && ints_dtype) {
+      v.kind = INTS;
+      gie_buf_printf(out, "  input %%v%d : %s[n,%d,%d,%d]\n", g.n, ints_dtype, (int)v.dim[1], (int)v.dim[2],
+                     (int)v.dim[3]);
+      add(&g, v);
+    }
   }
+  uint32_t n_makers = sizeof makers / sizeof *makers - (ints_dtype ? 0 : OF_INTS);
   while (g.n < n_nodes && g.n < MAX_VALUES - 2)
-    makers[rnd(&g, sizeof makers / sizeof *makers)](&g);
+    makers[rnd(&g, n_makers)](&g);
   for (uint32_t i = rnd(&g, 3); i > 0; i--)
     gie_buf_printf(out, "  output %%v%d\n", (int)rnd(&g, (uint32_t)g.n));
   gie_buf_printf(out, "  output %%v%d\n}\n", g.n - 1);
