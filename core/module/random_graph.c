@@ -1,117 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Writes random networks as text; see random_graph.h. Numbers stay small, so that what is different is wrong and not
  * rounded: weights shrink with the taps, and no function with poles or steps is used. */
-#include "core/module/random_graph.h"
-
-enum { MAX_VALUES = 160, OF_INTS = 7 /* the last makers, which need an integer to begin with */ };
-
-/* What a value holds: the graph's floats, its integers, or truth. */
-enum kind { FLOATS, INTS, BOOLS };
-
-struct value {
-  int rank; /* 4: [n,C,H,W] or 2: [n,C]; the first dim is the symbol n */
-  int64_t dim[4];
-  enum kind kind;
-};
-
-struct gen {
-  struct gie_buf *b;
-  uint64_t state;
-  const char *t, *ti; /* dtypes of floats and integers */
-  int n, k;           /* values; constants and values in between */
-  struct value v[MAX_VALUES];
-};
-
-static uint32_t rnd(struct gen *g, uint32_t n)
-{
-  g->state ^= g->state >> 12;
-  g->state ^= g->state << 25;
-  g->state ^= g->state >> 27;
-  return (uint32_t)((g->state * 2685821657736338717u) >> 33) % n;
-}
-
-/* ---- Values ---------------------------------------------------------------------------------------- */
-
-/* A value of that kind and rank (0: any), rather a new one; -1 if there is none. */
-static int pick_kind(struct gen *g, enum kind kind, int rank)
-{
-  for (int i = 0; i < 12; i++) {
-    int v = rnd(g, 3) ? g->n - 1 - (int)rnd(g, g->n < 4 ? (uint32_t)g->n : 4) : (int)rnd(g, (uint32_t)g->n);
-    if (g->v[v].kind == kind && (!rank || g->v[v].rank == rank))
-      return v;
-  }
-  for (int v = g->n - 1; v >= 0; v--)
-    if (g->v[v].kind == kind && (!rank || g->v[v].rank == rank))
-      return v;
-  return -1;
-}
-
-/* Floats; of any rank there are always some. */
-static int pick(struct gen *g, int rank) { return pick_kind(g, FLOATS, rank); }
-
-/* Another one of the same shape, or the same. */
-static int pick_like(struct gen *g, int like)
-{
-  for (int i = 0; i < 12; i++) {
-    int v = (int)rnd(g, (uint32_t)g->n);
-    if (g->v[v].kind == g->v[like].kind && g->v[v].rank == g->v[like].rank &&
-        memcmp(g->v[v].dim, g->v[like].dim, sizeof g->v[v].dim) == 0)
-      return v;
-  }
-  return like;
-}
-
-static int add(struct gen *g, struct value v)
-{
-  g->v[g->n] = v;
-  return g->n++;
-}
-
-/* ---- Constants ------------------------------------------------------------------------------------- */
-
-/* count numbers, each (±1 … ±8) / 8 * scale; returns k, the constant being %kK. */
-static int floats(struct gen *g, const char *shape, int64_t count, double scale)
-{
-  gie_buf_printf(g->b, "  const %%k%d : %s[%s] = {", g->k, g->t, shape);
-  for (int64_t i = 0; i < count; i++)
-    gie_buf_printf(g->b, "%s%.9g", i ? ", " : "", scale * ((int)rnd(g, 17) - 8) / 8 + 1e-9);
-  gie_buf_puts(g->b, "}\n");
-  return g->k++;
-}
-
-static int number(struct gen *g, double v)
-{
-  gie_buf_printf(g->b, "  const %%k%d : %s[] = {%.9g}\n", g->k, g->t, v);
-  return g->k++;
-}
-
-static int positive(struct gen *g, int64_t count)
-{
-  gie_buf_printf(g->b, "  const %%k%d : %s[%d] = {", g->k, g->t, (int)count);
-  for (int64_t i = 0; i < count; i++)
-    gie_buf_printf(g->b, "%s%.9g", i ? ", " : "", 0.5 + rnd(g, 8) / 4.0);
-  gie_buf_puts(g->b, "}\n");
-  return g->k++;
-}
-
-static int ints(struct gen *g, int n, const int64_t *v)
-{
-  gie_buf_printf(g->b, "  const %%k%d : i64[%d] = {", g->k, n);
-  for (int i = 0; i < n; i++)
-    gie_buf_printf(g->b, "%s%lld", i ? ", " : "", (long long)v[i]);
-  gie_buf_puts(g->b, "}\n");
-  return g->k++;
-}
-
-static int per_channel(struct gen *g, const struct value *v)
-{
-  char shape[64];
-  if (v->rank == 2 || rnd(g, 4) == 0)
-    snprintf(shape, sizeof shape, v->rank == 2 ? "%d" : "1,%d,1,1", (int)v->dim[1]);
-  else
-    snprintf(shape, sizeof shape, "%d,1,1", (int)v->dim[1]);
-  return floats(g, shape, v->dim[1], 1);
-}
+#include "core/module/random_gen.h"
 
 /* ---- Nodes ------------------------------------------------------------------------------------------ */
 
@@ -506,116 +396,46 @@ static void there_in_f64(struct gen *g)
   add(g, g->v[x]);
 }
 
-/* ---- Integers and truth: exact, so that floats may depend on them ------------------------------------- */
-
-static int int_number(struct gen *g, int v)
-{
-  gie_buf_printf(g->b, "  const %%k%d : %s[] = {%d}\n", g->k, g->ti, v);
-  return g->k++;
-}
-
-static void int_unary(struct gen *g)
-{
-  static const char *const ops[] = {"abs(%v)",      "clip(%v) {min=0, max=6}",
-                                    "identity(%v)", "max(%v)",
-                                    "relu(%v)",     "neg(%v)"};
-  int x = pick_kind(g, INTS, 0);
-  bool is_signed = g->ti[0] == 'i';
-  const char *op = ops[rnd(g, is_signed ? 6 : 4)], *at = strstr(op, "%v");
-  gie_buf_printf(g->b, "  %%v%d = %.*s%%v%d%s\n", g->n, (int)(at - op), op, x, at + 2);
-  add(g, g->v[x]);
-}
-
-static void int_binary(struct gen *g)
-{
-  static const char *const ops[] = {"add", "sub", "mul", "max", "min"};
-  int x = pick_kind(g, INTS, 0), y = pick_like(g, x);
-  if (rnd(g, 2))
-    gie_buf_printf(g->b, "  %%v%d = %s(%%v%d, %%v%d)\n", g->n, ops[rnd(g, 5)], x, y);
-  else if (rnd(g, 3))
-    gie_buf_printf(g->b, "  %%v%d = %s(%%v%d, %%k%d)\n", g->n, ops[rnd(g, 5)], x,
-                   int_number(g, (int)rnd(g, 3)));
-  else
-    gie_buf_printf(g->b, "  %%v%d = div(%%v%d, %%k%d)\n", g->n, x, int_number(g, 1 + (int)rnd(g, 4)));
-  add(g, g->v[x]);
-}
-
-static void compare_ints(struct gen *g)
-{
-  static const char *const ops[] = {"equal", "greater", "less"};
-  int x = pick_kind(g, INTS, 0), y = pick_like(g, x);
-  struct value v = g->v[x];
-  gie_buf_printf(g->b, "  %%v%d = %s(%%v%d, %%v%d)\n", g->n, ops[rnd(g, 3)], x, y);
-  v.kind = BOOLS;
-  add(g, v);
-}
-
-static void int_move(struct gen *g)
-{
-  int x = pick_kind(g, rnd(g, 3) ? INTS : BOOLS, 4), k;
-  if (x < 0)
-    return;
-  struct value v = g->v[x];
-  if (rnd(g, 2) && v.dim[1] < 6) {
-    gie_buf_printf(g->b, "  %%v%d = concat(%%v%d, %%v%d) {axis=1}\n", g->n, x, x);
-    v.dim[1] *= 2;
-  } else if (rnd(g, 2)) {
-    gie_buf_printf(
-        g->b, "  %%t%d = transpose(%%v%d) {perm=[0,2,3,1]}\n  %%v%d = transpose(%%t%d) {perm=[0,3,1,2]}\n",
-        g->k, x, g->n, g->k);
-    g->k++;
-  } else {
-    k = ints(g, 2, (const int64_t[]){0, v.dim[1] * v.dim[2] * v.dim[3]});
-    gie_buf_printf(g->b, "  %%v%d = reshape(%%v%d, %%k%d)\n", g->n, x, k);
-    v = (struct value){2, {0, v.dim[1] * v.dim[2] * v.dim[3]}, v.kind};
-  }
-  add(g, v);
-}
-
-/* Truth chooses between floats, or counts. */
-static void where(struct gen *g)
-{
-  int c = pick_kind(g, BOOLS, 0), x = -1;
-  if (c < 0)
-    return;
-  struct value v = g->v[c];
-  v.kind = FLOATS;
-  for (int i = 0; i < g->n; i++)
-    if (g->v[i].kind == FLOATS && g->v[i].rank == v.rank && memcmp(g->v[i].dim, v.dim, sizeof v.dim) == 0)
-      x = i;
-  if (x >= 0 && rnd(g, 3))
-    gie_buf_printf(g->b, "  %%v%d = where(%%v%d, %%v%d, %%k%d)\n", g->n, c, x, number(g, 0.25));
-  else
-    gie_buf_printf(g->b, "  %%t%d = not(%%v%d)\n  %%v%d = cast(%%t%d) {to=%s}\n", g->k, c, g->n, g->k, g->t);
-  g->k++;
-  add(g, v);
-}
-
-/* Small enough that no float type rounds them. */
-static void to_floats(struct gen *g)
-{
-  int x = pick_kind(g, INTS, 0);
-  struct value v = g->v[x];
-  gie_buf_printf(g->b, "  %%t%d = clip(%%v%d) {min=0, max=9}\n  %%v%d = cast(%%t%d) {to=%s}\n", g->k, x, g->n,
-                 g->k, g->t);
-  g->k++;
-  v.kind = FLOATS;
-  add(g, v);
-}
-
 /* ---- Graph ------------------------------------------------------------------------------------------ */
 
 void random_graph(struct gie_buf *out, uint64_t seed, int n_nodes, const char *dtype, const char *ints_dtype)
 {
-  static void (*const makers[])(struct gen *) = {unary,         unary,      binary,         with_constant,
-                                                 with_constant, divide,     square,         formula,
-                                                 conv,          conv,       conv,           batch_norm,
-                                                 pool,          concat,     concat,         split,
-                                                 slice,         transposes, reduce,         there_and_back,
-                                                 flatten,       layer_norm, dense,          normalize,
-                                                 layer_norm_op, largest,    conv_transpose, gemm_with_bias,
-                                                 there_in_f64,  int_unary,  int_binary,     int_binary,
-                                                 compare_ints,  int_move,   where,          to_floats};
+  static void (*const makers[])(struct gen *) = {unary,
+                                                 unary,
+                                                 binary,
+                                                 with_constant,
+                                                 with_constant,
+                                                 divide,
+                                                 square,
+                                                 formula,
+                                                 conv,
+                                                 conv,
+                                                 conv,
+                                                 batch_norm,
+                                                 pool,
+                                                 concat,
+                                                 concat,
+                                                 split,
+                                                 slice,
+                                                 transposes,
+                                                 reduce,
+                                                 there_and_back,
+                                                 flatten,
+                                                 layer_norm,
+                                                 dense,
+                                                 normalize,
+                                                 layer_norm_op,
+                                                 largest,
+                                                 conv_transpose,
+                                                 gemm_with_bias,
+                                                 there_in_f64,
+                                                 random_int_unary,
+                                                 random_int_binary,
+                                                 random_int_binary,
+                                                 random_compare_ints,
+                                                 random_int_move,
+                                                 random_where,
+                                                 random_to_floats};
   struct gen g = {.b = out, .state = seed * 2 + 1, .t = dtype, .ti = ints_dtype};
   for (int i = 0; i < 8; i++)
     rnd(&g, 2);
