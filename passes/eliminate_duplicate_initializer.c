@@ -7,7 +7,10 @@
 struct slot {
   uint64_t hash;
   gie_id value; /* GIE_NONE: free */
+  bool is_full; /* the hash is of all bytes, or the constant has a slot for that, too */
 };
+
+#define END_BYTES 1024 /* at each end */
 
 /* FNV-1a over words: fast, and collisions only cost a comparison. */
 static uint64_t mix(uint64_t h, const void *p, size_t n)
@@ -24,15 +27,18 @@ static uint64_t mix(uint64_t h, const void *p, size_t n)
   return h;
 }
 
-static uint64_t hash_value(const struct gie_graph *g, const struct gie_value *v)
+/* Of type and bytes; of a large constant's bytes only those at both ends, unless `full`. */
+static uint64_t hash_value(const struct gie_graph *g, const struct gie_value *v, bool full)
 {
   size_t size;
-  const void *bytes = gie_value_bytes(g, v->id, &size);
-  int32_t head[2] = {(int32_t)v->type.dtype, v->type.shape.rank};
+  const char *bytes = gie_value_bytes(g, v->id, &size);
+  int32_t head[3] = {(int32_t)v->type.dtype, v->type.shape.rank, full};
   uint64_t h = mix(0xcbf29ce484222325, head, sizeof head);
   for (int i = 0; i < v->type.shape.rank; i++)
     h = mix(h, &v->type.shape.dim[i].b, sizeof(int64_t));
-  return mix(h, bytes, size);
+  if (full || size <= 2 * END_BYTES)
+    return mix(h, bytes, size);
+  return mix(mix(h, bytes, END_BYTES), bytes + size - END_BYTES, END_BYTES);
 }
 
 static bool same(const struct gie_graph *g, const struct gie_value *a, const struct gie_value *b)
@@ -42,15 +48,39 @@ static bool same(const struct gie_graph *g, const struct gie_value *a, const str
   return pass_same_type(&a->type, &b->type) && n == m && memcmp(p, q, n) == 0;
 }
 
-/* Slot of an equal constant, or the free one where it belongs. */
+/* The slot with that hash whose constant equals v, or any constant if v is NULL; else the free one where it belongs. */
 static struct slot *find(const struct gie_graph *g, struct slot *table, size_t mask,
                          const struct gie_value *v, uint64_t hash)
 {
   size_t i = (size_t)hash & mask;
   while (table[i].value != GIE_NONE &&
-         (table[i].hash != hash || !same(g, gie_value_get(g, table[i].value), v)))
+         (table[i].hash != hash || (v && !same(g, gie_value_get(g, table[i].value), v))))
     i = (i + 1) & mask;
   return &table[i];
+}
+
+/* The equal constant that came before, or GIE_NONE: then v is entered. Weights are large and hardly ever equal: all
+ * bytes count only where both ends have been seen before, of both constants then. */
+static gie_id enter(const struct gie_graph *g, struct slot *table, size_t mask, const struct gie_value *v)
+{
+  uint64_t hash = hash_value(g, v, false);
+  struct slot *slot = find(g, table, mask, NULL, hash), *other;
+  if (slot->value == GIE_NONE) {
+    *slot = (struct slot){hash, v->id, false};
+    return GIE_NONE;
+  }
+  if (!slot->is_full) {
+    slot->is_full = true;
+    uint64_t full = hash_value(g, gie_value_get(g, slot->value), true);
+    *find(g, table, mask, gie_value_get(g, slot->value), full) = (struct slot){full, slot->value, true};
+  }
+  hash = hash_value(g, v, true);
+  other = find(g, table, mask, v, hash);
+  if (other->value == GIE_NONE) {
+    *other = (struct slot){hash, v->id, true};
+    return GIE_NONE;
+  }
+  return other->value;
 }
 
 static gie_status merge(struct gie_graph *g, struct slot *table, size_t mask, uint32_t n, uint32_t *changes)
@@ -59,13 +89,10 @@ static gie_status merge(struct gie_graph *g, struct slot *table, size_t mask, ui
     const struct gie_value *v = gie_value_get(g, id);
     if (v->kind != GIE_VALUE_CONST || v->n_outputs || !pass_is_plain(v))
       continue;
-    uint64_t hash = hash_value(g, v);
-    struct slot *slot = find(g, table, mask, v, hash);
-    if (slot->value == GIE_NONE) {
-      *slot = (struct slot){hash, id};
+    gie_id first = enter(g, table, mask, v);
+    if (first == GIE_NONE)
       continue;
-    }
-    GIE_TRY(gie_value_replace(g, id, slot->value));
+    GIE_TRY(gie_value_replace(g, id, first));
     GIE_TRY(gie_value_remove(g, id));
     ++*changes;
   }
@@ -76,7 +103,7 @@ static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32
 {
   uint32_t n = gie_graph_n_values(g);
   size_t size = 16;
-  while (size < 2 * (size_t)n)
+  while (size < 4 * (size_t)n)
     size *= 2;
   struct slot *table = gie_alloc(pc->ctx, size, sizeof *table);
   if (!table)

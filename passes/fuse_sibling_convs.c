@@ -17,7 +17,8 @@
 #include "passes/same.h"
 #include "passes/siblings.h"
 
-#define MAX_GROUPS 16 /* kinds of siblings told apart per value: keeps values with many readers linear */
+#define MAX_KINDS 16 /* of siblings told apart per value: keeps values with many readers linear */
+#define MAX_SIBLINGS GIE_MAX_KNOWN /* in one product: the sizes of a split are known up to there */
 
 struct group {
   gie_id first, last; /* list through state.next, in the order of uses */
@@ -31,6 +32,8 @@ struct state {
   uint32_t *position;              /* by node that was there at the start */
   gie_id *next;                    /* the next sibling in the group */
   const struct gie_target *target; /* NULL: it pays */
+  struct group *groups;            /* of one value */
+  size_t n_groups, cap_groups;
 };
 
 /* ---- Which are siblings -------------------------------------------------------------------------- */
@@ -176,43 +179,59 @@ static gie_status fuse_group(struct state *st, const struct group *group, uint32
 
 /* ---- Pass ------------------------------------------------------------------------------------------ */
 
-/* Sorts the readers of a value into groups; a kind too many is left alone. */
-static uint32_t find_groups(struct state *st, gie_id value, struct group *groups)
+/* The open group of n's kind, a new one where there is none or it is full; NULL: a kind too many is left alone. */
+static gie_status group_for(struct state *st, const struct gie_node *n, size_t *kinds, uint32_t *n_kinds,
+                            struct group **out)
+{
+  uint32_t i = 0;
+  *out = NULL;
+  while (i < *n_kinds && !are_siblings(st->g, gie_node_get(st->g, st->groups[kinds[i]].first), n))
+    i++;
+  if (i == MAX_KINDS)
+    return GIE_OK;
+  if (i == *n_kinds || st->groups[kinds[i]].n == MAX_SIBLINGS) {
+    GIE_TRY(gie_grow(st->ctx, &st->groups, &st->cap_groups, st->n_groups + 1, sizeof *st->groups));
+    *n_kinds += i == *n_kinds;
+    kinds[i] = st->n_groups;
+    st->groups[st->n_groups++] = (struct group){n->id, n->id, 0};
+  }
+  *out = &st->groups[kinds[i]];
+  return GIE_OK;
+}
+
+/* Sorts the readers of a value into groups. */
+static gie_status find_groups(struct state *st, gie_id value)
 {
   struct gie_use use = {GIE_NONE, 0};
-  uint32_t n_groups = 0, i;
+  size_t kinds[MAX_KINDS];
+  uint32_t n_kinds = 0;
+  st->n_groups = 0;
   while (gie_value_next_use(st->g, value, &use)) {
     const struct gie_node *n = gie_node_get(st->g, use.node);
+    struct group *group;
     if (use.slot != 0 || use.node >= st->n_nodes || !is_candidate(st->g, n))
       continue;
-    for (i = 0; i < n_groups; i++)
-      if (groups[i].n < UINT16_MAX && are_siblings(st->g, gie_node_get(st->g, groups[i].first), n))
-        break;
-    if (i == MAX_GROUPS)
+    GIE_TRY(group_for(st, n, kinds, &n_kinds, &group));
+    if (!group)
       continue;
     st->next[use.node] = GIE_NONE;
-    if (i == n_groups)
-      groups[n_groups++] = (struct group){use.node, use.node, 1};
-    else {
-      st->next[groups[i].last] = use.node;
-      groups[i].last = use.node;
-      groups[i].n++;
-    }
+    if (group->n++)
+      st->next[group->last] = use.node;
+    group->last = use.node;
   }
-  return n_groups;
+  return GIE_OK;
 }
 
 /* Results of a split are values of their own, whose readers may be siblings, too. */
 static gie_status fuse_all(struct state *st, uint32_t *changes)
 {
-  struct group groups[MAX_GROUPS];
   for (gie_id v = 0; v < gie_graph_n_values(st->g); v++) {
     if (gie_value_get(st->g, v)->kind == GIE_VALUE_DEAD || gie_value_get(st->g, v)->n_uses < 2)
       continue;
-    uint32_t n = find_groups(st, v, groups);
-    for (uint32_t i = 0; i < n; i++)
-      if (groups[i].n > 1)
-        GIE_TRY(fuse_group(st, &groups[i], changes));
+    GIE_TRY(find_groups(st, v));
+    for (size_t i = 0; i < st->n_groups; i++)
+      if (st->groups[i].n > 1)
+        GIE_TRY(fuse_group(st, &st->groups[i], changes));
   }
   return GIE_OK;
 }
@@ -233,6 +252,7 @@ static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32
       st.position[id] = ++position;
     s = fuse_all(&st, changes);
   }
+  gie_free(pc->ctx, st.groups);
   gie_free(pc->ctx, st.position);
   gie_free(pc->ctx, st.next);
   return s;

@@ -1,4 +1,4 @@
-libgie_internal_la_SOURCES += passes/passes.def passes/forms.h passes/match.h passes/pads.h passes/perm.h passes/same.h passes/scale.h passes/siblings.h passes/util.h \
+libgie_internal_la_SOURCES += passes/passes.def passes/forms.h passes/match.h passes/pads.h passes/perm.h passes/same.h passes/scale.h passes/siblings.h passes/squeezes.h passes/util.h \
   passes/assign_streams.c \
   passes/eliminate_common_subexpression.c \
   passes/eliminate_concat.c \

@@ -126,6 +126,43 @@ static bool scale_run(enum gie_dtype t, const void *from, void *to, size_t first
   return fits;
 }
 
+/* Greatest magnitude of n floats; NaN and infinities are above all others, as their bits are. */
+static float greatest(const char *p, size_t n)
+{
+  uint32_t most[16] = {0}, all = 0, word[16];
+  size_t i = 0;
+  for (; i + 16 <= n; i += 16) {
+    memcpy(word, p + 4 * i, sizeof word);
+    for (int k = 0; k < 16; k++) {
+      word[k] &= 0x7fffffff;
+      most[k] = word[k] > most[k] ? word[k] : most[k];
+    }
+  }
+  for (; i < n; i++) {
+    memcpy(word, p + 4 * i, sizeof *word);
+    all = (word[0] & 0x7fffffff) > all ? word[0] & 0x7fffffff : all;
+  }
+  for (int k = 0; k < 16; k++)
+    all = most[k] > all ? most[k] : all;
+  float f;
+  memcpy(&f, &all, sizeof f);
+  return f;
+}
+
+/* Whether the weights may be scaled where they are: nobody else reads them, and all of them will fit. */
+static bool may_overwrite(const struct pass_scale *f, const struct gie_value *w)
+{
+  const char *bytes = gie_value_bytes(f->g, w->id, NULL);
+  int64_t count = count_from(&w->type.shape, 0);
+  if (w->type.dtype != GIE_F32 || w->n_uses != 1 || w->n_outputs || ir_blob_is_shared(w->data.blob) ||
+      f->inner < 16 || w->data.offset % sizeof(float))
+    return false;
+  for (int64_t i = 0; i < count; i += f->inner)
+    if (!(greatest(bytes + 4 * i, (size_t)f->inner) * fabs(f->scale[channel_of(f, i)]) <= FLT_MAX))
+      return false;
+  return true;
+}
+
 /* *out stays GIE_NONE when a weight does not fit. */
 static gie_status new_weights(const struct pass_scale *f, gie_id *out)
 {
@@ -138,7 +175,13 @@ static gie_status new_weights(const struct pass_scale *f, gie_id *out)
     *out = w->id;
     return GIE_OK;
   }
-  GIE_TRY(gie_blob_new(gie_graph_context(f->g), w->data.size, &blob));
+  if (may_overwrite(f, w)) { /* of a large network that saves the memory of a second one */
+    char *bytes = (char *)gie_blob_data(w->data.blob) + w->data.offset;
+    for (int64_t i = 0, n = count_from(&w->type.shape, 0); i < n; i += f->inner)
+      scale_run(t, bytes, bytes, (size_t)i, (size_t)f->inner, f->scale[channel_of(f, i)]);
+    return gie_graph_add_const(f->g, NULL, &w->type, &w->data, out); /* another name for other elements */
+  }
+  GIE_TRY(gie_blob_new_raw(gie_graph_context(f->g), w->data.size, &blob));
   int64_t count = count_from(&w->type.shape, 0);
   for (int64_t i = 0; i < count && fits; i += f->inner)
     fits = scale_run(t, from, gie_blob_data(blob), (size_t)i, (size_t)f->inner, f->scale[channel_of(f, i)]);
@@ -148,18 +191,24 @@ static gie_status new_weights(const struct pass_scale *f, gie_id *out)
   return GIE_OK;
 }
 
+static bool bias_fits(const struct pass_scale *f)
+{
+  enum gie_dtype t = gie_value_get(f->g, f->node->in[1])->type.dtype;
+  double room;
+  for (int64_t i = 0; i < f->channels; i++)
+    if (!pass_store(t, &room, 0, f->shift[i]))
+      return false;
+  return true;
+}
+
 static gie_status new_bias(const struct pass_scale *f, gie_id *out)
 {
   struct gie_type type = {gie_value_get(f->g, f->node->in[1])->type.dtype, {1, {gie_dim_num(f->channels)}}};
   struct gie_blob *blob;
-  bool fits = true;
   GIE_TRY(gie_blob_new(gie_graph_context(f->g), (size_t)f->channels * gie_dtype_size(type.dtype), &blob));
-  for (int64_t i = 0; i < f->channels && fits; i++)
-    fits = pass_store(type.dtype, gie_blob_data(blob), (size_t)i, f->shift[i]);
-  if (fits)
-    return pass_const(f->g, &type, blob, out);
-  gie_blob_unref(blob);
-  return GIE_OK;
+  for (int64_t i = 0; i < f->channels; i++)
+    pass_store(type.dtype, gie_blob_data(blob), (size_t)i, f->shift[i]);
+  return pass_const(f->g, &type, blob, out);
 }
 
 static gie_status take_bias(struct pass_scale *f, gie_id bias)
@@ -175,13 +224,13 @@ static gie_status rewrite(struct pass_scale *f, bool *changed)
   const struct gie_node *n = f->node;
   gie_id w = GIE_NONE, b = GIE_NONE, old = n->in[1];
   bool has_bias = pass_has_operand(n, 2) || !all_are(f->shift, f->channels, 0);
+  if (has_bias && !bias_fits(f))
+    return GIE_OK;
   GIE_TRY(new_weights(f, &w));
-  if (w != GIE_NONE && has_bias)
-    GIE_TRY(new_bias(f, &b));
   if (w == GIE_NONE)
     return GIE_OK;
-  if (has_bias && b == GIE_NONE)
-    return w == old ? GIE_OK : gie_value_remove(g, w);
+  if (has_bias)
+    GIE_TRY(new_bias(f, &b));
   GIE_TRY(gie_node_set_input(g, n->id, 1, w));
   if (has_bias)
     GIE_TRY(take_bias(f, b));

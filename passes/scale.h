@@ -5,7 +5,8 @@
  *     w' = w * scale, b' = b * scale + shift, in f64, rounded once
  *
  * For conv, conv_transpose, gemm and matmul by a matrix, whose columns are the channels; a gemm's
- * beta goes into b'. The old constants stay for whoever else reads them. */
+ * beta goes into b'. The old constants stay for whoever else reads them; weights whose bytes nobody else has are
+ * scaled where they are. */
 #ifndef GIE_PASSES_SCALE_H
 #define GIE_PASSES_SCALE_H
 

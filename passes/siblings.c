@@ -59,12 +59,16 @@ gie_status siblings_release(const struct siblings *w, uint32_t i, gie_id part, g
   int axis = p->type.shape.rank == 1 ? 0 : w->axis;
   if (p->n_uses && axis == 0 && all && w->total > 0 && p->type.shape.rank == all->type.shape.rank) {
     struct gie_const data = all->data;
+    char name[GIE_MAX_NAME + 1];
     gie_id slice;
+    snprintf(name, sizeof name, "%s", p->name);
     for (uint32_t k = 0; k < i; k++)
       data.offset += all->data.size / (size_t)w->total * (size_t)w->channels[k];
     data.size = p->data.size;
     GIE_TRY(gie_graph_add_const(w->g, NULL, &p->type, &data, &slice));
     GIE_TRY(pass_redirect(w->g, part, slice));
+    GIE_TRY(gie_value_remove(w->g, part));
+    return gie_value_rename(w->g, slice, name);
   }
   return p->n_uses ? GIE_OK : gie_value_remove(w->g, part);
 }

@@ -52,5 +52,10 @@ void gie_blob_unref(struct gie_blob *b)
   gie_free(b->ctx, b);
 }
 
+bool ir_blob_is_shared(const struct gie_blob *b)
+{
+  return atomic_load_explicit(&b->refs, memory_order_acquire) != 1;
+}
+
 void *gie_blob_data(struct gie_blob *b) { return b->data; }
 size_t gie_blob_size(const struct gie_blob *b) { return b->size; }

@@ -63,6 +63,8 @@ static inline struct ir_node *ir_node(const struct gie_graph *g, gie_id id)
   return id < g->n_nodes && !g->nodes[id]->removed ? g->nodes[id] : NULL;
 }
 
+/* Whether somebody else has a reference, so that its bytes must stay (blob.c). */
+bool ir_blob_is_shared(const struct gie_blob *b);
 /* A new value with a checked name (NULL: fresh), in the name map (value.c). */
 gie_status ir_value_new(struct gie_graph *g, const char *name, enum gie_value_kind kind,
                         struct ir_value **out);

@@ -21,7 +21,7 @@ struct gie_graph *conform_random(struct gie_context *ctx, uint64_t seed)
   struct gie_graph *g = NULL;
   struct gie_buf b;
   gie_buf_init(&b, ctx);
-  random_graph(&b, seed, 4 + (int)(seed % 20), "f32");
+  random_graph(&b, seed, 4 + (int)(seed % 20), "f32", NULL);
   gie_status st = b.status;
   if (st == GIE_OK)
     st = gie_graph_parse(ctx, b.data, b.len, NULL, &g);

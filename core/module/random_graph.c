@@ -1,106 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Writes random networks as text; see random_graph.h. Numbers stay small, so that what is different is wrong and not
  * rounded: weights shrink with the taps, and no function with poles or steps is used. */
-#include "core/module/random_graph.h"
-
-enum { MAX_VALUES = 160 };
-
-struct value {
-  int rank; /* 4: [n,C,H,W] or 2: [n,C]; the first dim is the symbol n */
-  int64_t dim[4];
-};
-
-struct gen {
-  struct gie_buf *b;
-  uint64_t state;
-  const char *t;
-  int n, k; /* values; constants and values in between */
-  struct value v[MAX_VALUES];
-};
-
-static uint32_t rnd(struct gen *g, uint32_t n)
-{
-  g->state ^= g->state >> 12;
-  g->state ^= g->state << 25;
-  g->state ^= g->state >> 27;
-  return (uint32_t)((g->state * 2685821657736338717u) >> 33) % n;
-}
-
-/* ---- Values ---------------------------------------------------------------------------------------- */
-
-/* A value of that rank (0: any), rather a new one; -1 if there is none. */
-static int pick(struct gen *g, int rank)
-{
-  for (int i = 0; i < 12; i++) {
-    int v = rnd(g, 3) ? g->n - 1 - (int)rnd(g, g->n < 4 ? (uint32_t)g->n : 4) : (int)rnd(g, (uint32_t)g->n);
-    if (!rank || g->v[v].rank == rank)
-      return v;
-  }
-  return -1;
-}
-
-/* Another one of the same shape, or the same. */
-static int pick_like(struct gen *g, int like)
-{
-  for (int i = 0; i < 12; i++) {
-    int v = (int)rnd(g, (uint32_t)g->n);
-    if (g->v[v].rank == g->v[like].rank && memcmp(g->v[v].dim, g->v[like].dim, sizeof g->v[v].dim) == 0)
-      return v;
-  }
-  return like;
-}
-
-static int add(struct gen *g, struct value v)
-{
-  g->v[g->n] = v;
-  return g->n++;
-}
-
-/* ---- Constants ------------------------------------------------------------------------------------- */
-
-/* count numbers, each (±1 … ±8) / 8 * scale; returns k, the constant being %kK. */
-static int floats(struct gen *g, const char *shape, int64_t count, double scale)
-{
-  gie_buf_printf(g->b, "  const %%k%d : %s[%s] = {", g->k, g->t, shape);
-  for (int64_t i = 0; i < count; i++)
-    gie_buf_printf(g->b, "%s%.9g", i ? ", " : "", scale * ((int)rnd(g, 17) - 8) / 8 + 1e-9);
-  gie_buf_puts(g->b, "}\n");
-  return g->k++;
-}
-
-static int number(struct gen *g, double v)
-{
-  gie_buf_printf(g->b, "  const %%k%d : %s[] = {%.9g}\n", g->k, g->t, v);
-  return g->k++;
-}
-
-static int positive(struct gen *g, int64_t count)
-{
-  gie_buf_printf(g->b, "  const %%k%d : %s[%d] = {", g->k, g->t, (int)count);
-  for (int64_t i = 0; i < count; i++)
-    gie_buf_printf(g->b, "%s%.9g", i ? ", " : "", 0.5 + rnd(g, 8) / 4.0);
-  gie_buf_puts(g->b, "}\n");
-  return g->k++;
-}
-
-static int ints(struct gen *g, int n, const int64_t *v)
-{
-  gie_buf_printf(g->b, "  const %%k%d : i64[%d] = {", g->k, n);
-  for (int i = 0; i < n; i++)
-    gie_buf_printf(g->b, "%s%lld", i ? ", " : "", (long long)v[i]);
-  gie_buf_puts(g->b, "}\n");
-  return g->k++;
-}
-
-static int per_channel(struct gen *g, const struct value *v)
-{
-  char shape[64];
-  if (v->rank == 2 || rnd(g, 4) == 0)
-    snprintf(shape, sizeof shape, v->rank == 2 ? "%d" : "1,%d,1,1", (int)v->dim[1]);
-  else
-    snprintf(shape, sizeof shape, "%d,1,1", (int)v->dim[1]);
-  return floats(g, shape, v->dim[1], 1);
-}
+#include "core/module/random_gen.h"
 
 /* ---- Nodes ------------------------------------------------------------------------------------------ */
 
@@ -374,7 +275,7 @@ static void flatten(struct gen *g)
   int x = pick(g, 4), z, c;
   if (x < 0)
     return;
-  struct value v = {2, {0, g->v[x].dim[1] * g->v[x].dim[2] * g->v[x].dim[3]}};
+  struct value v = {2, {0, g->v[x].dim[1] * g->v[x].dim[2] * g->v[x].dim[3]}, FLOATS};
   if (rnd(g, 2)) {
     gie_buf_printf(g->b, "  %%v%d = flatten(%%v%d)\n", g->n, x);
   } else {
@@ -414,26 +315,146 @@ static void dense(struct gen *g)
   add(g, v);
 }
 
+/* ---- More of floats --------------------------------------------------------------------------------- */
+
+/* Along the channels, or over them. */
+static void normalize(struct gen *g)
+{
+  static const char *const ops[] = {"softmax(%v) {axis=1}", "log_softmax(%v) {axis=1}", "softmax(%v)",
+                                    "lrn(%v) {size=3, alpha=0.5, beta=0.75, bias=1.0}"};
+  int x = pick(g, 4);
+  char line[80];
+  const char *op = ops[rnd(g, sizeof ops / sizeof *ops)], *at = strstr(op, "%v");
+  if (g->v[x].dim[1] < 2) /* the logarithm of 1, and nothing to compare it with */
+    return;
+  snprintf(line, sizeof line, "%.*s%%v%d%s", (int)(at - op), op, x, at + 2);
+  gie_buf_printf(g->b, "  %%v%d = %s\n", g->n, line);
+  add(g, g->v[x]);
+}
+
+static void layer_norm_op(struct gen *g)
+{
+  int x = pick(g, 0);
+  int64_t last = g->v[x].dim[g->v[x].rank - 1];
+  char shape[32];
+  snprintf(shape, sizeof shape, "%d", (int)last);
+  int s = positive(g, last), b = floats(g, shape, last, 1);
+  gie_buf_printf(g->b, "  %%v%d = layer_norm(%%v%d, %%k%d, %%k%d) {epsilon=0.125}\n", g->n, x, s, b);
+  add(g, g->v[x]);
+}
+
+static void largest(struct gen *g)
+{
+  int x = pick(g, 4);
+  struct value v = g->v[x];
+  gie_buf_printf(g->b, "  %%v%d = global_max_pool(%%v%d)\n", g->n, x);
+  v.dim[2] = v.dim[3] = 1;
+  add(g, v);
+}
+
+static void conv_transpose(struct gen *g)
+{
+  int x = pick(g, 4);
+  struct value v = g->v[x];
+  int64_t out = 1 + rnd(g, 3);
+  char shape[64];
+  if (v.dim[2] > 6 || v.dim[3] > 6)
+    return;
+  snprintf(shape, sizeof shape, "%d,%d,2,2", (int)v.dim[1], (int)out);
+  int w = floats(g, shape, v.dim[1] * out * 4, 1.0 / (double)v.dim[1]);
+  gie_buf_printf(g->b, "  %%v%d = conv_transpose(%%v%d, %%k%d)\n", g->n, x, w);
+  v.dim[1] = out;
+  v.dim[2]++, v.dim[3]++;
+  add(g, v);
+}
+
+static void gemm_with_bias(struct gen *g)
+{
+  int x = pick(g, 2);
+  if (x < 0)
+    return;
+  struct value v = g->v[x];
+  int64_t out = 1 + rnd(g, 4);
+  char shape[32];
+  snprintf(shape, sizeof shape, "%d,%d", (int)v.dim[1], (int)out);
+  int w = floats(g, shape, out * v.dim[1], 2.0 / (double)v.dim[1]);
+  snprintf(shape, sizeof shape, "%d", (int)out);
+  int b = floats(g, shape, out, 1);
+  gie_buf_printf(g->b, "  %%v%d = gemm(%%v%d, %%k%d, %%k%d) {alpha=0.5, beta=2.0}\n", g->n, x, w, b);
+  v.dim[1] = out;
+  add(g, v);
+}
+
+/* To another float type and back: exact the wide way round. */
+static void there_in_f64(struct gen *g)
+{
+  int x = pick(g, 0);
+  gie_buf_printf(g->b,
+                 "  %%t%d = cast(%%v%d) {to=f64}\n  %%t%d = relu(%%t%d)\n  %%v%d = cast(%%t%d) {to=%s}\n",
+                 g->k, x, g->k + 1, g->k, g->n, g->k + 1, g->t);
+  g->k += 2;
+  add(g, g->v[x]);
+}
+
 /* ---- Graph ------------------------------------------------------------------------------------------ */
 
-void random_graph(struct gie_buf *out, uint64_t seed, int n_nodes, const char *dtype)
+void random_graph(struct gie_buf *out, uint64_t seed, int n_nodes, const char *dtype, const char *ints_dtype)
 {
-  static void (*const makers[])(
-      struct gen *) = {unary, unary,      binary, with_constant,  with_constant, divide,     square, formula,
-                       conv,  conv,       conv,   batch_norm,     pool,          concat,     concat, split,
-                       slice, transposes, reduce, there_and_back, flatten,       layer_norm, dense};
-  struct gen g = {.b = out, .state = seed * 2 + 1, .t = dtype};
+  static void (*const makers[])(struct gen *) = {unary,
+                                                 unary,
+                                                 binary,
+                                                 with_constant,
+                                                 with_constant,
+                                                 divide,
+                                                 square,
+                                                 formula,
+                                                 conv,
+                                                 conv,
+                                                 conv,
+                                                 batch_norm,
+                                                 pool,
+                                                 concat,
+                                                 concat,
+                                                 split,
+                                                 slice,
+                                                 transposes,
+                                                 reduce,
+                                                 there_and_back,
+                                                 flatten,
+                                                 layer_norm,
+                                                 dense,
+                                                 normalize,
+                                                 layer_norm_op,
+                                                 largest,
+                                                 conv_transpose,
+                                                 gemm_with_bias,
+                                                 there_in_f64,
+                                                 random_int_unary,
+                                                 random_int_binary,
+                                                 random_int_binary,
+                                                 random_compare_ints,
+                                                 random_int_move,
+                                                 random_where,
+                                                 random_to_floats};
+  struct gen g = {.b = out, .state = seed * 2 + 1, .t = dtype, .ti = ints_dtype};
   for (int i = 0; i < 8; i++)
     rnd(&g, 2);
   gie_buf_puts(out, "graph \"random\" (n) {\n");
   for (int i = 0; i < 2; i++) {
-    struct value v = {4, {0, 1 + rnd(&g, 4), 2 + rnd(&g, 3), 2 + rnd(&g, 3)}};
+    struct value v = {4, {0, 1 + rnd(&g, 4), 2 + rnd(&g, 3), 2 + rnd(&g, 3)}, FLOATS};
     gie_buf_printf(out, "  input %%v%d : %s[n,%d,%d,%d]\n", g.n, dtype, (int)v.dim[1], (int)v.dim[2],
                    (int)v.dim[3]);
     add(&g, v);
+    if (i == 0 && ints_dtype) {
+      v.kind = INTS;
+      gie_buf_printf(out, "  input %%v%d : %s[n,%d,%d,%d]\n", g.n, ints_dtype, (int)v.dim[1], (int)v.dim[2],
+                     (int)v.dim[3]);
+      add(&g, v);
+    }
   }
+  uint32_t n_makers = sizeof makers / sizeof *makers - (ints_dtype ? 0 : OF_INTS);
   while (g.n < n_nodes && g.n < MAX_VALUES - 2)
-    makers[rnd(&g, sizeof makers / sizeof *makers)](&g);
+    makers[rnd(&g, n_makers)](&g);
   for (uint32_t i = rnd(&g, 3); i > 0; i--)
     gie_buf_printf(out, "  output %%v%d\n", (int)rnd(&g, (uint32_t)g.n));
   gie_buf_printf(out, "  output %%v%d\n}\n", g.n - 1);

@@ -188,6 +188,51 @@ START_TEST(test_argument)
 }
 END_TEST
 
+/* Weights whose bytes nobody else has are scaled where they are; a clone's stay, and the results are the same. */
+START_TEST(test_scaled_in_place)
+{
+  static const char network[] =
+      "graph {\n  input %x : f32[1,16,2,2]\n  const %w : f32[1,16,1,1] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, "
+      "15, %s}\n  const %s : f32[1] = {3}\n  %c = conv(%x, %w)\n  %y = batch_norm(%c, %s, %s, %s, %s)\n  output %y\n}\n";
+  static const char *const last[] = {"16", "inf", "3e38", "nan"}; /* those that are not in place, too */
+  start(NULL);
+  for (size_t i = 0; i < sizeof last / sizeof *last; i++) {
+    char *all[2];
+    struct gie_buf b;
+    const char *at = strstr(network, "%s}");
+    gie_buf_init(&b, ctx);
+    gie_buf_printf(&b, "%.*s%s%s", (int)(at - network), network, last[i], at + 2);
+    for (int shared = 0; shared < 2; shared++) {
+      struct gie_graph *net, *clone = NULL;
+      char *before, *after;
+      ck_gie_ok(ctx, gie_graph_parse(ctx, b.data, b.len, NULL, &net));
+      if (shared)
+        ck_gie_ok(ctx, gie_graph_clone(net, &clone));
+      const void *bytes = gie_value_bytes(net, gie_value_find(net, "w"), NULL);
+      if (shared)
+        ck_gie_ok(ctx, gie_graph_print(clone, &before, NULL));
+      ck_gie_ok(ctx, gie_pipeline_run(net, "fuse_bn_into_conv", NULL));
+      ck_gie_ok(ctx, gie_graph_print(net, &all[shared], NULL));
+      const struct gie_node *conv = gie_node_get(net, gie_graph_first(net));
+      ck_assert_int_eq(gie_value_bytes(net, conv->in[1], NULL) == bytes, i == 2 || (i == 0 && !shared));
+      if (shared) {
+        ck_gie_ok(ctx, gie_graph_print(clone, &after, NULL));
+        ck_assert_str_eq(before, after);
+        gie_free(ctx, before);
+        gie_free(ctx, after);
+      }
+      gie_graph_free(clone);
+      gie_graph_free(net);
+    }
+    ck_assert_str_eq(all[0], all[1]);
+    gie_free(ctx, all[0]);
+    gie_free(ctx, all[1]);
+    gie_buf_free(&b);
+  }
+  stop();
+}
+END_TEST
+
 START_TEST(test_dump)
 {
   static const char *const files[] = {"00-before.gie",
@@ -219,4 +264,5 @@ START_TEST(test_dump)
 }
 END_TEST
 
-GIE_TESTS_MAIN("pipeline", test_names, test_disable, test_lists, test_options, test_argument, test_dump)
+GIE_TESTS_MAIN("pipeline", test_names, test_disable, test_lists, test_options, test_argument,
+               test_scaled_in_place, test_dump)

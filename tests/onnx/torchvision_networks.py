@@ -4,7 +4,7 @@
 
     torchvision_networks.py [--dynamo] FOLDER [NAME]...     writes FOLDER/NAME.onnx
 
---dynamo takes the exporter that torch.export is behind, else it is the one that traces. The batch is symbolic. For
+--dynamo takes the exporter that torch.export is behind, which optimizes, else it is the one that traces, told not to. The batch is symbolic. For
 check_export.py; neither is run by `make check`. Needs the Python packages torch, torchvision, onnx, onnxscript.
 """
 import os
@@ -45,7 +45,8 @@ def export(name, path, dynamo):
             torch.onnx.export(make(name), (x,), path, opset_version=18, external_data=False, verbose=False,
                               dynamic_shapes=({0: torch.export.Dim("n", min=1)},), **common)
         else:
-            torch.onnx.export(make(name), (x,), path, opset_version=17,
+            torch.onnx.export(make(name), (x,), path, opset_version=17, do_constant_folding=False,
+                              training=torch.onnx.TrainingMode.PRESERVE,  # leaves normalization to the optimizer
                               dynamic_axes={"image": {0: "n"}, "scores": {0: "n"}}, **common)
 
 
