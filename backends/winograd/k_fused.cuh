@@ -140,11 +140,11 @@ __device__ __forceinline__ void wg_fused_products(const wg_fused_args &p, float 
   __syncwarp();
   if (threadIdx.x % 32 == 0)
     wg_barrier_arrive(&steps.full[0]);
+  input.load(c_end); /* half a slice before the transform, which the compiler moves to the start of its half */
   for (int s = 0; s < slices; s++) {
     const int stage = s % 2, phase = s / 2 % 2;
     const float *a = su + stage * S::U_SIZE + warp * S::K;
     const float *b = sv + stage * S::V_SIZE + warp * S::C * S::LDB;
-    input.load(c_end);
     wg_barrier_wait(&steps.full[stage], phase);
     wg_slice_ffma<S, false, S::C / 2>(a, b, acc);
     if (s > 0)
@@ -153,6 +153,7 @@ __device__ __forceinline__ void wg_fused_products(const wg_fused_args &p, float 
     __syncwarp();
     if (threadIdx.x % 32 == 0)
       wg_barrier_arrive(&steps.full[1 - stage]);
+    input.load(c_end);
     wg_slice_ffma<S, false, S::C / 2>(a + S::C / 2 * S::LDA, b + S::C / 2 * S::LDB, acc);
     __syncwarp();
     if (threadIdx.x % 32 == 0) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The layers of VGG-E, and GoogLeNet's of 5x5, by every variant of the winograd backend and by cuDNN's engines: times as
  * captured graphs. Arguments, one after the other:
- *   check, few     every configuration on odd shapes, with guards around the result; few: for compute-sanitizer
+ *   check, few, race   every configuration on odd shapes, with guards around the result; few, race: for compute-sanitizer
  *   f32=N, f16=N   VGG-E at batch N, f32 strict;  five=N, half5=N: the 5x5 layers in f32 and f16
  *   errors=FILE    errors against f64 of every form and unit, on random weights and on those of FILE (trained.py)
  *   profile=LAYER:N:LABEL   one configuration three times, for a profiler
@@ -261,6 +261,8 @@ static void errors(const char *file)
 
 /* ---- Checks */
 
+static bool races; /* a tool that is slow is looking: no parts, which are the same kernels again */
+
 template <class T> static int check_case(const wg_shape &s, int r, bool last, bool pitched)
 {
   tensors t;
@@ -269,7 +271,7 @@ template <class T> static int check_case(const wg_shape &s, int r, bool last, bo
   for (int f = 0; f < WG_N_FORMS; f++)
     for (int tile = 0; tile < WG_N_TILES; tile++)
       for (int splits = 1; splits <= 3; splits += 2)
-        for (int chunk = 0; chunk <= 4; chunk += 4) {
+        for (int chunk = 0; chunk <= (races ? 0 : 4); chunk += 4) {
           wg_config c = {(wg_form_id)f, (uint8_t)tile, (uint8_t)splits, (uint8_t)chunk};
           double rms, max;
           char name[96];
@@ -342,6 +344,18 @@ static int check_joined(void)
   return bad;
 }
 
+/* For the slowest tools: one shape, every kernel once. */
+static void check_races(void)
+{
+  int bad = 0;
+  for (int last = 0; last < 2; last++) {
+    bad += check_case<float>({1, 40, 8, 8, 72, 8, 8, 1, 1}, 3, last, false);
+    bad += check_case<float>({1, 3, 8, 8, 20, 8, 8, 1, 1}, 3, last, false);
+    bad += check_case<__half>({1, 40, 8, 8, 72, 8, 8, 1, 1}, 3, last, false);
+  }
+  printf("check: %d wrong\n", bad);
+}
+
 static void check(bool few)
 {
   static const int cases[][9] = {/* n c h w k r pad_h pad_w bottom/right pad */
@@ -410,7 +424,7 @@ int main(int argc, char **argv)
   TRY(cudaMalloc(&sums, 40));
   workspace_bytes = (size_t)9 << 30;
   for (int i = 1; i < argc; i++)
-    if (strcmp(argv[i], "small") == 0 || strcmp(argv[i], "few") == 0)
+    if (strcmp(argv[i], "small") == 0 || strcmp(argv[i], "few") == 0 || strcmp(argv[i], "race") == 0)
       workspace_bytes = (size_t)64 << 20;
   TRY(cudaMalloc(&workspace, workspace_bytes));
   if (cudnnCreate(&dnn) != CUDNN_STATUS_SUCCESS)
@@ -423,6 +437,8 @@ int main(int argc, char **argv)
       measure_ceilings();
     if (strcmp(a, "legacy") == 0 || strcmp(a, "graphs") == 0)
       only_legacy = a[0] == 'l';
+    else if (strcmp(a, "race") == 0)
+      races = true, check_races();
     else if (strcmp(a, "check") == 0 || strcmp(a, "few") == 0)
       check(a[0] == 'f');
     else if (strncmp(a, "f32=", 4) == 0)
