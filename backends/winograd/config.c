@@ -139,12 +139,20 @@ bool wg_is_offered(const struct wg_problem *p, const struct wg_config *c, enum g
 /* ---- Cost */
 
 /* Of a multiprocessor, in operations a second, as the products reach them; of the device, in bytes. */
-static const double RATE[] = {[WG_FFMA] = 0.32e12, [WG_TF32X3] = 0.6e12, [WG_F16MMA] = 2.4e12, [WG_TF32X3_GROUP] = 0.9e12};
+static const double RATE[] = {[WG_FFMA] = 0.38e12, [WG_TF32X3] = 0.58e12, [WG_F16MMA] = 2.4e12, [WG_TF32X3_GROUP] = 1.1e12};
 #define FUSED_RATE 0.38e12
-#define MEMORY_RATE 2.6e12
+#define MEMORY_RATE 3.4e12
 #define CACHE_RATE 4.5e12
 #define CACHE_BYTES 40e6
 #define LAUNCH 2.0e-6
+
+/* How much of it small tiles reach, which read more for a product, and blocks that have a multiprocessor to themselves. */
+static double reached(const struct wg_tile_shape *t)
+{
+  if (t->unit == WG_TF32X3_GROUP)
+    return t->per_sm > 1 ? 1 : 0.85;
+  return t->weights * t->tiles < 64 * 64 ? 0.7 : t->weights * t->tiles < 64 * 128 ? 0.85 : 1;
+}
 
 static double move_time(double bytes, double live)
 {
@@ -164,7 +172,7 @@ static double estimate_staged(const struct wg_problem *p, const struct wg_config
 {
   const struct wg_tile_shape *t = &WG_TILES[c->tile];
   const struct wg_form *f = &WG_FORMS[c->form];
-  double points = f->n * f->n, all = tiles_of(p, f), size = p->dtype == GIE_F16 ? 2 : 4;
+  double points = f->n * f->n, all = tiles_of(p, f), size = p->dtype == GIE_F16 ? 3 : 4; /* f16: one at a time */
   double tiles = c->chunk ? fmin(all, (double)((int64_t)1 << c->chunk)) : all, parts = ceil(all / tiles);
   double x = (double)p->s.c * tiles * f->m * f->m * size, y = (double)p->s.k * tiles * f->m * f->m * size;
   double v = points * (double)p->s.c * tiles * size, m = points * (double)p->s.k * tiles * 4 * c->splits;
@@ -172,7 +180,7 @@ static double estimate_staged(const struct wg_problem *p, const struct wg_config
          waves;
   double blocks = points * c->splits * (double)divide_up(p->s.k, t->weights) * ceil(tiles / t->tiles);
   double flops = 2.0 * t->weights * t->tiles * (channels + t->slice);
-  double product = product_time(t, RATE[t->unit], blocks, flops, p->units, &waves);
+  double product = product_time(t, RATE[t->unit] * reached(t), blocks, flops, p->units, &waves);
   product = fmax(product, move_time(v + m + w, v + m + w)) +
             0.3 * fmin(product, move_time(v + m + w, v + m + w));
   if (cost) {
@@ -190,7 +198,7 @@ static double estimate_fused(const struct wg_problem *p, const struct wg_config 
   const double points = WG_FORMS[c->form].n * WG_FORMS[c->form].n, m = WG_FORMS[c->form].m;
   double blocks = (double)divide_up(p->s.k, t->weights) * ceil(tiles / 32) * c->splits;
   double product = product_time(t, FUSED_RATE, blocks,
-                                2 * points * t->weights * 32 * (channels + 24), p->units, &waves);
+                                2 * points * t->weights * 32 * (ceil(channels / t->slice) * t->slice + 24), p->units, &waves);
   double weights = blocks * points * t->weights * channels * 4; /* each block reads its own from the cache */
   if (cost) {
     cost->flops = 2 * points * (double)p->s.c * (double)p->s.k * tiles;
@@ -215,7 +223,7 @@ static double estimate_small(const struct wg_problem *p, const struct wg_config 
     cost->bytes = bytes;
     cost->waves = ceil(tiles / 128) * (double)divide_up(p->s.k, t->weights) / (p->units * 2.0);
   }
-  return fmax(bytes / MEMORY_RATE, work / (p->units * RATE[WG_FFMA] * 0.35)) + 2 * LAUNCH;
+  return fmax(bytes / MEMORY_RATE, work / (p->units * RATE[WG_FFMA] * 0.5)) + 2 * LAUNCH;
 }
 
 double wg_estimate(const struct wg_problem *p, const struct wg_config *c, struct gie_cost *cost)
