@@ -24,7 +24,8 @@ struct wg_fused_shape {
   static constexpr int POINTS = 16, K = 64, P = 32, C = 16, THREADS = 512, STAGES = 2;
   static_assert(STAGES == 2, "buffers alternate");
   static constexpr int WM = K, WN = P, ACC = K * P / 32;
-  static constexpr int LDA = POINTS * K, LDB = P + 4; /* from channel to channel; LDB: stores meet no bank twice */
+  static constexpr int LDA = POINTS * K,
+                       LDB = P + 4; /* from channel to channel; LDB: stores meet no bank twice */
   static constexpr int U_SIZE = POINTS * C * K, V_SIZE = POINTS * C * LDB;
   static constexpr int LDE = P / 2 + 4, PAIRS = K * P / 2; /* exchange: [point][k][tile of 16] */
   static constexpr int E_SIZE = POINTS * K * LDE;
@@ -101,15 +102,17 @@ template <bool LAST> struct wg_fused_input {
 
 /* How the warps keep in step, without a barrier that all reach at once. */
 struct wg_fused_steps {
-  uint64_t full[wg_fused_shape::STAGES]; /* weights have come, and each warp has stored its part of the input */
+  uint64_t
+      full[wg_fused_shape::STAGES]; /* weights have come, and each warp has stored its part of the input */
   uint64_t done[wg_fused_shape::STAGES]; /* each warp has read them */
-  int left[wg_fused_shape::STAGES];      /* warps that have, over all slices: the last has the buffer filled again */
+  int left
+      [wg_fused_shape::STAGES]; /* warps that have, over all slices: the last has the buffer filled again */
 };
 
 /* What a block sums up: its part of the input channels, into acc. */
 template <bool LAST>
-__device__ __forceinline__ void wg_fused_products(const wg_fused_args &p, float *memory, wg_fused_steps &steps,
-                                                  int part, int k_block, int p0,
+__device__ __forceinline__ void wg_fused_products(const wg_fused_args &p, float *memory,
+                                                  wg_fused_steps &steps, int part, int k_block, int p0,
                                                   float (&acc)[wg_fused_shape::ACC])
 {
   using S = wg_fused_shape;
@@ -140,7 +143,8 @@ __device__ __forceinline__ void wg_fused_products(const wg_fused_args &p, float 
   __syncwarp();
   if (threadIdx.x % 32 == 0)
     wg_barrier_arrive(&steps.full[0]);
-  input.load(c_end); /* half a slice before the transform, which the compiler moves to the start of its half */
+  input.load(
+      c_end); /* half a slice before the transform, which the compiler moves to the start of its half */
   for (int s = 0; s < slices; s++) {
     const int stage = s % 2, phase = s / 2 % 2;
     const float *a = su + stage * S::U_SIZE + warp * S::K;

@@ -46,7 +46,8 @@ __device__ __forceinline__ void wg_small_tile(const float4 *shared, const float 
 /* All output channels of a thread where rows are stored at once and nothing but a bound is applied to results. */
 template <class F, int C, int KEEP, class X>
 __device__ __forceinline__ void wg_small_rows(const wg_small_args<X> &p, const gie_cuda_steps &steps,
-                                              const wg_tile &tile, int k0, const float (&u)[KEEP][C][F::n * F::n],
+                                              const wg_tile &tile, int k0,
+                                              const float (&u)[KEEP][C][F::n * F::n],
                                               const float (&bias)[KEEP], const float (&v)[C][F::n][F::n])
 {
   const bool clips = steps.kind == GIE_CUDA_STEPS_CLIP;
@@ -82,7 +83,8 @@ __global__ void __launch_bounds__(128) wg_small_first_kernel(const __grid_consta
     u[k][c][f] = k0 + k < p.k_padded ? wg_load(p.u + ((int64_t)f * C + c) * p.k_padded + k0 + k) : 0.0f;
   }
   if (threadIdx.x < KEEP)
-    bias[threadIdx.x] = k0 + (int)threadIdx.x < p.g.k ? wg_bias(p.bias, p.half_bias, k0 + (int)threadIdx.x) : 0.0f;
+    bias[threadIdx.x] = k0 + (int)threadIdx.x < p.g.k ? wg_bias(p.bias, p.half_bias, k0 + (int)threadIdx.x)
+                                                      : 0.0f;
   const wg_tile tile = wg_tile_of<F::m>(p.g, (uint32_t)min(tile_index, p.g.count - 1));
   wg_wait_for_previous();
 #pragma unroll

@@ -133,8 +133,9 @@ static cudaError_t launch_input(const wg_staged *s, const wg_geometry &g, const 
                                 cudaStream_t stream)
 {
   int64_t rows = input_rows(s, g.count), row = input_row(s, g.count);
-  wg_input_args<T, T> args = {g,          (const T *)a->x,    (T *)a->workspace,     is_group(s) ? (int)channels(s) / 32 : 0,
-                              rows * row, wg_divider_of(row), (uint32_t)(rows * row)};
+  wg_input_args<T, T> args = {
+      g,          (const T *)a->x,    (T *)a->workspace,     is_group(s) ? (int)channels(s) / 32 : 0,
+      rows * row, wg_divider_of(row), (uint32_t)(rows * row)};
   void *pointers[] = {&args};
   return wg_launch(s->input, dim3((unsigned)((rows * row + 127) / 128)), 128, 0, stream, 1, pointers);
 }

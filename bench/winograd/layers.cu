@@ -27,8 +27,8 @@ static const layer VGG[] = {{"conv1.1", 3, 64, 224, 3, 1.84},   {"conv1.2", 64, 
                             {"conv3.1", 128, 256, 56, 3, 2.26}, {"conv3.2", 256, 256, 56, 3, 1.92},
                             {"conv4.1", 256, 512, 28, 3, 1.98}, {"conv4.2", 512, 512, 28, 3, 1.25},
                             {"conv5", 512, 512, 14, 3, 0.73},   {"fused", 256, 256, 28, 3, 0}};
-static const layer FIVE[] = {{"3a", 16, 32, 28, 5, 0}, {"3b", 32, 96, 28, 5, 0},  {"4a", 16, 48, 14, 5, 0},
-                             {"4b", 24, 64, 14, 5, 0}, {"4d", 32, 64, 14, 5, 0},  {"4e", 32, 128, 14, 5, 0},
+static const layer FIVE[] = {{"3a", 16, 32, 28, 5, 0}, {"3b", 32, 96, 28, 5, 0}, {"4a", 16, 48, 14, 5, 0},
+                             {"4b", 24, 64, 14, 5, 0}, {"4d", 32, 64, 14, 5, 0}, {"4e", 32, 128, 14, 5, 0},
                              {"5a", 32, 128, 7, 5, 0}, {"5b", 48, 128, 7, 5, 0}};
 
 static wg_shape shape_of(const layer &l, int n)
@@ -61,8 +61,7 @@ template <class T> static void time_engines(const tensors &t, const void *filter
   }
 }
 
-template <class T>
-static void time_dnn(const wg_shape &s, int window, bool last, best *gemm, best *any)
+template <class T> static void time_dnn(const wg_shape &s, int window, bool last, best *gemm, best *any)
 {
   tensors t;
   make<T>(&t, s, window, last, false, false);
@@ -152,8 +151,9 @@ static int n_judged, n_right;
 
 template <class T> static void time_layers(const layer *layers, size_t n_layers, int n)
 {
-  printf("\nN=%d %s: GEMM-based; any; winograd | /gemm seed | /any | share of roofline | estimated /gemm | staged ffma 3xtf32 f16 3xtf32g; fused share\n",
-         n, sizeof(T) == 2 ? "f16" : "f32");
+  printf(
+      "\nN=%d %s: GEMM-based; any; winograd | /gemm seed | /any | share of roofline | estimated /gemm | staged ffma 3xtf32 f16 3xtf32g; fused share\n",
+      n, sizeof(T) == 2 ? "f16" : "f32");
   for (size_t i = 0; i < n_layers; i++) {
     const layer &l = layers[i];
     const wg_shape s = shape_of(l, n);
@@ -164,12 +164,13 @@ template <class T> static void time_layers(const layer *layers, size_t n_layers,
       time_dnn<T>(s, l.r, last, &gemm, &any);
       time_wg<T>(s, l.r, last, &wg);
     }
-    const double predicted = gemm_estimate_us(s, l.r, sizeof(T)) / wg.estimate, measured = gemm.us / wg.all.us;
+    const double predicted = gemm_estimate_us(s, l.r, sizeof(T)) / wg.estimate,
+                 measured = gemm.us / wg.all.us;
     n_judged++;
     n_right += (predicted > 1) == (measured > 1);
-    printf("%-8s%8.1f %-16s%8.1f %-16s%8.1f %-28s |%6.2f %4.2f |%6.2f |%5.2f |%6.2f%s |", l.name, gemm.us, gemm.name,
-           any.us, any.name, wg.all.us, wg.all.name, measured, l.seed, any.us / wg.all.us, wg.share, predicted,
-           (predicted > 1) == (measured > 1) ? "" : "!");
+    printf("%-8s%8.1f %-16s%8.1f %-16s%8.1f %-28s |%6.2f %4.2f |%6.2f |%5.2f |%6.2f%s |", l.name, gemm.us,
+           gemm.name, any.us, any.name, wg.all.us, wg.all.name, measured, l.seed, any.us / wg.all.us,
+           wg.share, predicted, (predicted > 1) == (measured > 1) ? "" : "!");
     for (int u = 0; u < 5; u++)
       printf(" %.1f", wg.unit[u].us);
     printf(" %.2f\n", wg.fused_share);
@@ -194,15 +195,16 @@ template <class T> static void dnn_error(const tensors &t, double *rms, double *
   cudaFree(filter);
 }
 
-template <class T> static void errors_of(const char *name, const wg_shape &s, int r, const float *weights, double *rms0,
-                                         double *max0)
+template <class T>
+static void errors_of(const char *name, const wg_shape &s, int r, const float *weights, double *rms0,
+                      double *max0)
 {
   tensors t;
   make<T>(&t, s, r, true, false, true, weights, false);
   if (sizeof(T) == 4)
     dnn_error<T>(t, rms0, max0);
-  printf("%-22s %4d %4d %dx%d %s %.2e %.2e |", name, (int)s.c, (int)s.k, r, r, sizeof(T) == 2 ? "f16" : "f32", *rms0,
-         *max0);
+  printf("%-22s %4d %4d %dx%d %s %.2e %.2e |", name, (int)s.c, (int)s.k, r, r, sizeof(T) == 2 ? "f16" : "f32",
+         *rms0, *max0);
   bool done[WG_N_FORMS][3][4] = {};
   for (int tile = 0; tile < WG_N_TILES; tile++)
     for (int f = 0; f < WG_N_FORMS; f++) {
@@ -223,8 +225,11 @@ template <class T> static void errors_of(const char *name, const wg_shape &s, in
       wg_config_label(&t.p, &c, label, sizeof label);
       label[strcspn(label, "0123456789") + strcspn(label + strcspn(label, "0123456789"), " ") + 1 +
             strcspn(label + strcspn(label, " ") + 1, " ")] = 0;
-      printf(" %s %.2f %.2f (%.1e of %.0e)%s", label, rms / *rms0, max / *max0, max, (double)wg_error_bound(&t.p, &c),
-             !finite ? " NOT FINITE" : max > wg_error_bound(&t.p, &c) ? " ABOVE" : "");
+      printf(" %s %.2f %.2f (%.1e of %.0e)%s", label, rms / *rms0, max / *max0, max,
+             (double)wg_error_bound(&t.p, &c),
+             !finite                          ? " NOT FINITE"
+             : max > wg_error_bound(&t.p, &c) ? " ABOVE"
+                                              : "");
     }
   printf("\n");
   drop(&t);
@@ -232,8 +237,8 @@ template <class T> static void errors_of(const char *name, const wg_shape &s, in
 
 static void errors(const char *file)
 {
-  static const layer cases[] = {{"random", 3, 64, 32, 3, 0},   {"random", 16, 64, 28, 3, 0},
-                                {"random", 64, 64, 28, 3, 0},  {"random", 256, 256, 28, 3, 0},
+  static const layer cases[] = {{"random", 3, 64, 32, 3, 0},    {"random", 16, 64, 28, 3, 0},
+                                {"random", 64, 64, 28, 3, 0},   {"random", 256, 256, 28, 3, 0},
                                 {"random", 512, 512, 14, 3, 0}, {"random", 32, 96, 28, 5, 0},
                                 {"random", 256, 64, 14, 5, 0}};
   printf("\nErrors: of cuDNN's strict GEMM rms, largest; then as multiples of these\n");
@@ -376,7 +381,8 @@ static void check(bool few)
         wg_shape s = {
             c[0], c[1], c[2], c[3], c[4], c[2] + c[6] + c[8] - c[5] + 1, c[3] + c[7] + c[8] - c[5] + 1,
             c[6], c[7]};
-        if (few && (pitched != last || c[5] != 3)) /* one pass of the 3x3 kernels and their structures is slow enough */
+        if (few && (pitched != last ||
+                    c[5] != 3)) /* one pass of the 3x3 kernels and their structures is slow enough */
           continue;
         bad += check_case<float>(s, c[5], last, pitched);
         bad += check_case<__half>(s, c[5], last, pitched);
@@ -394,7 +400,7 @@ static void profile(const char *what)
     return;
   for (const layer &l : VGG)
     for (int last = 0; last < 2 && strcmp(l.name, name) == 0; last++) {
-            tensors t;
+      tensors t;
       make<float>(&t, shape_of(l, n), 3, last, false, false);
       for (int f = 0; f < 2; f++)
         for (int tile = 0; tile < WG_N_TILES; tile++)

@@ -131,8 +131,8 @@ static void try_variant(int i, const struct gie_kernel *k, const struct gie_grap
     gie_status st = op_run(&device, g, op_case_node(g), k, v, &OP_FORMS[f], &got);
     ck_assert_msg(st == GIE_OK, "case %d, %s %s, %s: %s", i, k->name, v->label, OP_FORMS[f].name,
                   gie_error_text(ctx));
-    ck_assert_msg(op_compare(&got, want, fmax(half ? 2e-2 : 2e-5, (double)v->error), text, sizeof text), "case %d, %s %s, %s: %s", i,
-                  k->name, v->label, OP_FORMS[f].name, text);
+    ck_assert_msg(op_compare(&got, want, fmax(half ? 2e-2 : 2e-5, (double)v->error), text, sizeof text),
+                  "case %d, %s %s, %s: %s", i, k->name, v->label, OP_FORMS[f].name, text);
     op_results_free(ctx, &got, 1);
   }
 }
