@@ -46,7 +46,9 @@ bool wg_config_read(uint64_t number, struct wg_problem *p, struct wg_config *out
 
 void wg_config_label(const struct wg_problem *p, const struct wg_config *c, char *buf, size_t size)
 {
-  static const char *const UNITS[] = {"ffma", "3xtf32", "f16", "3xtf32g"}, *const STRUCTURES[] = {"", "fused ", "few "};
+  static const char *const UNITS[] = {"ffma", "3xtf32", "f16", "3xtf32g"}, *const STRUCTURES[] = {"",
+                                                                                                  "fused ",
+                                                                                                  "few "};
   const struct wg_tile_shape *t = &WG_TILES[c->tile];
   int n = snprintf(buf, size, "%s%s %s %dx%d", STRUCTURES[t->structure], WG_FORMS[c->form].name,
                    UNITS[t->unit], t->weights, t->tiles);
@@ -89,7 +91,9 @@ static bool is_chunk_useful(const struct wg_problem *p, const struct wg_config *
 enum wg_packing wg_packing_of(const struct wg_config *c)
 {
   const struct wg_tile_shape *t = &WG_TILES[c->tile];
-  return t->structure == WG_FUSED ? WG_PACK_SLICES : t->unit == WG_TF32X3_GROUP ? WG_PACK_IMAGES : WG_PACK_ROWS;
+  return t->structure == WG_FUSED     ? WG_PACK_SLICES
+         : t->unit == WG_TF32X3_GROUP ? WG_PACK_IMAGES
+                                      : WG_PACK_ROWS;
 }
 
 bool wg_is_possible(const struct wg_problem *p, const struct wg_config *c)
@@ -128,7 +132,8 @@ static bool is_accurate(const struct wg_problem *p, const struct wg_config *c, e
 {
   if (p->dtype == GIE_F16)
     return math == GIE_MATH_FAST || ERRORS[c->form].f16 <= HALF_BOUND;
-  return math != GIE_MATH_STRICT || (p->s.c < 8 ? ERRORS[c->form].times_few : ERRORS[c->form].times) <= STRICT_TIMES;
+  return math != GIE_MATH_STRICT ||
+         (p->s.c < 8 ? ERRORS[c->form].times_few : ERRORS[c->form].times) <= STRICT_TIMES;
 }
 
 bool wg_is_offered(const struct wg_problem *p, const struct wg_config *c, enum gie_math math)
@@ -139,12 +144,21 @@ bool wg_is_offered(const struct wg_problem *p, const struct wg_config *c, enum g
 /* ---- Cost */
 
 /* Of a multiprocessor, in operations a second, as the products reach them; of the device, in bytes. */
-static const double RATE[] = {[WG_FFMA] = 0.32e12, [WG_TF32X3] = 0.6e12, [WG_F16MMA] = 2.4e12, [WG_TF32X3_GROUP] = 0.9e12};
+static const double RATE[] = {
+    [WG_FFMA] = 0.38e12, [WG_TF32X3] = 0.58e12, [WG_F16MMA] = 2.4e12, [WG_TF32X3_GROUP] = 1.1e12};
 #define FUSED_RATE 0.38e12
-#define MEMORY_RATE 2.6e12
+#define MEMORY_RATE 3.4e12
 #define CACHE_RATE 4.5e12
 #define CACHE_BYTES 40e6
 #define LAUNCH 2.0e-6
+
+/* How much of it small tiles reach, which read more for a product, and blocks that have a multiprocessor to themselves. */
+static double reached(const struct wg_tile_shape *t)
+{
+  if (t->unit == WG_TF32X3_GROUP)
+    return t->per_sm > 1 ? 1 : 0.85;
+  return t->weights * t->tiles < 64 * 64 ? 0.7 : t->weights * t->tiles < 64 * 128 ? 0.85 : 1;
+}
 
 static double move_time(double bytes, double live)
 {
@@ -164,15 +178,16 @@ static double estimate_staged(const struct wg_problem *p, const struct wg_config
 {
   const struct wg_tile_shape *t = &WG_TILES[c->tile];
   const struct wg_form *f = &WG_FORMS[c->form];
-  double points = f->n * f->n, all = tiles_of(p, f), size = p->dtype == GIE_F16 ? 2 : 4;
+  double points = f->n * f->n, all = tiles_of(p, f),
+         size = p->dtype == GIE_F16 ? 3 : 4; /* f16: one at a time */
   double tiles = c->chunk ? fmin(all, (double)((int64_t)1 << c->chunk)) : all, parts = ceil(all / tiles);
   double x = (double)p->s.c * tiles * f->m * f->m * size, y = (double)p->s.k * tiles * f->m * f->m * size;
   double v = points * (double)p->s.c * tiles * size, m = points * (double)p->s.k * tiles * 4 * c->splits;
-  double w = points * (double)p->s.c * (double)p->s.k * size * (t->unit == WG_TF32X3_GROUP ? 2 : 1), channels = (double)divide_up(p->s.c, c->splits),
-         waves;
+  double w = points * (double)p->s.c * (double)p->s.k * size * (t->unit == WG_TF32X3_GROUP ? 2 : 1),
+         channels = (double)divide_up(p->s.c, c->splits), waves;
   double blocks = points * c->splits * (double)divide_up(p->s.k, t->weights) * ceil(tiles / t->tiles);
   double flops = 2.0 * t->weights * t->tiles * (channels + t->slice);
-  double product = product_time(t, RATE[t->unit], blocks, flops, p->units, &waves);
+  double product = product_time(t, RATE[t->unit] * reached(t), blocks, flops, p->units, &waves);
   product = fmax(product, move_time(v + m + w, v + m + w)) +
             0.3 * fmin(product, move_time(v + m + w, v + m + w));
   if (cost) {
@@ -190,7 +205,8 @@ static double estimate_fused(const struct wg_problem *p, const struct wg_config 
   const double points = WG_FORMS[c->form].n * WG_FORMS[c->form].n, m = WG_FORMS[c->form].m;
   double blocks = (double)divide_up(p->s.k, t->weights) * ceil(tiles / 32) * c->splits;
   double product = product_time(t, FUSED_RATE, blocks,
-                                2 * points * t->weights * 32 * (channels + 24), p->units, &waves);
+                                2 * points * t->weights * 32 * (ceil(channels / t->slice) * t->slice + 24),
+                                p->units, &waves);
   double weights = blocks * points * t->weights * channels * 4; /* each block reads its own from the cache */
   if (cost) {
     cost->flops = 2 * points * (double)p->s.c * (double)p->s.k * tiles;
@@ -215,7 +231,7 @@ static double estimate_small(const struct wg_problem *p, const struct wg_config 
     cost->bytes = bytes;
     cost->waves = ceil(tiles / 128) * (double)divide_up(p->s.k, t->weights) / (p->units * 2.0);
   }
-  return fmax(bytes / MEMORY_RATE, work / (p->units * RATE[WG_FFMA] * 0.35)) + 2 * LAUNCH;
+  return fmax(bytes / MEMORY_RATE, work / (p->units * RATE[WG_FFMA] * 0.5)) + 2 * LAUNCH;
 }
 
 double wg_estimate(const struct wg_problem *p, const struct wg_config *c, struct gie_cost *cost)

@@ -56,7 +56,10 @@ static const struct {
 } UNITS[WG_N_PACKINGS] = {
     [WG_PACK_ROWS] = {1, 8, 1}, [WG_PACK_SLICES] = {16, 64, 1}, [WG_PACK_IMAGES] = {32, 64, 2}};
 
-static size_t fill_up(int64_t v, int unit) { return ((size_t)v + (size_t)unit - 1) / (size_t)unit * (size_t)unit; }
+static size_t fill_up(int64_t v, int unit)
+{
+  return ((size_t)v + (size_t)unit - 1) / (size_t)unit * (size_t)unit;
+}
 
 bool wg_pack_bytes(const struct wg_form *f, enum wg_packing packing, int64_t c, int64_t k, enum gie_dtype to,
                    size_t *bytes)
@@ -69,15 +72,18 @@ bool wg_pack_bytes(const struct wg_form *f, enum wg_packing packing, int64_t c, 
 }
 
 /* Where u[i] of channels c and k goes; of images the first of two, 64·32 apart. */
-static size_t place(enum wg_packing packing, size_t points, size_t i, size_t c, size_t k, size_t cs, size_t ks)
+static size_t place(enum wg_packing packing, size_t points, size_t i, size_t c, size_t k, size_t cs,
+                    size_t ks)
 {
   size_t row = k % 64;
   switch (packing) {
-  case WG_PACK_SLICES: return ((k / 64 * cs + c) * points + i) * 64 + row;
+  case WG_PACK_SLICES:
+    return ((k / 64 * cs + c) * points + i) * 64 + row;
   case WG_PACK_IMAGES:
     return ((((i * (ks / 64) + k / 64) * (cs / 32) + c / 32) * 2) * 64 + row) * 32 +
            ((c % 32 / 4) ^ (row % 8)) * 4 + c % 4;
-  default: return (i * cs + c) * ks + k;
+  default:
+    return (i * cs + c) * ks + k;
   }
 }
 

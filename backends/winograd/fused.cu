@@ -98,13 +98,13 @@ static cudaError_t run(const void *plan, const struct gie_cuda_steps *steps, con
   if (WG_TILES[f->c.tile].structure == WG_FUSED) {
     const int c = wg_fused_shape::C, slices = (int)((p->s.c + c - 1) / c);
     wg_fused_args args = {g,
-                                 (const float *)a->x,
-                                 (const float *)a->packed,
-                                 (float *)a->y,
-                                 a->bias,
-                                 half,
-                                 vector,
-                                 (slices + f->c.splits - 1) / f->c.splits * c};
+                          (const float *)a->x,
+                          (const float *)a->packed,
+                          (float *)a->y,
+                          a->bias,
+                          half,
+                          vector,
+                          (slices + f->c.splits - 1) / f->c.splits * c};
     void *pointers[] = {&args, (void *)steps};
     return wg_launch(f->kernel, f->grid, f->threads, f->shared, stream, f->c.splits, pointers);
   }

@@ -183,13 +183,20 @@ __device__ __forceinline__ void wg_barrier_expect(uint64_t *barrier, int bytes)
                : "memory");
 #endif
 }
+__device__ __forceinline__ void wg_barrier_arrive(uint64_t *barrier)
+{
+#if __CUDA_ARCH__ >= 900
+  asm volatile("mbarrier.arrive.shared.b64 _, [%0];" ::"r"(wg_shared(barrier)) : "memory");
+#endif
+}
 __device__ __forceinline__ void wg_copy_bulk(void *to, const void *from, int bytes, uint64_t *barrier)
 {
 #if __CUDA_ARCH__ >= 900
-  asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(
-                   wg_shared(to)),
-               "l"(from), "r"(bytes), "r"(wg_shared(barrier))
-               : "memory");
+  asm volatile(
+      "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(
+          wg_shared(to)),
+      "l"(from), "r"(bytes), "r"(wg_shared(barrier))
+      : "memory");
 #endif
 }
 

@@ -22,8 +22,10 @@
 
 struct wg_fused_shape {
   static constexpr int POINTS = 16, K = 64, P = 32, C = 16, THREADS = 512, STAGES = 2;
+  static_assert(STAGES == 2, "buffers alternate");
   static constexpr int WM = K, WN = P, ACC = K * P / 32;
-  static constexpr int LDA = POINTS * K, LDB = P + 4; /* from channel to channel; LDB: stores meet no bank twice */
+  static constexpr int LDA = POINTS * K,
+                       LDB = P + 4; /* from channel to channel; LDB: stores meet no bank twice */
   static constexpr int U_SIZE = POINTS * C * K, V_SIZE = POINTS * C * LDB;
   static constexpr int LDE = P / 2 + 4, PAIRS = K * P / 2; /* exchange: [point][k][tile of 16] */
   static constexpr int E_SIZE = POINTS * K * LDE;
@@ -98,46 +100,75 @@ template <bool LAST> struct wg_fused_input {
   }
 };
 
+/* How the warps keep in step, without a barrier that all reach at once. */
+struct wg_fused_steps {
+  uint64_t
+      full[wg_fused_shape::STAGES]; /* weights have come, and each warp has stored its part of the input */
+  uint64_t done[wg_fused_shape::STAGES]; /* each warp has read them */
+  int left
+      [wg_fused_shape::STAGES]; /* warps that have, over all slices: the last has the buffer filled again */
+};
+
 /* What a block sums up: its part of the input channels, into acc. */
 template <bool LAST>
-__device__ __forceinline__ void wg_fused_products(const wg_fused_args &p, float *memory, uint64_t *full,
-                                                  int part, int k_block, int p0,
+__device__ __forceinline__ void wg_fused_products(const wg_fused_args &p, float *memory,
+                                                  wg_fused_steps &steps, int part, int k_block, int p0,
                                                   float (&acc)[wg_fused_shape::ACC])
 {
   using S = wg_fused_shape;
+  constexpr int WARPS = S::THREADS / 32;
   float *su = memory, *sv = memory + S::STAGES * S::U_SIZE;
   const int warp = threadIdx.x / 32, c_begin = part * p.channels, c_end = min(p.g.c, c_begin + p.channels);
   const int slices = max(0, (c_end - c_begin + S::C - 1) / S::C), padded = (p.g.c + S::C - 1) / S::C * S::C;
   const float *u = p.u + ((int64_t)k_block * padded + c_begin) * S::LDA;
   auto fetch = [&](int s, int to) {
-    wg_barrier_expect(&full[to], S::U_SIZE * 4);
-    wg_copy_bulk(su + to * S::U_SIZE, u + (int64_t)s * S::U_SIZE, S::U_SIZE * 4, &full[to]);
+    wg_barrier_expect(&steps.full[to], S::U_SIZE * 4);
+    wg_copy_bulk(su + to * S::U_SIZE, u + (int64_t)s * S::U_SIZE, S::U_SIZE * 4, &steps.full[to]);
   };
   if (threadIdx.x == 0) {
-    for (int s = 0; s < S::STAGES; s++)
-      wg_barrier_make(&full[s], 1);
+    for (int s = 0; s < S::STAGES; s++) {
+      wg_barrier_make(&steps.full[s], 1 + WARPS);
+      wg_barrier_make(&steps.done[s], WARPS);
+      steps.left[s] = 0;
+    }
     wg_barrier_made();
-    for (int s = 0; s < min(slices, S::STAGES - 1); s++)
+    for (int s = 0; s < min(slices, S::STAGES); s++)
       fetch(s, s);
   }
+  __syncthreads();
   wg_fused_input<LAST> input(p, c_begin, p0);
   wg_wait_for_previous();
   input.load(c_end);
   input.transform(sv);
-  int stage = 0, phase = 0;
+  __syncwarp();
+  if (threadIdx.x % 32 == 0)
+    wg_barrier_arrive(&steps.full[0]);
+  input.load(
+      c_end); /* half a slice before the transform, which the compiler moves to the start of its half */
   for (int s = 0; s < slices; s++) {
-    __syncthreads();
-    if (threadIdx.x == 0 && s + S::STAGES - 1 < slices)
-      fetch(s + S::STAGES - 1, stage == 0 ? S::STAGES - 1 : stage - 1);
-    input.load(c_end);
-    wg_barrier_wait(&full[stage], phase);
+    const int stage = s % 2, phase = s / 2 % 2;
     const float *a = su + stage * S::U_SIZE + warp * S::K;
-    const float *b = sv + s % 2 * S::V_SIZE + warp * S::C * S::LDB;
+    const float *b = sv + stage * S::V_SIZE + warp * S::C * S::LDB;
+    wg_barrier_wait(&steps.full[stage], phase);
     wg_slice_ffma<S, false, S::C / 2>(a, b, acc);
-    input.transform(sv + (s + 1) % 2 * S::V_SIZE);
+    if (s > 0)
+      wg_barrier_wait(&steps.done[1 - stage], (s - 1) / 2 % 2);
+    input.transform(sv + (1 - stage) * S::V_SIZE);
+    __syncwarp();
+    if (threadIdx.x % 32 == 0)
+      wg_barrier_arrive(&steps.full[1 - stage]);
+    input.load(c_end);
     wg_slice_ffma<S, false, S::C / 2>(a + S::C / 2 * S::LDA, b + S::C / 2 * S::LDB, acc);
-    stage = stage + 1 == S::STAGES ? 0 : stage + 1;
-    phase ^= stage == 0;
+    __syncwarp();
+    if (threadIdx.x % 32 == 0) {
+      wg_barrier_arrive(&steps.done[stage]);
+      __threadfence_block();
+      if (atomicAdd(&steps.left[stage], 1) % WARPS == WARPS - 1 && s + S::STAGES < slices) {
+        __threadfence_block();
+        fetch(s + S::STAGES, stage);
+      }
+    }
+    __syncwarp();
   }
 }
 
@@ -149,7 +180,7 @@ __global__ void __launch_bounds__(wg_fused_shape::THREADS, 1)
   using F = wg_f2r3;
   constexpr int M = F::m, N = F::n, PAIRS = S::PAIRS, HALF = S::P / 2;
   extern __shared__ __align__(128) float memory[];
-  __shared__ uint64_t full[S::STAGES];
+  __shared__ wg_fused_steps in_step;
 #if __CUDA_ARCH__ >= 900
   cooperative_groups::cluster_group cluster = cooperative_groups::this_cluster();
   const int parts = (int)cluster.num_blocks(), part = (int)cluster.block_rank();
@@ -162,7 +193,7 @@ __global__ void __launch_bounds__(wg_fused_shape::THREADS, 1)
 #pragma unroll
   for (int i = 0; i < S::ACC; i++)
     acc[i] = 0;
-  wg_fused_products<LAST>(p, memory, full, part, (int)blockIdx.y, p0, acc);
+  wg_fused_products<LAST>(p, memory, in_step, part, (int)blockIdx.y, p0, acc);
 
   auto finish = [&](int at, int half, float(&y)[M][M]) {
     int k = k0 + (LAST ? at % S::K : at / HALF), t = p0 + half * HALF + (LAST ? at / S::K : at % HALF);

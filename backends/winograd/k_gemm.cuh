@@ -198,11 +198,14 @@ __device__ __forceinline__ void wg_slice_ffma(const float *sa, const float *sb, 
         float4 v = *reinterpret_cast<const float4 *>(&sb[(k + s) * TILE::LDB + j / 4 * 16 + t * 4]);
         b[j] = v.x, b[j + 1] = v.y, b[j + 2] = v.z, b[j + 3] = v.w;
       }
+      /* in this order, neighbours have a factor in common and few find all their operands in one bank of registers */
 #pragma unroll
-      for (int i = 0; i < MI; i++)
+      for (int j = 0; j < NI; j++)
 #pragma unroll
-        for (int j = 0; j < NI; j++)
+        for (int n = 0; n < MI; n++) {
+          const int i = j % 2 ? MI - 1 - n : n;
           d[i][j] = fmaf(a[s][i], b[j], d[i][j]);
+        }
     }
   }
 }

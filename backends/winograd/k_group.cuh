@@ -25,7 +25,7 @@
 
 template <int BM, int BN, int STAGES> struct wg_group_tile {
   static constexpr int threads = 256, BK = 32, IMAGE = 64 * BK;
-  static constexpr int MT = BM / 128, NT = BN / 64;            /* products of 64×64 of a warpgroup */
+  static constexpr int MT = BM / 128, NT = BN / 64; /* products of 64×64 of a warpgroup */
   static constexpr int A_SIZE = BM * BK, B_SIZE = NT * 2 * IMAGE;
   static constexpr int shared = STAGES * (A_SIZE + B_SIZE) * 4 + 1024; /* images lie on 1 KiB */
 };
@@ -73,7 +73,8 @@ __device__ __forceinline__ void wg_group_mma(float (&d)[32], const uint32_t (&a)
 
 /* 64 tiles of a slice, split: what a thread holds of each 8 channels. */
 template <bool LAST>
-__device__ __forceinline__ void wg_group_split(const float *image, uint32_t (&big)[4][4], uint32_t (&small)[4][4])
+__device__ __forceinline__ void wg_group_split(const float *image, uint32_t (&big)[4][4],
+                                               uint32_t (&small)[4][4])
 {
   const int lane = threadIdx.x % 32, row = threadIdx.x / 32 % 4 * 16, g = lane / 4, t = lane % 4;
 #pragma unroll
@@ -155,15 +156,16 @@ __global__ void __launch_bounds__(WG_HAS_GROUPS ? 256 : 32, WG_HAS_GROUPS ? PER_
   const int slices = max(0, (k_end - k_begin + BK - 1) / BK), group = (int)threadIdx.x / 128;
   float *sb = memory, *sa = memory + STAGES * TILE::B_SIZE;
   const int all = (p.k + BK - 1) / BK;
-  const wg_group_source<TILE> source = {
-      static_cast<const float *>(p.a) + f * p.step_a + ((int64_t)(m0 / 64) * all + k_begin / BK) * IMAGE,
-      static_cast<const float *>(p.b) + f * p.step_b + ((int64_t)k_block * all + k_begin / BK) * 2 * IMAGE,
-      min(BM / 64, (p.m - m0 + 63) / 64),
-      min(NT, (p.n + 63) / 64 - k_block),
-      all,
-      sa,
-      sb,
-      full};
+  const wg_group_source<TILE> source = {static_cast<const float *>(p.a) + f * p.step_a +
+                                            ((int64_t)(m0 / 64) * all + k_begin / BK) * IMAGE,
+                                        static_cast<const float *>(p.b) + f * p.step_b +
+                                            ((int64_t)k_block * all + k_begin / BK) * 2 * IMAGE,
+                                        min(BM / 64, (p.m - m0 + 63) / 64),
+                                        min(NT, (p.n + 63) / 64 - k_block),
+                                        all,
+                                        sa,
+                                        sb,
+                                        full};
   wg_let_next_start();
   if (threadIdx.x == 0) {
     for (int s = 0; s < STAGES; s++) {
@@ -192,7 +194,8 @@ __global__ void __launch_bounds__(WG_HAS_GROUPS ? 256 : 32, WG_HAS_GROUPS ? PER_
       wg_group_split<LAST>(ta + m * IMAGE, big, small);
 #pragma unroll
       for (int n = 0; n < NT; n++) {
-        const uint64_t image = wg_group_image(tb + n * 2 * IMAGE), rest = wg_group_image(tb + (n * 2 + 1) * IMAGE);
+        const uint64_t image = wg_group_image(tb + n * 2 * IMAGE),
+                       rest = wg_group_image(tb + (n * 2 + 1) * IMAGE);
         float own[32];
 #pragma unroll
         for (int i = 0; i < 32; i++)

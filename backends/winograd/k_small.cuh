@@ -43,11 +43,38 @@ __device__ __forceinline__ void wg_small_tile(const float4 *shared, const float 
   wg_output_2d<F>(m, y);
 }
 
+/* All output channels of a thread where rows are stored at once and nothing but a bound is applied to results. */
+template <class F, int C, int KEEP, class X>
+__device__ __forceinline__ void wg_small_rows(const wg_small_args<X> &p, const gie_cuda_steps &steps,
+                                              const wg_tile &tile, int k0,
+                                              const float (&u)[KEEP][C][F::n * F::n],
+                                              const float (&bias)[KEEP], const float (&v)[C][F::n][F::n])
+{
+  const bool clips = steps.kind == GIE_CUDA_STEPS_CLIP;
+  const float low = clips ? steps.low : -INFINITY, high = clips ? steps.high : INFINITY;
+  const int rows = min(F::m, p.g.oh - tile.y), n = min(KEEP, p.g.k - k0);
+  X *to = p.y + tile.n * p.g.y_n + k0 * p.g.y_c + (int64_t)tile.y * p.g.y_h + tile.x;
+#pragma unroll 2
+  for (int k = 0; k < n; k++, to += p.g.y_c) {
+    float y[F::m][F::m];
+    wg_small_tile<F, C>(reinterpret_cast<const float4 *>(u[k]), v, y);
+#pragma unroll
+    for (int i = 0; i < F::m; i++) {
+#pragma unroll
+      for (int j = 0; j < F::m; j++)
+        y[i][j] = gie_cuda_clip(y[i][j] + bias[k], low, high);
+      if (i < rows)
+        wg_store_v<F::m>(to + i * p.g.y_h, y[i]);
+    }
+  }
+}
+
 template <class F, int C, int KEEP, class X>
 __global__ void __launch_bounds__(128) wg_small_first_kernel(const __grid_constant__ wg_small_args<X> p,
                                                              const __grid_constant__ gie_cuda_steps steps)
 {
   __shared__ __align__(16) float u[KEEP][C][F::n * F::n];
+  __shared__ float bias[KEEP];
   const int k0 = (int)blockIdx.y * KEEP, tile_index = (int)(blockIdx.x * 128 + threadIdx.x);
   float v[C][F::n][F::n], y[F::m][F::m];
   wg_let_next_start();
@@ -55,6 +82,9 @@ __global__ void __launch_bounds__(128) wg_small_first_kernel(const __grid_consta
     int k = i % KEEP, rest = i / KEEP, c = rest % C, f = rest / C;
     u[k][c][f] = k0 + k < p.k_padded ? wg_load(p.u + ((int64_t)f * C + c) * p.k_padded + k0 + k) : 0.0f;
   }
+  if (threadIdx.x < KEEP)
+    bias[threadIdx.x] = k0 + (int)threadIdx.x < p.g.k ? wg_bias(p.bias, p.half_bias, k0 + (int)threadIdx.x)
+                                                      : 0.0f;
   const wg_tile tile = wg_tile_of<F::m>(p.g, (uint32_t)min(tile_index, p.g.count - 1));
   wg_wait_for_previous();
 #pragma unroll
@@ -65,10 +95,14 @@ __global__ void __launch_bounds__(128) wg_small_first_kernel(const __grid_consta
   __syncthreads();
   if (tile_index >= p.g.count)
     return;
+  if (p.vector && steps.kind != GIE_CUDA_STEPS_LIST) {
+    wg_small_rows<F, C, KEEP>(p, steps, tile, k0, u, bias, v);
+    return;
+  }
 #pragma unroll 1
   for (int k = 0; k < KEEP && k0 + k < p.g.k; k++) {
     wg_small_tile<F, C>(reinterpret_cast<const float4 *>(u[k]), v, y);
-    wg_write_tile<F>(p.g, p.y, steps, p.vector, tile, k0 + k, wg_bias(p.bias, p.half_bias, k0 + k), y);
+    wg_write_tile<F>(p.g, p.y, steps, p.vector, tile, k0 + k, bias[k], y);
   }
 }
 

@@ -60,7 +60,8 @@ __global__ void __launch_bounds__(128) wg_input_kernel(const __grid_constant__ w
     for (int i = 0; i < F::n * F::n; i++)
       d[i / F::n][i % F::n] = 0;
   }
-  V *to = p.v + (p.images ? ((tile / 64) * p.images + c / 32) * WG_IMAGE + wg_image_at<CHANNELS_LAST>(tile % 64, c % 32)
+  V *to = p.v + (p.images ? ((tile / 64) * p.images + c / 32) * WG_IMAGE +
+                                wg_image_at<CHANNELS_LAST>(tile % 64, c % 32)
                           : (int64_t)at);
 #pragma unroll
   for (int i = 0; i < F::n; i++)

@@ -265,7 +265,8 @@ static gie_status pack(const struct gie_kernel *k, const struct gie_problem *p, 
   struct wg_config c;
   size_t bytes;
   if (!read_variant(k, p, v, &w, &c) ||
-      !wg_pack_bytes(&WG_FORMS[c.form], wg_packing_of(&c), w.s.c, w.s.k, w.dtype, &bytes) || bytes != d->bytes)
+      !wg_pack_bytes(&WG_FORMS[c.form], wg_packing_of(&c), w.s.c, w.s.k, w.dtype, &bytes) ||
+      bytes != d->bytes)
     return gie_fail(p->ctx, GIE_E_INTERNAL,
                     "packed weights of another size; delete the plan and build it again");
   wg_pack(&WG_FORMS[c.form], wg_packing_of(&c), w.s.c, w.s.k, p->in[1].dtype, plain, w.dtype, packed);

@@ -15,7 +15,7 @@ static const code CODE[] = {
    32 * warps_w * warps_p,                                                                         \
    {wg_gemm_tile<WG_##unit, false, w, p, slice, warps_w, warps_p, stages>::shared,                 \
     wg_gemm_tile<WG_##unit, true, p, w, slice, warps_p, warps_w, stages>::shared}},
-#define WG_GROUP_TILE(w, p, stages, per_sm)                   \
+#define WG_GROUP_TILE(w, p, stages, per_sm)                     \
   {{(const void *)wg_group_kernel<false, p, w, stages, per_sm>, \
     (const void *)wg_group_kernel<true, p, w, stages, per_sm>}, \
    wg_group_tile<p, w, stages>::threads,                        \

@@ -90,13 +90,13 @@ static int64_t input_bytes(const wg_staged *s)
   return round_up(s->n * s->n * input_rows(s, s->chunk) * input_row(s, s->chunk) * s->size, 256);
 }
 
-/* Every index of a launch fits 31 bits, and so does what is counted per point. */
+/* Every index of a launch fits 31 bits, so does what is counted per point, and a grid has its blocks along tiles. */
 static bool is_small(const wg_staged *s)
 {
   int64_t limit = INT32_MAX / 2, in, out;
   return !__builtin_mul_overflow(input_rows(s, s->chunk), input_row(s, s->chunk), &in) &&
          !__builtin_mul_overflow(output_rows(s, s->chunk), output_row(s, s->chunk), &out) && in < limit &&
-         out < limit;
+         out < limit && (s->chunk + s->tile.tiles - 1) / s->tile.tiles <= 65535;
 }
 
 static bool workspace(const struct wg_problem *p, const struct wg_config *c, size_t *bytes)
@@ -133,8 +133,9 @@ static cudaError_t launch_input(const wg_staged *s, const wg_geometry &g, const 
                                 cudaStream_t stream)
 {
   int64_t rows = input_rows(s, g.count), row = input_row(s, g.count);
-  wg_input_args<T, T> args = {g,          (const T *)a->x,    (T *)a->workspace,     is_group(s) ? (int)channels(s) / 32 : 0,
-                              rows * row, wg_divider_of(row), (uint32_t)(rows * row)};
+  wg_input_args<T, T> args = {
+      g,          (const T *)a->x,    (T *)a->workspace,     is_group(s) ? (int)channels(s) / 32 : 0,
+      rows * row, wg_divider_of(row), (uint32_t)(rows * row)};
   void *pointers[] = {&args};
   return wg_launch(s->input, dim3((unsigned)((rows * row + 127) / 128)), 128, 0, stream, 1, pointers);
 }

@@ -97,7 +97,7 @@ struct tensors {
   size_t x_bytes, y_bytes, y_pad; /* of the buffer; bytes before y */
   void *y_base, *x_base;
   double *want;
-  void *weights; /* on the host */
+  void *weights;                           /* on the host */
   void *packed[WG_N_FORMS][WG_N_PACKINGS]; /* as they are asked for: packed() */
 };
 

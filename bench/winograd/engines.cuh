@@ -45,7 +45,10 @@ struct engine_list {
     const int64_t r = p.r;
     cn_tensor x = {type, 4, {s.n, s.c, s.h, s.w}, {p.x_n, p.x_c, p.x_h, p.x_w}},
               y = {type, 4, {s.n, s.k, s.oh, s.ow}, {p.y_n, p.y_c, p.y_h, p.y_w}},
-              w = {type, 4, {s.k, s.c, r, r}, {s.c * r * r, last ? 1 : r * r, last ? r * s.c : r, last ? s.c : 1}};
+              w = {type,
+                   4,
+                   {s.k, s.c, r, r},
+                   {s.c * r * r, last ? 1 : r * r, last ? r * s.c : r, last ? s.c : 1}};
     cn_window window = {2, {1, 1}, {1, 1}, {s.pad_h, s.pad_w}, {s.pad_h, s.pad_w}, {r, r}};
     cn_graph_init(&g, &target);
     cn_desc dx = cn_real(&g, &x, 0), dw = cn_real(&g, &w, 1), dy = cn_real(&g, &y, CN_OUT);

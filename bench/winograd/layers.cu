@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The layers of VGG-E, and GoogLeNet's of 5x5, by every variant of the winograd backend and by cuDNN's engines: times as
  * captured graphs. Arguments, one after the other:
- *   check, few     every configuration on odd shapes, with guards around the result; few: for compute-sanitizer
+ *   check, few, race   every configuration on odd shapes, with guards around the result; few, race: for compute-sanitizer
  *   f32=N, f16=N   VGG-E at batch N, f32 strict;  five=N, half5=N: the 5x5 layers in f32 and f16
  *   errors=FILE    errors against f64 of every form and unit, on random weights and on those of FILE (trained.py)
  *   profile=LAYER:N:LABEL   one configuration three times, for a profiler
@@ -27,8 +27,8 @@ static const layer VGG[] = {{"conv1.1", 3, 64, 224, 3, 1.84},   {"conv1.2", 64, 
                             {"conv3.1", 128, 256, 56, 3, 2.26}, {"conv3.2", 256, 256, 56, 3, 1.92},
                             {"conv4.1", 256, 512, 28, 3, 1.98}, {"conv4.2", 512, 512, 28, 3, 1.25},
                             {"conv5", 512, 512, 14, 3, 0.73},   {"fused", 256, 256, 28, 3, 0}};
-static const layer FIVE[] = {{"3a", 16, 32, 28, 5, 0}, {"3b", 32, 96, 28, 5, 0},  {"4a", 16, 48, 14, 5, 0},
-                             {"4b", 24, 64, 14, 5, 0}, {"4d", 32, 64, 14, 5, 0},  {"4e", 32, 128, 14, 5, 0},
+static const layer FIVE[] = {{"3a", 16, 32, 28, 5, 0}, {"3b", 32, 96, 28, 5, 0}, {"4a", 16, 48, 14, 5, 0},
+                             {"4b", 24, 64, 14, 5, 0}, {"4d", 32, 64, 14, 5, 0}, {"4e", 32, 128, 14, 5, 0},
                              {"5a", 32, 128, 7, 5, 0}, {"5b", 48, 128, 7, 5, 0}};
 
 static wg_shape shape_of(const layer &l, int n)
@@ -61,8 +61,7 @@ template <class T> static void time_engines(const tensors &t, const void *filter
   }
 }
 
-template <class T>
-static void time_dnn(const wg_shape &s, int window, bool last, best *gemm, best *any)
+template <class T> static void time_dnn(const wg_shape &s, int window, bool last, best *gemm, best *any)
 {
   tensors t;
   make<T>(&t, s, window, last, false, false);
@@ -152,8 +151,9 @@ static int n_judged, n_right;
 
 template <class T> static void time_layers(const layer *layers, size_t n_layers, int n)
 {
-  printf("\nN=%d %s: GEMM-based; any; winograd | /gemm seed | /any | share of roofline | estimated /gemm | staged ffma 3xtf32 f16 3xtf32g; fused share\n",
-         n, sizeof(T) == 2 ? "f16" : "f32");
+  printf(
+      "\nN=%d %s: GEMM-based; any; winograd | /gemm seed | /any | share of roofline | estimated /gemm | staged ffma 3xtf32 f16 3xtf32g; fused share\n",
+      n, sizeof(T) == 2 ? "f16" : "f32");
   for (size_t i = 0; i < n_layers; i++) {
     const layer &l = layers[i];
     const wg_shape s = shape_of(l, n);
@@ -164,12 +164,13 @@ template <class T> static void time_layers(const layer *layers, size_t n_layers,
       time_dnn<T>(s, l.r, last, &gemm, &any);
       time_wg<T>(s, l.r, last, &wg);
     }
-    const double predicted = gemm_estimate_us(s, l.r, sizeof(T)) / wg.estimate, measured = gemm.us / wg.all.us;
+    const double predicted = gemm_estimate_us(s, l.r, sizeof(T)) / wg.estimate,
+                 measured = gemm.us / wg.all.us;
     n_judged++;
     n_right += (predicted > 1) == (measured > 1);
-    printf("%-8s%8.1f %-16s%8.1f %-16s%8.1f %-28s |%6.2f %4.2f |%6.2f |%5.2f |%6.2f%s |", l.name, gemm.us, gemm.name,
-           any.us, any.name, wg.all.us, wg.all.name, measured, l.seed, any.us / wg.all.us, wg.share, predicted,
-           (predicted > 1) == (measured > 1) ? "" : "!");
+    printf("%-8s%8.1f %-16s%8.1f %-16s%8.1f %-28s |%6.2f %4.2f |%6.2f |%5.2f |%6.2f%s |", l.name, gemm.us,
+           gemm.name, any.us, any.name, wg.all.us, wg.all.name, measured, l.seed, any.us / wg.all.us,
+           wg.share, predicted, (predicted > 1) == (measured > 1) ? "" : "!");
     for (int u = 0; u < 5; u++)
       printf(" %.1f", wg.unit[u].us);
     printf(" %.2f\n", wg.fused_share);
@@ -194,15 +195,16 @@ template <class T> static void dnn_error(const tensors &t, double *rms, double *
   cudaFree(filter);
 }
 
-template <class T> static void errors_of(const char *name, const wg_shape &s, int r, const float *weights, double *rms0,
-                                         double *max0)
+template <class T>
+static void errors_of(const char *name, const wg_shape &s, int r, const float *weights, double *rms0,
+                      double *max0)
 {
   tensors t;
   make<T>(&t, s, r, true, false, true, weights, false);
   if (sizeof(T) == 4)
     dnn_error<T>(t, rms0, max0);
-  printf("%-22s %4d %4d %dx%d %s %.2e %.2e |", name, (int)s.c, (int)s.k, r, r, sizeof(T) == 2 ? "f16" : "f32", *rms0,
-         *max0);
+  printf("%-22s %4d %4d %dx%d %s %.2e %.2e |", name, (int)s.c, (int)s.k, r, r, sizeof(T) == 2 ? "f16" : "f32",
+         *rms0, *max0);
   bool done[WG_N_FORMS][3][4] = {};
   for (int tile = 0; tile < WG_N_TILES; tile++)
     for (int f = 0; f < WG_N_FORMS; f++) {
@@ -223,8 +225,11 @@ template <class T> static void errors_of(const char *name, const wg_shape &s, in
       wg_config_label(&t.p, &c, label, sizeof label);
       label[strcspn(label, "0123456789") + strcspn(label + strcspn(label, "0123456789"), " ") + 1 +
             strcspn(label + strcspn(label, " ") + 1, " ")] = 0;
-      printf(" %s %.2f %.2f (%.1e of %.0e)%s", label, rms / *rms0, max / *max0, max, (double)wg_error_bound(&t.p, &c),
-             !finite ? " NOT FINITE" : max > wg_error_bound(&t.p, &c) ? " ABOVE" : "");
+      printf(" %s %.2f %.2f (%.1e of %.0e)%s", label, rms / *rms0, max / *max0, max,
+             (double)wg_error_bound(&t.p, &c),
+             !finite                          ? " NOT FINITE"
+             : max > wg_error_bound(&t.p, &c) ? " ABOVE"
+                                              : "");
     }
   printf("\n");
   drop(&t);
@@ -232,8 +237,8 @@ template <class T> static void errors_of(const char *name, const wg_shape &s, in
 
 static void errors(const char *file)
 {
-  static const layer cases[] = {{"random", 3, 64, 32, 3, 0},   {"random", 16, 64, 28, 3, 0},
-                                {"random", 64, 64, 28, 3, 0},  {"random", 256, 256, 28, 3, 0},
+  static const layer cases[] = {{"random", 3, 64, 32, 3, 0},    {"random", 16, 64, 28, 3, 0},
+                                {"random", 64, 64, 28, 3, 0},   {"random", 256, 256, 28, 3, 0},
                                 {"random", 512, 512, 14, 3, 0}, {"random", 32, 96, 28, 5, 0},
                                 {"random", 256, 64, 14, 5, 0}};
   printf("\nErrors: of cuDNN's strict GEMM rms, largest; then as multiples of these\n");
@@ -261,6 +266,8 @@ static void errors(const char *file)
 
 /* ---- Checks */
 
+static bool races; /* a tool that is slow is looking: no parts, which are the same kernels again */
+
 template <class T> static int check_case(const wg_shape &s, int r, bool last, bool pitched)
 {
   tensors t;
@@ -269,7 +276,7 @@ template <class T> static int check_case(const wg_shape &s, int r, bool last, bo
   for (int f = 0; f < WG_N_FORMS; f++)
     for (int tile = 0; tile < WG_N_TILES; tile++)
       for (int splits = 1; splits <= 3; splits += 2)
-        for (int chunk = 0; chunk <= 4; chunk += 4) {
+        for (int chunk = 0; chunk <= (races ? 0 : 4); chunk += 4) {
           wg_config c = {(wg_form_id)f, (uint8_t)tile, (uint8_t)splits, (uint8_t)chunk};
           double rms, max;
           char name[96];
@@ -342,6 +349,18 @@ static int check_joined(void)
   return bad;
 }
 
+/* For the slowest tools: one shape, every kernel once. */
+static void check_races(void)
+{
+  int bad = 0;
+  for (int last = 0; last < 2; last++) {
+    bad += check_case<float>({1, 40, 8, 8, 72, 8, 8, 1, 1}, 3, last, false);
+    bad += check_case<float>({1, 3, 8, 8, 20, 8, 8, 1, 1}, 3, last, false);
+    bad += check_case<__half>({1, 40, 8, 8, 72, 8, 8, 1, 1}, 3, last, false);
+  }
+  printf("check: %d wrong\n", bad);
+}
+
 static void check(bool few)
 {
   static const int cases[][9] = {/* n c h w k r pad_h pad_w bottom/right pad */
@@ -362,7 +381,8 @@ static void check(bool few)
         wg_shape s = {
             c[0], c[1], c[2], c[3], c[4], c[2] + c[6] + c[8] - c[5] + 1, c[3] + c[7] + c[8] - c[5] + 1,
             c[6], c[7]};
-        if (few && (pitched != last || c[5] != 3)) /* one pass of the 3x3 kernels and their structures is slow enough */
+        if (few && (pitched != last ||
+                    c[5] != 3)) /* one pass of the 3x3 kernels and their structures is slow enough */
           continue;
         bad += check_case<float>(s, c[5], last, pitched);
         bad += check_case<__half>(s, c[5], last, pitched);
@@ -380,7 +400,7 @@ static void profile(const char *what)
     return;
   for (const layer &l : VGG)
     for (int last = 0; last < 2 && strcmp(l.name, name) == 0; last++) {
-            tensors t;
+      tensors t;
       make<float>(&t, shape_of(l, n), 3, last, false, false);
       for (int f = 0; f < 2; f++)
         for (int tile = 0; tile < WG_N_TILES; tile++)
@@ -410,7 +430,7 @@ int main(int argc, char **argv)
   TRY(cudaMalloc(&sums, 40));
   workspace_bytes = (size_t)9 << 30;
   for (int i = 1; i < argc; i++)
-    if (strcmp(argv[i], "small") == 0 || strcmp(argv[i], "few") == 0)
+    if (strcmp(argv[i], "small") == 0 || strcmp(argv[i], "few") == 0 || strcmp(argv[i], "race") == 0)
       workspace_bytes = (size_t)64 << 20;
   TRY(cudaMalloc(&workspace, workspace_bytes));
   if (cudnnCreate(&dnn) != CUDNN_STATUS_SUCCESS)
@@ -423,6 +443,8 @@ int main(int argc, char **argv)
       measure_ceilings();
     if (strcmp(a, "legacy") == 0 || strcmp(a, "graphs") == 0)
       only_legacy = a[0] == 'l';
+    else if (strcmp(a, "race") == 0)
+      races = true, check_races();
     else if (strcmp(a, "check") == 0 || strcmp(a, "few") == 0)
       check(a[0] == 'f');
     else if (strncmp(a, "f32=", 4) == 0)

@@ -15,12 +15,12 @@ static const struct {
 } CASES[] = {
     {1, 1, 1, 1, 1, 3, {1, 1, 1, 1}, false, ""},
     {8, 1, 3, 3, 1, 3, {0, 0, 0, 0}, true, ""}, /* several results, so that one is not small */
-    {2, 3, 7, 5, 4, 3, {1, 1, 1, 1}, true, " | relu"},
+    {2, 3, 7, 5, 4, 3, {1, 1, 1, 1}, true, " | relu | sigmoid"},
     {1, 5, 8, 8, 9, 3, {0, 0, 0, 0}, true, " | add(%r) | relu"},
     {1, 2, 6, 13, 3, 3, {2, 0, 1, 3}, false, " | clip {min=-5.0, max=6.0}"},
     {3, 4, 12, 11, 5, 3, {1, 2, 0, 0}, true, " | mul(%s) | add(%r)"},
     {1, 3, 2, 2, 3, 3, {4, 4, 4, 4}, true, ""},
-    {2, 33, 16, 16, 130, 3, {1, 1, 1, 1}, true, " | add(%r) | relu | sigmoid"},
+    {2, 33, 16, 16, 130, 3, {1, 1, 1, 1}, true, " | add(%r) | relu"},
     {1, 100, 12, 20, 72, 3, {1, 1, 1, 1}, true, " | relu"},
     {1, 1, 1, 1, 1, 5, {2, 2, 2, 2}, false, ""},
     {2, 3, 7, 9, 4, 5, {2, 2, 2, 2}, true, " | add(%r)"},
@@ -131,8 +131,8 @@ static void try_variant(int i, const struct gie_kernel *k, const struct gie_grap
     gie_status st = op_run(&device, g, op_case_node(g), k, v, &OP_FORMS[f], &got);
     ck_assert_msg(st == GIE_OK, "case %d, %s %s, %s: %s", i, k->name, v->label, OP_FORMS[f].name,
                   gie_error_text(ctx));
-    ck_assert_msg(op_compare(&got, want, fmax(half ? 2e-2 : 2e-5, (double)v->error), text, sizeof text), "case %d, %s %s, %s: %s", i,
-                  k->name, v->label, OP_FORMS[f].name, text);
+    ck_assert_msg(op_compare(&got, want, fmax(half ? 2e-2 : 2e-5, (double)v->error), text, sizeof text),
+                  "case %d, %s %s, %s: %s", i, k->name, v->label, OP_FORMS[f].name, text);
     op_results_free(ctx, &got, 1);
   }
 }

@@ -151,13 +151,14 @@ START_TEST(packed_orders)
       for (int c = 0; c < CI; c++) {
         const float *image = images + ((i * (KS / 64) + k / 64) * (CI / 32) + c / 32) * 2 * 64 * 32;
         int at = k % 64 * 32 + (c % 32 / 4 ^ k % 8) * 4 + c % 4;
-        float want = c < C && k < K ? rows[(i * C + c) * 72 + k] : 0, big = image[at], rest = image[at + 64 * 32];
+        float want = c < C && k < K ? rows[(i * C + c) * 72 + k] : 0, big = image[at],
+              rest = image[at + 64 * 32];
         uint32_t bits[2];
         memcpy(&bits[0], &big, 4);
         memcpy(&bits[1], &rest, 4);
         ck_assert_msg(((bits[0] | bits[1]) & 0x1fff) == 0, "%a %a", (double)big, (double)rest);
-        ck_assert_msg(fabs((double)big + (double)rest - (double)want) <= 0x1p-22 * fabs((double)want), "%a + %a, %a",
-                      (double)big, (double)rest, (double)want);
+        ck_assert_msg(fabs((double)big + (double)rest - (double)want) <= 0x1p-22 * fabs((double)want),
+                      "%a + %a, %a", (double)big, (double)rest, (double)want);
       }
     }
 }
