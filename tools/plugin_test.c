@@ -231,9 +231,24 @@ static gie_status check_module(struct job *job)
   return st == GIE_OK ? run_checks(job) : GIE_OK;
 }
 
+/* What the worker can be told of. */
+static int check_cases(struct tool *t, const struct plugin *p)
+{
+  if (p->cases.n > CONFORM_MAX_CASES)
+    return tool_fail(t, GIE_E_USAGE, "%u times --case; at most %d are taken", (unsigned)p->cases.n,
+                     CONFORM_MAX_CASES);
+  for (uint32_t i = 0; i < p->cases.n; i++)
+    if (strchr(p->cases.v[i], '\n'))
+      return tool_fail(t, GIE_E_USAGE, "--case=%s: a line break in its name; rename the file", p->cases.v[i]);
+  return TOOL_GO_ON;
+}
+
 int plugin_test(struct tool *t, const struct plugin *p, const char *file)
 {
   struct job job = {.t = t, .p = p, .file = file, .j = NULL};
+  int exit_code = check_cases(t, p);
+  if (exit_code != TOOL_GO_ON)
+    return exit_code;
   job.j = p->is_json ? &job.json : NULL;
   if (job.j) {
     json_begin(job.j);

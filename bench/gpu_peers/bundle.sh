@@ -4,9 +4,10 @@
 # GPU, and the libraries that the other machine may lack. Not oneDNN, and nothing of CUDA: a driver and CUDA's libraries
 # are what that machine has.
 #
-#   bundle.sh DIR       environment: top_builddir, top_srcdir, MODULES, TESTS, PROGRAMS (paths below the build), STRIP
+#   bundle.sh DIR       environment: top_builddir, top_srcdir, MODULES, TESTS, PROGRAMS, TESTED (modules that are tests; paths
+#                       below the build), SCRIPTS (below the sources), STRIP
 set -eu
-: "${top_builddir:=.}" "${top_srcdir:=..}" "${MODULES:=}" "${TESTS:=}" "${PROGRAMS:=}" "${STRIP:=strip}"
+: "${top_builddir:=.}" "${top_srcdir:=..}" "${MODULES:=}" "${TESTS:=}" "${PROGRAMS:=}" "${TESTED:=}" "${SCRIPTS:=}" "${STRIP:=strip}"
 to=$1
 rm -rf "$to"
 mkdir -p "$to/bin" "$to/libexec" "$to/modules" "$to/lib" "$to/bench"
@@ -25,6 +26,12 @@ copy "$top_builddir/tools/gie-worker" "$to/libexec"
 for m in $MODULES; do
   case $m in */onednn.la) continue ;; esac
   copy "$top_builddir/$(dirname "$m")/$(basename "$m" .la).so" "$to/modules"
+done
+mkdir "$to/tested"
+for m in $TESTED; do copy "$top_builddir/$(dirname "$m")/$(basename "$m" .la).so" "$to/tested"; done
+for s in $SCRIPTS; do
+  mkdir -p "$to/$(dirname "$s")"
+  cp "$top_srcdir/$s" "$to/$s"
 done
 for t in $TESTS; do
   mkdir -p "$to/$(dirname "$t")"
@@ -60,7 +67,8 @@ cat >"$to/check-gpu" <<'END'
 here=$(cd "$(dirname "$0")" && pwd)
 LD_LIBRARY_PATH=$here/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 GIE_MODULE_PATH=$here/modules GIE_WORKER=$here/libexec/gie-worker top_builddir=$here top_srcdir=$here CK_VERBOSITY=${CK_VERBOSITY-normal}
-export LD_LIBRARY_PATH GIE_MODULE_PATH GIE_WORKER top_builddir top_srcdir CK_VERBOSITY
+GIE_TEST_MODULES="$here/modules $here/tested"
+export LD_LIBRARY_PATH GIE_MODULE_PATH GIE_WORKER GIE_TEST_MODULES top_builddir top_srcdir CK_VERBOSITY
 cd "$here" || exit 1
 passed=0 failed=0 skipped=0
 for test in ${*:-$(find tests -type f -perm -u+x | sort)}; do

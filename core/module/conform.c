@@ -185,12 +185,10 @@ static uint32_t find_module(const struct gie_context *ctx, const char *name)
   return UINT32_MAX;
 }
 
-#define MAX_CASES 64
-
 gie_status conform_serve(struct gie_context *ctx, int fd, char *payload, size_t size)
 {
   struct conform c = {.ctx = ctx, .fd = fd};
-  char *at = payload, *paths[MAX_CASES];
+  char *at = payload, *paths[CONFORM_MAX_CASES];
   const char *key, *value, *module = "";
   uint32_t n_paths = 0, fatal[CONFORM_MAX_FATAL];
   bool only_list = false;
@@ -206,7 +204,7 @@ gie_status conform_serve(struct gie_context *ctx, int fd, char *payload, size_t 
       only_list = wire_u64(value) != 0;
     else if (strcmp(key, "fatal") == 0 && c.n_fatal < CONFORM_MAX_FATAL)
       fatal[c.n_fatal++] = (uint32_t)wire_u64(value);
-    else if (strcmp(key, "case") == 0 && n_paths < MAX_CASES)
+    else if (strcmp(key, "case") == 0 && n_paths < CONFORM_MAX_CASES)
       paths[n_paths++] = (char *)value;
   }
   uint32_t index = find_module(ctx, module);

@@ -35,6 +35,7 @@ struct conform_request {
   uint32_t n_fatal;
 };
 
+#define CONFORM_MAX_CASES 64
 #define CONFORM_MAX_FATAL 1000 /* workers that a module may end before its test is given up */
 
 struct conform_news {

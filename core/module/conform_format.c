@@ -153,15 +153,8 @@ static void end_reading(struct trial *t, bool good, uint32_t files)
 
 static size_t make_up(uint64_t *random, int i, unsigned char *out, size_t max)
 {
-  static const char *const starts[] = {"",
-                                       "\x7f"
-                                       "ELF",
-                                       "PK\x03\x04",
-                                       "\x08\x07",
-                                       "graph {",
-                                       "{",
-                                       "<?xml",
-                                       "name: \"x\""};
+  static const char *const starts[] = {"",        "\x7f\x45LF", "PK\x03\x04", "\x08\x07",
+                                       "graph {", "{",          "<?xml",      "name: \"x\""};
   const char *start = starts[(size_t)i % (sizeof starts / sizeof starts[0])];
   size_t n = 1 + probe_random(random) % max, at = strlen(start);
   int kind = i % 3;
@@ -245,17 +238,14 @@ static size_t change(uint64_t *random, unsigned char *b, size_t n, size_t *first
 
 static void check_changes(struct trial *t, const char *name)
 {
-  bool good = true;
   uint64_t random = t->c->seed;
-  unsigned char *bytes = gie_alloc(t->c->ctx, t->size + PLACES * RUN, 1);
-  if (!conform_begin(t->c, "format %s: %s: changed", t->f->name, name)) {
-    gie_free(t->c->ctx, bytes);
+  if (!conform_begin(t->c, "format %s: %s: changed", t->f->name, name))
     return;
-  }
+  unsigned char *bytes = gie_alloc(t->c->ctx, t->size + PLACES * RUN, 1);
+  bool good = bytes || fail(t, "out of memory");
   uint32_t files = open_files();
   t->accepted = t->refused = t->others = 0;
-  good = bytes || fail(t, "out of memory");
-  for (int i = 0; good && i < CHANGES; i++) {
+  for (int i = 0; bytes && good && i < CHANGES; i++) {
     size_t first = 0;
     memcpy(bytes, t->bytes, t->size);
     size_t n = change(&random, bytes, t->size, &first);

@@ -453,6 +453,8 @@ static void end_answers(struct conform *c, const struct gie_kernel *k, const str
     conform_end(c, CONFORM_FAILED, "supports() %s", a->wrong);
   else if (a->no_device)
     conform_end(c, CONFORM_SKIPPED, "there is no \"%s\" device on this machine", k->device);
+  else if (a->supported + a->refused == 0)
+    conform_end(c, CONFORM_SKIPPED, "no operands were guessed that the op takes; give graphs with --case");
   else if (a->supported == 0)
     conform_end(c, CONFORM_SKIPPED,
                 "it supports none of the %u problems that were guessed; give graphs with --case",

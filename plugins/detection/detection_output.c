@@ -79,7 +79,7 @@ static gie_status infer(struct gie_infer *x)
   if (prior->rank == 3 && gie_dim_is_num(prior->dim[2])) {
     int64_t most, sets = det_output_sets(&s);
     s.priors = prior->dim[2].b / 4;
-    if (prior->dim[2].b % 4 || (gie_dim_is_num(prior->dim[1]) && prior->dim[1].b < (s.encoded ? 1 : 2)))
+    if (prior->dim[2].b % 4 || det_is_less(prior, 0, 1) || det_is_less(prior, 1, s.encoded ? 1 : 2))
       return det_bad(x, GIE_E_SHAPE, "the priors have to be corners and variances, f32[1,2,4*P]");
     if (!rows(&s, &most) || s.priors > INT32_MAX / 4 / s.classes)
       return det_bad(x, GIE_E_LIMIT, "%lld priors of %lld classes are too many; set keep_top_k and top_k",

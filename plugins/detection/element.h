@@ -156,7 +156,8 @@ DET_FN bool det_region_at(const struct det_anchors *s, int64_t cell, int64_t a, 
                           const float *image, struct det_box *out)
 {
   const float *d = deltas + 4 * a * s->cells + cell;
-  float dx = (float)(cell % s->w * s->stride), dy = (float)(cell / s->w * s->stride);
+  int64_t column = cell % s->w, row = cell / s->w;
+  float dx = (float)(column * s->stride), dy = (float)(row * s->stride);
   struct det_box at = {s->box[a].x1 + dx, s->box[a].y1 + dy, s->box[a].x2 + dx, s->box[a].y2 + dy};
   float w = at.x2 - at.x1 + 1, h = at.y2 - at.y1 + 1, least = (float)s->min_size * image[2];
   float x = det_mul(d[0], w) + at.x1 + w / 2, y = det_mul(d[s->cells], h) + at.y1 + h / 2;
@@ -368,11 +369,13 @@ DET_FN float det_align_bin(const struct det_align *a, const float *x, const stru
     return 0;
   const float *from = det_plane(&a->p, x, r->image, c);
   double h = r->h / (double)a->p.out_h, w = r->w / (double)a->p.out_w, v = 0;
-  double top = (double)(i / a->p.out_w), left = (double)(i % a->p.out_w);
+  int64_t row = i / a->p.out_w, column = i % a->p.out_w;
   int64_t ny = det_samples(a, h), nx = det_samples(a, w), n = ny * nx;
   for (int64_t k = 0; k < n; k++) {
-    double sy = ((double)(k / nx) + 0.5) / (double)ny, sx = ((double)(k % nx) + 0.5) / (double)nx;
-    double s = det_sample(a, from, r->y + det_mul_d(top + sy, h), r->x + det_mul_d(left + sx, w));
+    int64_t ky = k / nx, kx = k % nx;
+    double sy = (double)row + ((double)ky + 0.5) / (double)ny,
+           sx = (double)column + ((double)kx + 0.5) / (double)nx;
+    double s = det_sample(a, from, r->y + det_mul_d(sy, h), r->x + det_mul_d(sx, w));
     v = a->max ? (k == 0 ? s : fmax(v, s)) : v + s;
   }
   return (float)(a->max || n == 0 ? v : v / (double)n);

@@ -134,6 +134,11 @@ gie_status det_bad(const struct gie_infer *x, gie_status st, const char *fmt, ..
   return st;
 }
 
+bool det_is_less(const struct gie_shape *s, int i, int64_t than)
+{
+  return gie_dim_is_num(s->dim[i]) && s->dim[i].b < than;
+}
+
 gie_status det_rank(const struct gie_infer *x, uint32_t i, int rank)
 {
   int has = x->in[i].shape.rank;

@@ -43,8 +43,11 @@ static gie_status check(const struct gie_infer *x, const struct det_proposing *s
   for (int i = 2; i < 4 && a->rank == 4 && b->rank == 4; i++)
     if (gie_dim_is_num(a->dim[i]) && gie_dim_is_num(b->dim[i]) && a->dim[i].b != b->dim[i].b)
       return det_bad(x, GIE_E_SHAPE, "scores and deltas are of maps of different size");
-  if (image->rank >= 0 &&
-      (image->rank < 1 || (gie_dim_is_num(image->dim[image->rank - 1]) && image->dim[image->rank - 1].b < 3)))
+  for (int i = 0; i + 1 < image->rank; i++)
+    if (det_is_less(image, i, 1))
+      return det_bad(x, GIE_E_SHAPE,
+                     "operand 2 is empty; it has to be the height, width and scale of the image");
+  if (image->rank == 0 || (image->rank > 0 && det_is_less(image, image->rank - 1, 3)))
     return det_bad(x, GIE_E_SHAPE, "operand 2 has to be the height, width and scale of the image");
   return x->in[2].dtype == GIE_F32 ? GIE_OK : det_bad(x, GIE_E_TYPE, "operand 2 has to be f32");
 }

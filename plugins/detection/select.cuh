@@ -8,7 +8,8 @@
 
 #define DET_THREADS 1024
 #define DET_WARPS (DET_THREADS / 32)
-#define DET_CHUNK 4096 /* keys that are sorted in shared memory */
+#define DET_CHUNK 2048 /* keys that are sorted in shared memory */
+#define DET_NEAR 1536  /* kept boxes that are there */
 #define DET_NO_KEY (~0ull)
 
 /* A score and its index as a number: the smaller one is the better. NaN is last. Two zeros are equal. */
@@ -112,6 +113,25 @@ struct det_suppressing {
   uint32_t max;
 };
 
+/* Whether a box overlaps one of those that are kept; the lanes of a warp share the work. */
+static __device__ __forceinline__ bool det_hits(const struct det_suppressing &s, const struct det_box *box,
+                                                const struct det_box *near, const uint64_t *v, uint32_t kept,
+                                                float threshold)
+{
+  uint32_t lane = threadIdx.x % 32;
+  bool hit = false;
+  for (uint32_t from = 0; from < kept && !hit; from += 32) {
+    uint32_t k = from + lane;
+    bool is = false;
+    if (k < kept) {
+      const struct det_box *other = k < DET_NEAR ? &near[k] : &s.boxes[det_key_index(v[k])];
+      is = !(det_iou(box, other, s.pixel) <= threshold);
+    }
+    hit = __any_sync(~0u, is);
+  }
+  return hit;
+}
+
 /* Bits of the boxes of a batch that are kept. */
 static __device__ __forceinline__ uint32_t det_judge(const bool *out, const uint32_t *over, uint32_t n,
                                                      uint32_t room)
@@ -128,7 +148,7 @@ static __device__ __forceinline__ uint32_t det_judge(const bool *out, const uint
 static __device__ uint32_t det_suppress_block(const struct det_suppressing &s, uint64_t *v, uint32_t n)
 {
   __shared__ uint64_t key[DET_WARPS];
-  __shared__ struct det_box box[DET_WARPS];
+  __shared__ struct det_box box[DET_WARPS], near[DET_NEAR];
   __shared__ uint32_t over[DET_WARPS];
   __shared__ bool out[DET_WARPS];
   uint32_t lane = threadIdx.x % 32, warp = threadIdx.x / 32, kept = 0;
@@ -142,10 +162,7 @@ static __device__ uint32_t det_suppress_block(const struct det_suppressing &s, u
     }
     __syncthreads();
     if (warp < batch) {
-      bool hit = false;
-      for (uint32_t k = 0; k < kept && !hit; k += 32)
-        hit = __any_sync(~0u, k + lane < kept && !(det_iou(&box[warp], &s.boxes[det_key_index(v[k + lane])],
-                                                           s.pixel) <= threshold));
+      bool hit = det_hits(s, &box[warp], near, v, kept, threshold);
       bool before = lane < warp && !(det_iou(&box[warp], &box[lane], s.pixel) <= threshold);
       uint32_t bits = __ballot_sync(~0u, before);
       if (lane == 0) {
@@ -155,8 +172,12 @@ static __device__ uint32_t det_suppress_block(const struct det_suppressing &s, u
     }
     __syncthreads();
     uint32_t keep = det_judge(out, over, batch, s.max - kept);
-    if (threadIdx.x < batch && keep >> threadIdx.x & 1)
-      v[kept + __popc(keep & ((1u << threadIdx.x) - 1))] = key[threadIdx.x];
+    if (threadIdx.x < batch && keep >> threadIdx.x & 1) {
+      uint32_t to = kept + __popc(keep & ((1u << threadIdx.x) - 1));
+      v[to] = key[threadIdx.x];
+      if (to < DET_NEAR)
+        near[to] = box[threadIdx.x];
+    }
     kept += __popc(keep);
     if (shrinks && keep)
       threshold *= s.eta;

@@ -29,3 +29,12 @@ plugins_templates_layer_template_la_LIBADD = $(LIBM)
 plugins_templates_format_template_la_SOURCES = plugins/templates/format/template.c
 plugins_templates_format_template_la_CPPFLAGS = $(GIE_MODULE_CPPFLAGS)
 plugins_templates_format_template_la_LDFLAGS = -module $(GIE_TEMPLATE_LDFLAGS)
+
+# The layer with its kernel for CUDA devices, as its own Makefile builds it where there is an nvcc.
+if HAVE_CUDA
+check_LTLIBRARIES += plugins/templates/layer/with_cuda.la
+plugins_templates_layer_with_cuda_la_SOURCES = plugins/templates/layer/template.c plugins/templates/layer/template_cuda.cu
+plugins_templates_layer_with_cuda_la_CPPFLAGS = $(GIE_MODULE_CPPFLAGS) $(CUDA_CPPFLAGS) -DWITH_CUDA
+plugins_templates_layer_with_cuda_la_LDFLAGS = -module $(GIE_TEMPLATE_LDFLAGS) $(CUDA_LDFLAGS)
+plugins_templates_layer_with_cuda_la_LIBADD = $(CUDA_LIBS) $(LIBM)
+endif

@@ -2,7 +2,7 @@
 /* Caffe networks against the recorded results of OpenCV's dnn module (records/, made by record_opencv.py
  * and record_random.py), as
  * imported and after the default passes. Skips visibly (77) without the shared data. */
-#include "tests/gie_check.h"
+#include "tests/records.h"
 #include <math.h>
 
 #define TOLERANCE 1e-3 /* r of max|a-b| <= r * max|b| */
@@ -23,8 +23,6 @@ static const struct network {
     {"mobilenet_v2", "mobilenet_v2_deploy", NULL},
     {"VGG_ILSVRC_19", "VGG_ILSVRC_19_layers_deploy", NULL},
 };
-
-static char shared[4096], source[4096];
 
 /* The texture of record_ort.py. */
 static double pattern(int64_t c, int64_t y, int64_t x)
@@ -138,11 +136,11 @@ START_TEST(test_records)
   const char *options[] = {weights, NULL};
   struct gie_context *ctx;
   struct gie_graph *g;
-  snprintf(path, sizeof path, "%s/tests/caffe/records/%s.txt", source, net->record);
+  snprintf(path, sizeof path, "%s/tests/caffe/records/%s.txt", records_source(), net->record);
   FILE *record = fopen(path, "r");
   ck_assert_ptr_nonnull(record);
-  snprintf(path, sizeof path, "%s/data/caffe/%s.prototxt", shared, net->prototxt);
-  snprintf(weights, sizeof weights, "weights=%s/data/caffe/%s.caffemodel", shared,
+  snprintf(path, sizeof path, "%s/data/caffe/%s.prototxt", records_shared(), net->prototxt);
+  snprintf(weights, sizeof weights, "weights=%s/data/caffe/%s.caffemodel", records_shared(),
            net->model ? net->model : "");
   if (!net->model)
     strcpy(weights, "random_weights=1");
@@ -160,25 +158,6 @@ END_TEST
 
 int main(void)
 {
-  const char *dir = getenv("GIE_SHARED"), *top = getenv("top_srcdir");
-  char probe[8192];
-  snprintf(source, sizeof source, "%s", top ? top : ".");
-  snprintf(shared, sizeof shared, "%s", dir ? dir : "../shared");
-  snprintf(probe, sizeof probe, "%s/data/caffe/lenet.prototxt", shared);
-  FILE *f = fopen(probe, "r");
-  if (!f) {
-    printf("SKIP: %s is not there\n", probe);
-    return 77;
-  }
-  fclose(f);
-  Suite *suite = suite_create("caffe networks");
-  TCase *tc = tcase_create("records");
-  tcase_set_timeout(tc, 300);
-  tcase_add_loop_test(tc, test_records, 0, (int)(sizeof networks / sizeof *networks));
-  suite_add_tcase(suite, tc);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return records_main("caffe networks", test_records, sizeof networks / sizeof *networks,
+                      "caffe/lenet.prototxt");
 }

@@ -14,7 +14,7 @@ tests_detection_test_layers_LDADD = libgie_rt_internal.la $(CHECK_LIBS) $(LIBM)
 
 if HAVE_CUDA
 check_PROGRAMS += tests/detection/test_cuda
-TESTS += tests/detection/test_cuda
+TESTS += tests/detection/test_cuda tests/detection/plugin_cuda.sh
 tests_detection_test_cuda_SOURCES = tests/detection/test_cuda.c
 tests_detection_test_cuda_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
 tests_detection_test_cuda_LDADD = libgie_rt_internal.la $(CHECK_LIBS) $(LIBM)

@@ -168,7 +168,7 @@ static bool is_small(const struct gie_graph *g)
       n *= s->dim[k].b;
     most = n > most ? n : most;
   }
-  return most <= 30000;
+  return most <= 3000;
 }
 
 static void one_text(int text, double *worst)

@@ -199,6 +199,8 @@ static const struct {
      "locations of 1 images and confidences of 2"},
     {INPUTS("f32[1,8]", "f32[1,4]", "f32[1,1,8]", "caffe::DetectionOutput(%a, %b, %c) {num_classes=2}"),
      "corners and variances"},
+    {INPUTS("f32[1,8]", "f32[1,4]", "f32[0,2,8]", "caffe::DetectionOutput(%a, %b, %c) {num_classes=2}"),
+     "corners and variances"},
     {INPUTS("f32[1,8]", "f32[1,4]", "f32[1,2,4000000000]",
             "caffe::DetectionOutput(%a, %b, %c) {num_classes=2000000000}"),
      "are too many"},
@@ -221,6 +223,14 @@ static const struct {
     {INPUTS("f32[2,18,2,2]", "f32[1,36,2,2]", "f32[1,3]", "caffe::Proposal(%a, %b, %c)"), "a batch of 2"},
     {INPUTS("f32[1,18,2,2]", "f32[1,36,2,2]", "f32[1,2]", "caffe::Proposal(%a, %b, %c)"),
      "height, width and scale"},
+    {INPUTS("f32[1,18,2,2]", "f32[1,36,2,2]", "f32[0,3]", "caffe::Proposal(%a, %b, %c)"),
+     "operand 2 is empty"},
+    {INPUTS("f32[1,18,2,2]", "f32[1,36,2,2]", "f32[]", "caffe::Proposal(%a, %b, %c)"),
+     "height, width and scale"},
+    {PRIOR(
+         "min_size=[1.0,2.0,3.0], aspect_ratio=[2.0,3.0,4.0,5.0,6.0,7.0,8.0,9.0,10.0,11.0,12.0,13.0,14.0,15.0,16.0,"
+         "17.0,18.0,19.0,20.0,21.0,22.0,23.0]"),
+     "135 boxes of a cell; at most 128"},
     {INPUTS("f32[1,18,2,2]", "f32[1,36,2,2]", "f32[1,3]", "caffe::Proposal(%a, %b, %c) {post_nms_topn=0}"),
      "have to be positive"},
     {INPUTS("f32[1,9,2,2]", "f32[1,4]", "f32[1]",

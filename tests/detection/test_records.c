@@ -2,7 +2,7 @@
 /* Detection layers against the recorded results of OpenCV's dnn module (records/, made by record_opencv.py). OpenCV gives
  * as many detections as there are, by score; here they are by class, and empty rows follow. GIE_TEST_DEVICE=cuda: on that
  * kind of device. */
-#include "tests/gie_check.h"
+#include "tests/records.h"
 #include <math.h>
 #include <unistd.h>
 
@@ -153,11 +153,10 @@ static void compare(struct record *r, const char *line)
 
 START_TEST(test_records)
 {
-  const char *top = getenv("top_srcdir");
   char path[4096], line[4096];
   struct record r = {.name = records[_i], .step = 1};
   bool has_run = false;
-  snprintf(path, sizeof path, "%s/tests/detection/records/%s.txt", top ? top : ".", r.name);
+  snprintf(path, sizeof path, "%s/tests/detection/records/%s.txt", records_source(), r.name);
   r.f = fopen(path, "r");
   ck_assert_ptr_nonnull(r.f);
   ck_assert_int_eq(gie_context_new(NULL, &r.ctx), GIE_OK);
@@ -183,13 +182,5 @@ END_TEST
 
 int main(void)
 {
-  Suite *suite = suite_create("detection records");
-  TCase *tc = tcase_create("records");
-  tcase_add_loop_test(tc, test_records, 0, (int)(sizeof records / sizeof *records));
-  suite_add_tcase(suite, tc);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return records_main("detection records", test_records, sizeof records / sizeof *records, NULL);
 }

@@ -114,6 +114,20 @@ for kind in pass/try.gie format/try.template; do
   "$gie" plugin test "$top_builddir/plugins/templates/${kind%/*}/.libs/template.so" --case="$top_srcdir/plugins/templates/$kind" >"$tmp/out.txt" || fail "$kind: $(cat "$tmp/out.txt")"
 done
 
+# ---- What cannot be a case
+
+many=$(i=0; while [ $i -lt 65 ]; do printf ' --case=%s' "$tmp/seven.tiny"; i=$((i + 1)); done)
+status=0
+# shellcheck disable=SC2086
+"$gie" plugin test "$modules/graphs.so" $many 2>"$tmp/err.txt" || status=$?
+[ $status = 64 ] && grep -q '65 times --case; at most 64' "$tmp/err.txt" || fail "$status: $(cat "$tmp/err.txt")"
+status=0
+"$gie" plugin test "$modules/graphs.so" --case="$(printf 'a\nb')" 2>"$tmp/err.txt" || status=$?
+[ $status = 64 ] && grep -q 'a line break in its name' "$tmp/err.txt" || fail "$status: $(cat "$tmp/err.txt")"
+status=0
+"$gie" plugin test "$modules/graphs.so" --case="$tmp/none.gie" >"$tmp/out.txt" || status=$?
+[ $status = 1 ] && grep -q '^failed   case .*none.gie: loading: .*No such file' "$tmp/out.txt" || fail "$status: $(cat "$tmp/out.txt")"
+
 # ---- Modules that do not load
 
 refused() { # TEXT [ENVIRONMENT]

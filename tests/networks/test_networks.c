@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Real networks against ONNX Runtime's recorded results (records/, made by record_ort.py): each one
  * runs on the reference kernels as imported and after the default passes. Skips visibly (77) without the shared data. */
-#include <check.h>
-#include <gie/gie.h>
+#include "tests/records.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,8 +17,6 @@ static const struct network {
     {"mnist", 1e-4, false},           {"gtsrb_dogun", 1e-4, false}, {"version-RFB-320", 1e-4, false},
     {"SqueezeNet_fp16", 2e-3, false}, {"candy_style", 1e-3, true},
 };
-
-static char shared[4096], source[4096];
 
 /* The texture of record_ort.py. */
 static double pattern(int64_t c, int64_t y, int64_t x)
@@ -109,7 +106,7 @@ static void run_network(struct gie_context *ctx, struct gie_graph *g, const stru
 {
   char path[8192], line[1024];
   struct gie_exec *x;
-  snprintf(path, sizeof path, "%s/tests/networks/records/%s.txt", source, net->stem);
+  snprintf(path, sizeof path, "%s/tests/networks/records/%s.txt", records_source(), net->stem);
   FILE *record = fopen(path, "r");
   ck_assert_ptr_nonnull(record);
   const struct gie_exec_options options = {.struct_size = sizeof options, .backends = "+cpu"};
@@ -152,7 +149,7 @@ START_TEST(networks)
   struct gie_graph *g;
   char path[8192];
   ck_assert_int_eq(gie_context_new(NULL, &ctx), GIE_OK);
-  snprintf(path, sizeof path, "%s/data/onnx/%s.onnx", shared, net->stem);
+  snprintf(path, sizeof path, "%s/data/onnx/%s.onnx", records_shared(), net->stem);
   gie_status s = gie_graph_load(ctx, path, NULL, &g);
   ck_assert_msg(s == GIE_OK, "%s: %s", net->stem, gie_error_text(ctx));
   if (!net->passes_only)
@@ -169,25 +166,5 @@ END_TEST
 
 int main(void)
 {
-  const char *dir = getenv("GIE_SHARED"), *top = getenv("top_srcdir");
-  snprintf(source, sizeof source, "%s", top ? top : ".");
-  snprintf(shared, sizeof shared, "%s", dir ? dir : "../shared");
-  char probe[8192];
-  snprintf(probe, sizeof probe, "%s/data/onnx/mnist.onnx", shared);
-  FILE *f = fopen(probe, "r");
-  if (!f) {
-    printf("SKIP: %s is not there\n", probe);
-    return 77;
-  }
-  fclose(f);
-  Suite *suite = suite_create("networks");
-  TCase *tc = tcase_create("onnx");
-  tcase_set_timeout(tc, 300);
-  tcase_add_loop_test(tc, networks, 0, (int)(sizeof NETWORKS / sizeof *NETWORKS));
-  suite_add_tcase(suite, tc);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return records_main("networks", networks, sizeof NETWORKS / sizeof *NETWORKS, "onnx/mnist.onnx");
 }

@@ -22,7 +22,7 @@ tests_plan_test_threads_SOURCES = tests/plan/test_threads.c
 tests_plan_test_threads_LDADD = libgie_rt_internal.la $(CHECK_LIBS)
 
 # A build of its own in tsan-build/ with the thread sanitizer, without OpenMP (whose threads it does not
-# understand); runs the test of threads alone.
+# understand); runs the tests of threads and of streams alone.
 PHONY_TARGETS += check-tsan
 check-tsan:
 	$(AM_TESTS_ENVIRONMENT) $(top_srcdir)/tests/plan/tsan.sh
