@@ -11,7 +11,7 @@ bench_cuda_kernels_LDADD = libgie_internal.la libgie_rt_internal.la $(LIBM)
 
 if HAVE_CUDA
 bench_programs += bench/cuda/conv_tiles bench/cuda/planted
-bench_cuda_conv_tiles_SOURCES = bench/cuda/conv_tiles.cu
+bench_cuda_conv_tiles_SOURCES = bench/cuda/conv_tiles.cu bench/cuda/conv_problem.cuh
 bench_cuda_conv_tiles_LDFLAGS = $(AM_LDFLAGS) $(CUDA_LDFLAGS)
 bench_cuda_conv_tiles_LDADD = backends/cuda/conv_tile.lo backends/cuda/conv_f16.lo backends/cuda/conv_f32.lo \
   backends/cuda/conv_tf32.lo backends/cuda/conv_tf32x3.lo $(CUDA_LIBS) $(LIBM)

@@ -3,182 +3,22 @@
  * Ways, chosen by the layout of x and y:
  *
  *   channels  channels contiguous (nhwc, channel ranges of it): a thread makes V channels (16 or 8 bytes) of W neighbouring
- *             results of a row (or one), so that a loaded element serves up to W taps; variants to be timed. Weights packed as [tap][channel].
- *   pixels    any other strides: a thread makes 4 (stride 1) or 2 results of a row; weights packed as [channel][tap].
+ *             results of a row (or one), so that a loaded element serves up to W taps; weights packed as [tap][channel]
+ *   walk      the same for kernels of 3 and 5 at stride 1: a thread goes down a column and keeps weights and sums
+ *   strips    pixels contiguous, rows of whole vectors of 8 or 16 bytes, as much padding as result and x are of one size: a
+ *             thread makes what one vector gives; weights packed as [channel][tap]
+ *   pixels    any other strides: a thread makes 4 (stride 1) or 2 results of a row
  *
- * Square kernels of 3, 5 and 7 without dilation are instantiated per stride 1 and 2, the others have loops. Memory-bound:
- * the goal is x and y at 80 % of the copy bandwidth for 3x3. */
-#include "backends/cuda/host.cuh"
+ * The first two are variants to be timed. Square kernels of 3, 5 and 7 without dilation are instantiated per stride 1 and 2, the
+ * others have loops. For 3x3 the goal is x and y at 80 % of the copy bandwidth; 5x5 in f16 has more arithmetic than that. */
+#include "backends/cuda/depthwise.cuh"
 #include <gie/window.h>
-
-struct depthwise_args {
-  uint32_t n; /* threads that have something to do */
-  struct cuda_div inner, columns,
-      rows; /* vectors of channels, groups of results, rows; or groups, rows, channels */
-  int channels, in_h, in_w, out_w, kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w, top, left;
-  int64_t xn, xc, xh, xw, yn, yc, yh, yw;
-  const float *weights, *bias; /* packed; bias NULL: none */
-  const void *loose_bias;      /* not packed: of the problem's dtype */
-  int bias_half;
-};
-
-__device__ __forceinline__ float bias_of(const struct depthwise_args &a, int c)
-{
-  if (a.bias)
-    return a.bias[c];
-  if (!a.loose_bias)
-    return 0.0f;
-  return a.bias_half ? __half2float(static_cast<const __half *>(a.loose_bias)[c])
-                     : static_cast<const float *>(a.loose_bias)[c];
-}
-
-/* K: kernel side, S: stride (both 0: as the arguments say), W: results per thread, V: channels per thread. */
-template <class T, int K, int S, int W, int V>
-__global__ void __launch_bounds__(256)
-    depthwise_channels(const __grid_constant__ depthwise_args a, const __grid_constant__ gie_cuda_steps steps,
-                       const T *__restrict__ x, T *__restrict__ y)
-{
-  uint32_t i = blockIdx.x * 256 + threadIdx.x;
-  if (i >= a.n)
-    return;
-  uint32_t q = cuda_quotient(a.inner, i), c = (i - q * a.inner.d) * V;
-  uint32_t r = cuda_quotient(a.columns, q), ow = (q - r * a.columns.d) * W;
-  uint32_t n = cuda_quotient(a.rows, r), oh = r - n * a.rows.d;
-  const int kh = K ? K : a.kernel_h, kw = K ? K : a.kernel_w, sh = S ? S : a.stride_h,
-            sw = S ? S : a.stride_w;
-  const int dh = K ? 1 : a.dilation_h, dw = K ? 1 : a.dilation_w;
-  int top = int(oh) * sh - a.top, left = int(ow) * sw - a.left;
-  const T *from = x + n * a.xn + c;
-  const float *weights = a.weights + c;
-  float sum[W][V];
-#pragma unroll
-  for (int v = 0; v < V; v++)
-    sum[0][v] = bias_of(a, c + v);
-#pragma unroll
-  for (int w = 1; w < W; w++)
-#pragma unroll
-    for (int v = 0; v < V; v++)
-      sum[w][v] = sum[0][v];
-  if (K) {
-    constexpr int COLUMNS = (W - 1) * (S ? S : 1) + (K ? K : 1); /* of x that W results take */
-#pragma unroll
-    for (int h = 0; h < K; h++) {
-      /* the whole row is asked for before any of it is used */
-      gie_cuda_vector<T, V> row[COLUMNS] = {};
-      const bool inside = unsigned(top + h) < unsigned(a.in_h);
-#pragma unroll
-      for (int w = 0; w < COLUMNS; w++)
-        if (inside && unsigned(left + w) < unsigned(a.in_w))
-          row[w] = *reinterpret_cast<const gie_cuda_vector<T, V> *>(from + (top + h) * a.xh +
-                                                                    (left + w) * a.xw);
-      float weight[K ? K : 1][V];
-#pragma unroll
-      for (int w = 0; w < K; w++)
-        cuda_load_v<float, V>(weights + (h * K + w) * a.channels, weight[w]);
-#pragma unroll
-      for (int w = 0; w < COLUMNS; w++) {
-        float e[V];
-#pragma unroll
-        for (int v = 0; v < V; v++)
-          e[v] = cuda_to_float(row[w].v[v]);
-#pragma unroll
-        for (int o = 0; o < W; o++) {
-          const int tap = w - o * S;
-          if (tap >= 0 && tap < K)
-#pragma unroll
-            for (int v = 0; v < V; v++)
-              sum[o][v] = fmaf(e[v], weight[tap >= 0 && tap < K ? tap : 0][v], sum[o][v]);
-        }
-      }
-    }
-  } else {
-    for (int h = 0; h < kh; h++)
-      for (int w = 0; w < kw; w++) {
-        int ih = top + h * dh, iw = left + w * dw;
-        float e[V], weight[V];
-        if (ih < 0 || ih >= a.in_h || iw < 0 || iw >= a.in_w)
-          continue;
-        cuda_load_v<T, V>(from + ih * a.xh + iw * a.xw, e);
-        cuda_load_v<float, V>(weights + (h * kw + w) * a.channels, weight);
-#pragma unroll
-        for (int v = 0; v < V; v++)
-          sum[0][v] = fmaf(e[v], weight[v], sum[0][v]);
-      }
-  }
-#pragma unroll
-  for (int w = 0; w < W; w++) {
-    if (ow + w >= uint32_t(a.out_w))
-      break;
-    gie_cuda_steps_apply_c<V>(steps, sum[w], n, c, int64_t(oh) * a.out_w + ow + w);
-    cuda_store_v<T, V>(y + n * a.yn + oh * a.yh + (ow + w) * a.yw + c, sum[w]);
-  }
-}
-
-/* Number: image, channel, row, group of W results. */
-template <class T, int K, int S, int W>
-__global__ void __launch_bounds__(256)
-    depthwise_pixels(const __grid_constant__ depthwise_args a, const __grid_constant__ gie_cuda_steps steps,
-                     const T *__restrict__ x, T *__restrict__ y)
-{
-  uint32_t i = blockIdx.x * 256 + threadIdx.x;
-  if (i >= a.n)
-    return;
-  uint32_t q = cuda_quotient(a.inner, i), ow = (i - q * a.inner.d) * W;
-  uint32_t plane = cuda_quotient(a.columns, q), oh = q - plane * a.columns.d;
-  uint32_t n = cuda_quotient(a.rows, plane), c = plane - n * a.rows.d;
-  const int kh = K ? K : a.kernel_h, kw = K ? K : a.kernel_w, sh = S ? S : a.stride_h,
-            sw = S ? S : a.stride_w;
-  const int dh = K ? 1 : a.dilation_h, dw = K ? 1 : a.dilation_w;
-  int top = int(oh) * sh - a.top, left = int(ow) * sw - a.left;
-  const T *from = x + n * a.xn + c * a.xc;
-  const float *weights = a.weights + c * kh * kw;
-  float sum[W];
-#pragma unroll
-  for (int w = 0; w < W; w++)
-    sum[w] = bias_of(a, c);
-  if (K) {
-    constexpr int COLUMNS = (W - 1) * (S ? S : 1) + (K ? K : 1);
-#pragma unroll
-    for (int h = 0; h < K; h++) {
-      int ih = top + h;
-      if (ih < 0 || ih >= a.in_h)
-        continue;
-      float e[COLUMNS];
-#pragma unroll
-      for (int w = 0; w < COLUMNS; w++) {
-        int iw = left + w;
-        e[w] = iw >= 0 && iw < a.in_w ? cuda_to_float(from[ih * a.xh + iw * a.xw]) : 0.0f;
-      }
-#pragma unroll
-      for (int w = 0; w < K; w++) {
-        float weight = weights[h * K + w];
-#pragma unroll
-        for (int o = 0; o < W; o++)
-          sum[o] = fmaf(e[o * S + w], weight, sum[o]);
-      }
-    }
-  } else {
-    for (int h = 0; h < kh; h++)
-      for (int w = 0; w < kw; w++) {
-        int ih = top + h * dh, iw = left + w * dw;
-        if (ih >= 0 && ih < a.in_h && iw >= 0 && iw < a.in_w)
-          sum[0] = fmaf(cuda_to_float(from[ih * a.xh + iw * a.xw]), weights[h * kw + w], sum[0]);
-      }
-  }
-#pragma unroll
-  for (int w = 0; w < W; w++) {
-    if (ow + w >= uint32_t(a.out_w))
-      break;
-    float r = gie_cuda_steps_apply(steps, sum[w], n, c, int64_t(oh) * a.out_w + ow + w);
-    y[n * a.yn + c * a.yc + oh * a.yh + (ow + w) * a.yw] = cuda_from_float<T>(r);
-  }
-}
 
 /* ---- An instance */
 
 struct depthwise {
   struct gie_context *ctx;
-  bool half, channels_last, packed_bias, narrow, one;
+  bool half, channels_last, packed_bias, narrow, one, walk;
   int bias; /* operand, or -1 */
   uint32_t images, out_h;
   struct depthwise_args args;
@@ -207,6 +47,34 @@ static void launch_pixels(const struct depthwise *d, struct depthwise_args a, co
   a.rows = cuda_div_by(uint32_t(a.channels));
   a.n = d->images * uint32_t(a.channels) * d->out_h * columns;
   depthwise_pixels<T, K, S, W><<<(a.n + 255) / 256, 256, 0, stream>>>(a, steps, x, y);
+}
+
+/* Down a column in segments: long ones where there are threads enough all the same. */
+template <class T, int K, int W, int V>
+static void launch_walk(const struct depthwise *d, struct depthwise_args a, const gie_cuda_steps &steps,
+                        const T *x, T *y, cudaStream_t stream)
+{
+  uint32_t columns = (uint32_t(a.out_w) + W - 1) / W, vectors = uint32_t(a.channels) / V, segments = 1;
+  while (uint64_t(d->images) * columns * vectors * segments < 1 << 18 && uint32_t(a.out_h) / segments > 8)
+    segments *= 2;
+  a.segment = int((uint32_t(a.out_h) + segments - 1) / segments);
+  segments = (uint32_t(a.out_h) + uint32_t(a.segment) - 1) / uint32_t(a.segment);
+  a.inner = cuda_div_by(vectors);
+  a.columns = cuda_div_by(columns);
+  a.rows = cuda_div_by(segments);
+  a.n = d->images * segments * columns * vectors;
+  depthwise_walk<T, K, W, V><<<(a.n + 255) / 256, 256, 0, stream>>>(a, steps, x, y);
+}
+
+template <class T, int K, int S, int V>
+static void launch_strips(const struct depthwise *d, struct depthwise_args a, const gie_cuda_steps &steps,
+                          const T *x, T *y, cudaStream_t stream)
+{
+  a.inner = cuda_div_by(uint32_t(a.out_w) / (V / S));
+  a.columns = cuda_div_by(d->out_h);
+  a.rows = cuda_div_by(uint32_t(a.channels));
+  a.n = d->images * uint32_t(a.channels) * d->out_h * a.inner.d;
+  depthwise_strips<T, K, S, V><<<(a.n + 255) / 256, 256, 0, stream>>>(a, steps, x, y);
 }
 
 /* Kernel side and stride of the instantiated kernels; 0, 0: the one with loops. */
@@ -241,10 +109,45 @@ static void choose_channels(const struct depthwise *d, const struct depthwise_ar
 #undef CASE
 }
 
+/* Whether rows are vectors of v elements, and the results of each are too. */
+static bool strips_fit(const struct depthwise_args *a, const void *x, const void *y, int v, size_t size)
+{
+  const int s = a->stride_w, w = v / s;
+  uint64_t in = uint64_t(a->xn | a->xc | a->xh), out = uint64_t(a->yn | a->yc | a->yh);
+  return a->xw == 1 && a->yw == 1 && a->in_w % v == 0 && a->out_w * s == a->in_w &&
+         a->left == (a->kernel_w - 1) / 2 && in % uint64_t(v) == 0 && out % uint64_t(w) == 0 &&
+         uintptr_t(x) % (size_t(v) * size) == 0 && uintptr_t(y) % (size_t(w) * size) == 0;
+}
+
+/* false: not this way. */
+template <class T, int V>
+static bool choose_strips(const struct depthwise *d, const struct depthwise_args &a, const gie_cuda_steps &s,
+                          const T *x, T *y, cudaStream_t t)
+{
+#define CASE(k, stride)                               \
+  case k * 10 + stride:                               \
+    launch_strips<T, k, stride, V>(d, a, s, x, y, t); \
+    return true;
+  if (!strips_fit(&a, x, y, V, sizeof(T)))
+    return false;
+  switch (square_kernel(&a)) {
+    CASE(3, 1)
+    CASE(3, 2)
+    CASE(5, 1)
+    CASE(5, 2)
+  default:
+    return false;
+  }
+#undef CASE
+}
+
 template <class T>
 static void choose_pixels(const struct depthwise *d, const struct depthwise_args &a, const gie_cuda_steps &s,
                           const T *x, T *y, cudaStream_t t)
 {
+  if (choose_strips<T, 16 / sizeof(T)>(d, a, s, x, y, t) ||
+      (sizeof(T) == 2 && choose_strips<T, 4>(d, a, s, x, y, t)))
+    return;
 #define CASE(k, stride, w) \
   case k * 10 + stride:    \
     return launch_pixels<T, k, stride, w>(d, a, s, x, y, t);
@@ -279,6 +182,10 @@ template <class T> static void launch(const struct depthwise *d, const struct gi
   constexpr uint64_t SIZE = sizeof(T);
   uint64_t bits = uint64_t(a.xn | a.xh | a.xw | a.yn | a.yh | a.yw) * SIZE | uintptr_t(x) | uintptr_t(y);
   auto fits = [&](int v) { return a.channels % v == 0 && bits % (uint64_t(v) * SIZE) == 0; };
+  if (d->walk && square_kernel(&a) == 31 && fits(4))
+    return launch_walk<T, 3, 2, 4>(d, a, steps, x, y, stream);
+  if (d->walk && square_kernel(&a) == 51 && fits(2))
+    return launch_walk<T, 5, 2, 2>(d, a, steps, x, y, stream);
   if (SIZE == 2 && fits(8) && !d->narrow)
     return choose_channels < T, SIZE == 2 ? 8 : 4 > (d, a, steps, x, y, stream);
   if (fits(4) && (SIZE == 2 || !d->narrow))
@@ -349,8 +256,22 @@ static uint32_t steps_taken(const struct gie_problem *p)
   return n;
 }
 
-/* Bits of the configuration; with CONFIG_LAST also how much a thread does: half of 16 bytes of channels, one result. */
-enum { CONFIG_HALF = 1, CONFIG_LAST = 2, CONFIG_NARROW = 4, CONFIG_ONE = 8, CONFIGS = 16 };
+/* Bits of the configuration; with CONFIG_LAST also how much a thread does: half of 16 bytes of channels, one result, or (alone) a
+ * column. */
+enum { CONFIG_HALF = 1, CONFIG_LAST = 2, CONFIG_NARROW = 4, CONFIG_ONE = 8, CONFIG_WALK = 16, CONFIGS = 32 };
+
+/* Whether these bits go together and there is such a kernel. */
+static bool config_fits(const struct gie_problem *p, uint64_t config)
+{
+  struct gie_window win;
+  if (!(config & CONFIG_WALK))
+    return config < CONFIG_NARROW || config & CONFIG_LAST;
+  if ((config & ~uint64_t(CONFIG_HALF)) != (CONFIG_WALK | CONFIG_LAST) || !read_window(p, &win, nullptr, 0))
+    return false;
+  bool square = win.kernel[0] == win.kernel[1] && win.dilation[0] == 1 && win.dilation[1] == 1;
+  bool known = win.kernel[0] == 3 || win.kernel[0] == 5;
+  return square && known && win.stride[0] == 1 && win.stride[1] == 1;
+}
 
 static uint32_t depthwise_variants(const struct gie_kernel *k, const struct gie_problem *p,
                                    struct gie_variant *out, uint32_t max)
@@ -362,14 +283,14 @@ static uint32_t depthwise_variants(const struct gie_kernel *k, const struct gie_
     struct gie_variant *v = &out[n];
     bool change = (config & CONFIG_HALF) && !half;
     struct gie_port port = {};
-    if (p->n_in > GIE_MAX_IO || (config >= CONFIG_NARROW && !(config & CONFIG_LAST)))
+    if (p->n_in > GIE_MAX_IO || !config_fits(p, config))
       continue;
     memset(v, 0, sizeof *v);
     v->struct_size = sizeof *v;
     v->config = config;
-    snprintf(v->label, sizeof v->label, "%s%s%s%s", config & CONFIG_LAST ? "nhwc" : "nchw",
+    snprintf(v->label, sizeof v->label, "%s%s%s%s%s", config & CONFIG_LAST ? "nhwc" : "nchw",
              config & CONFIG_HALF ? " f16" : "", config & CONFIG_NARROW ? ", 8 bytes" : "",
-             config & CONFIG_ONE ? ", 1 result" : "");
+             config & CONFIG_ONE ? ", 1 result" : "", config & CONFIG_WALK ? ", columns" : "");
     v->n_steps = steps_taken(p);
     v->in_place = -1;
     v->capture_safe = true;
@@ -456,6 +377,7 @@ static gie_status depthwise_create(const struct gie_kernel *k, const struct gie_
   d->channels_last = v->config & CONFIG_LAST;
   d->narrow = v->config & CONFIG_NARROW;
   d->one = v->config & CONFIG_ONE;
+  d->walk = v->config & CONFIG_WALK;
   d->bias = p->node->n_operands > 2 && p->in[2].dtype != GIE_DTYPE_NONE ? 2 : -1;
   d->packed_bias = d->bias >= 0 && p->in_data[2];
   a->bias_half = d->bias >= 0 && p->in[2].dtype == GIE_F16;
@@ -464,6 +386,7 @@ static gie_status depthwise_create(const struct gie_kernel *k, const struct gie_
   a->channels = int(x->dim[1]);
   a->in_h = int(win.in[0]);
   a->in_w = int(win.in[1]);
+  a->out_h = int(win.out[0]);
   a->out_w = int(win.out[1]);
   a->kernel_h = int(win.kernel[0]);
   a->kernel_w = int(win.kernel[1]);

@@ -2,13 +2,15 @@
 /* Local response normalization over channels. Formula: ONNX LRN: x / (bias + alpha/size * s)^beta, s the sum of squares
  * over channels c - floor((size-1)/2) … c + ceil((size-1)/2) that exist. Ways:
  *
- *   runs  f32 and f16, sizes 3, 5 and 7, pixels contiguous: a thread makes 8 channels of a pixel, so that an element is
- *         read (8 + size - 1)/8 times
- *   one   f32 and f16, any strides: a thread per result; with contiguous channels the neighbours are in the first cache
- *   each  other dtypes and blocks
+ *   runs     f32 and f16, sizes 3, 5 and 7, pixels contiguous: a thread makes 8 channels of 1, 2 or 4 neighbouring pixels, so
+ *            that an element is read (8 + size - 1)/8 times
+ *   vectors  the same sizes, channels contiguous: a thread makes the channels of 16 bytes; the neighbours come from the first
+ *            cache
+ *   one      f32 and f16, any size and strides: a thread per result
+ *   each     other dtypes and blocks
  *
- * The goal is 80 % of the copy bandwidth for sizes up to 5; f32 runs come near it, f16 and channels-last are bound by instructions
- * (bench/results/cuda_kernels.txt). */
+ * The goal is 80 % of the copy bandwidth for sizes up to 5 (bench/results/cuda_kernels.txt). */
+#include "backends/cuda/fast.cuh"
 #include "backends/cuda/host.cuh"
 
 #define RUN 8
@@ -24,37 +26,84 @@ struct lrn_args {
 /* v^-beta; 0.75 is the usual one. */
 __device__ __forceinline__ float power(float v, float beta)
 {
-  return beta == 0.75f ? rsqrtf(v) * rsqrtf(sqrtf(v)) : powf(v, -beta);
+  if (beta != 0.75f)
+    return powf(v, -beta);
+  float root = cuda_rsqrt(v);
+  return root * cuda_sqrt(root);
 }
 
-/* Number: image, run of channels, pixel. */
-template <class T, int S>
+/* Number: image, run of channels, V pixels. */
+template <class T, int S, int V>
 __global__ void __launch_bounds__(256)
     lrn_runs(const __grid_constant__ lrn_args a, const T *__restrict__ x, T *__restrict__ y)
 {
   uint32_t i = blockIdx.x * 256 + threadIdx.x;
   if (i >= a.n)
     return;
-  uint32_t q = cuda_quotient(a.first, i), p = i - q * a.first.d;
+  uint32_t q = cuda_quotient(a.first, i), p = (i - q * a.first.d) * V;
   uint32_t n = cuda_quotient(a.second, q);
   int c0 = int(q - n * a.second.d) * RUN;
-  const T *from = x + n * a.xn + p * a.xp;
-  T *to = y + n * a.yn + p * a.yp;
-  float v[RUN + S - 1];
+  const T *from = x + n * a.xn + p * a.xp + (c0 - (S - 1) / 2) * a.xc;
+  T *to = y + n * a.yn + p * a.yp + c0 * a.yc;
+  float e[RUN + S - 1][V];
 #pragma unroll
   for (int k = 0; k < RUN + S - 1; k++) {
     int c = c0 + k - (S - 1) / 2;
-    v[k] = c >= 0 && c < a.channels ? cuda_to_float(from[c * a.xc]) : 0.0f;
+    if (c >= 0 && c < a.channels)
+      cuda_load_v<T, V>(from + k * a.xc, e[k]);
+    else
+#pragma unroll
+      for (int v = 0; v < V; v++)
+        e[k][v] = 0.0f;
   }
 #pragma unroll
   for (int k = 0; k < RUN; k++) {
+    float r[V];
+#pragma unroll
+    for (int v = 0; v < V; v++) {
+      float s = 0;
+#pragma unroll
+      for (int j = 0; j < S; j++)
+        s = fmaf(e[k + j][v], e[k + j][v], s);
+      r[v] = e[k + (S - 1) / 2][v] * power(fmaf(a.alpha, s, a.bias), a.beta);
+    }
+    if (c0 + k < a.channels)
+      cuda_store_v<T, V>(to + k * a.yc, r);
+  }
+}
+
+/* Number: image, pixel, V channels. */
+template <class T, int S, int V>
+__global__ void __launch_bounds__(256)
+    lrn_vectors(const __grid_constant__ lrn_args a, const T *__restrict__ x, T *__restrict__ y)
+{
+  constexpr int L = (S - 1) / 2;
+  uint32_t i = blockIdx.x * 256 + threadIdx.x;
+  if (i >= a.n)
+    return;
+  uint32_t q = cuda_quotient(a.first, i);
+  int c = int(i - q * a.first.d) * V;
+  uint32_t n = cuda_quotient(a.second, q), p = q - n * a.second.d;
+  const T *from = x + n * a.xn + p * a.xp + c;
+  float e[V + S - 1], r[V];
+  cuda_load_v<T, V>(from, r);
+#pragma unroll
+  for (int k = 0; k < L; k++) {
+    e[k] = c + k >= L ? cuda_to_float(from[k - L]) : 0.0f;
+    e[L + V + k] = c + V + k < a.channels ? cuda_to_float(from[V + k]) : 0.0f;
+  }
+#pragma unroll
+  for (int v = 0; v < V; v++)
+    e[L + v] = r[v];
+#pragma unroll
+  for (int v = 0; v < V; v++) {
     float s = 0;
 #pragma unroll
     for (int j = 0; j < S; j++)
-      s = fmaf(v[k + j], v[k + j], s);
-    if (c0 + k < a.channels)
-      to[(c0 + k) * a.yc] = cuda_from_float<T>(v[k + (S - 1) / 2] * power(fmaf(a.alpha, s, a.bias), a.beta));
+      s = fmaf(e[v + j], e[v + j], s);
+    r[v] *= power(fmaf(a.alpha, s, a.bias), a.beta);
   }
+  cuda_store_v<T, V>(y + n * a.yn + p * a.yp + c, r);
 }
 
 /* Number: image, then channel and pixel, the contiguous one last. */
@@ -114,14 +163,43 @@ struct lrn {
   struct lrn_each each;
 };
 
+/* Whether vectors of v elements along an axis of that stride lie at multiples of their size, where a step of any other
+ * stride goes. */
+static bool fits(const struct lrn_args &a, const void *x, const void *y, int v, size_t size,
+                 bool along_channels)
+{
+  uint64_t bytes = uint64_t(v) * size,
+           others = uint64_t(a.xn | a.yn | (along_channels ? a.xp | a.yp : a.xc | a.yc)) * size;
+  bool dense = along_channels ? a.xc == 1 && a.yc == 1 : a.xp == 1 && a.yp == 1;
+  return v == 1 || (dense && (others | uintptr_t(x) | uintptr_t(y)) % bytes == 0);
+}
+
 template <class T, int S>
 static void launch_runs(const struct lrn *w, struct lrn_args a, const T *x, T *y, cudaStream_t stream)
 {
   uint32_t runs = (uint32_t(a.channels) + RUN - 1) / RUN;
-  a.first = cuda_div_by(w->pixels);
+  auto fit = [&](uint32_t v) { return w->pixels % v == 0 && fits(a, x, y, int(v), sizeof(T), false); };
+  uint32_t v = sizeof(T) == 2 && fit(4) ? 4 : fit(2) ? 2 : 1;
+  a.first = cuda_div_by(w->pixels / v);
   a.second = cuda_div_by(runs);
-  a.n = w->images * runs * w->pixels;
-  lrn_runs<T, S><<<(a.n + 255) / 256, 256, 0, stream>>>(a, x, y);
+  a.n = w->images * runs * (w->pixels / v);
+  unsigned blocks = (a.n + 255) / 256;
+  if (v == 4)
+    lrn_runs<T, S, 4><<<blocks, 256, 0, stream>>>(a, x, y);
+  else if (v == 2)
+    lrn_runs<T, S, 2><<<blocks, 256, 0, stream>>>(a, x, y);
+  else
+    lrn_runs<T, S, 1><<<blocks, 256, 0, stream>>>(a, x, y);
+}
+
+template <class T, int S>
+static void launch_vectors(const struct lrn *w, struct lrn_args a, const T *x, T *y, cudaStream_t stream)
+{
+  constexpr int V = 16 / sizeof(T);
+  a.first = cuda_div_by(uint32_t(a.channels) / V);
+  a.second = cuda_div_by(w->pixels);
+  a.n = w->images * (uint32_t(a.channels) / V) * w->pixels;
+  lrn_vectors<T, S, V><<<(a.n + 255) / 256, 256, 0, stream>>>(a, x, y);
 }
 
 template <class T> static void launch(const struct lrn *w, const struct gie_launch *l)
@@ -130,13 +208,23 @@ template <class T> static void launch(const struct lrn *w, const struct gie_laun
   const T *x = static_cast<const T *>(l->in[0]);
   T *y = static_cast<T *>(l->out[0]);
   cudaStream_t stream = gie_cuda_stream(l);
-  bool last = a.xc == 1 && w->pixels > 1;
-  if (!last && a.size == 3)
-    return launch_runs<T, 3>(w, a, x, y, stream);
-  if (!last && a.size == 5)
-    return launch_runs<T, 5>(w, a, x, y, stream);
-  if (!last && a.size == 7)
-    return launch_runs<T, 7>(w, a, x, y, stream);
+  constexpr int V = 16 / sizeof(T);
+  bool last = a.xc == 1 && w->pixels > 1, vectors = a.channels % V == 0 && fits(a, x, y, V, sizeof(T), true);
+#define SIZE_CASE(s)                                   \
+  case s:                                              \
+    if (last && vectors)                               \
+      return launch_vectors<T, s>(w, a, x, y, stream); \
+    if (!last)                                         \
+      return launch_runs<T, s>(w, a, x, y, stream);    \
+    break;
+  switch (a.size) {
+    SIZE_CASE(3)
+    SIZE_CASE(5)
+    SIZE_CASE(7)
+  default:
+    break;
+  }
+#undef SIZE_CASE
   a.first = cuda_div_by(last ? uint32_t(a.channels) : w->pixels);
   a.second = cuda_div_by(last ? w->pixels : uint32_t(a.channels));
   a.n = w->images * uint32_t(a.channels) * w->pixels;

@@ -2,277 +2,17 @@
 /* Softmax, and normalization by mean and variance: softmax, log_softmax, layer_norm, instance_norm. Formulas: ONNX. A row
  * is what one maximum or mean is taken over. Ways:
  *
- *   warp     f32 and f16 rows that are contiguous and at most 1024 long: in registers, a warp per row
- *   block    contiguous rows of any length: 256 threads, the row in shared memory if it has at most 48 KiB
- *   columns  neighbouring rows are contiguous instead (softmax over channels of nchw, instance_norm of nhwc): 32 rows per
- *            block, 8 threads each; passes over memory, all but the first mostly from the caches
+ *   rows     f32 and f16 rows that are contiguous (norm_rows.cuh): up to 64 elements by a thread, up to 1024 in the registers
+ *            of a warp, longer ones by 256 threads, in shared memory if it has at most 48 KiB
+ *   columns  neighbouring rows are contiguous instead (softmax over channels of nchw, instance_norm of nhwc;
+ *            norm_columns.cuh): few elements by a thread; chunks of long ones in two launches; else 32 rows per block, 8
+ *            threads each, in passes over memory that all but the first are mostly served by the caches
  *   each     everything else: a thread per row, in double
  *
- * The first two read and write each element once. The goal is 80 % of the copy bandwidth; what they reach is in
- * bench/results/cuda_kernels.txt. */
-#include "backends/cuda/host.cuh"
-
-enum norm_op { SOFTMAX, LOG_SOFTMAX, LAYER_NORM, INSTANCE_NORM };
-
-/* Which row is where: strides of x and y for the axes of the rows, innermost first. */
-struct norm_args {
-  uint32_t rows, length;
-  int rank;
-  struct cuda_div div[CUDA_LOOP_AXES];
-  int64_t x[CUDA_LOOP_AXES], y[CUDA_LOOP_AXES];
-  int64_t x_step, y_step; /* within a row */
-  enum norm_op op;
-  float epsilon;
-  struct cuda_div channels; /* instance_norm: row number % channels is the parameter's index */
-};
-
-template <class T> struct norm_pointers {
-  const T *x, *scale, *bias;
-  T *y;
-  float *mean, *inverse; /* layer_norm's further results, or NULL */
-};
-
-__device__ __forceinline__ void row_at(const struct norm_args &a, uint32_t row, int64_t *x, int64_t *y)
-{
-  *x = *y = 0;
-  for (int k = 0; k < a.rank; k++) {
-    uint32_t q = cuda_quotient(a.div[k], row), r = row - q * a.div[k].d;
-    *x += r * a.x[k];
-    *y += r * a.y[k];
-    row = q;
-  }
-}
-
-/* Sums and maxima of a warp or of 256 threads, which all get the result. */
-template <int W, bool greatest> __device__ __forceinline__ float over_group(float v, float *shared)
-{
-#pragma unroll
-  for (int k = 16; k > 0; k /= 2) {
-    float o = __shfl_xor_sync(0xffffffffu, v, k);
-    v = greatest ? fmaxf(v, o) : v + o;
-  }
-  if (W == 1)
-    return v;
-  __syncthreads(); /* the last use of shared[] */
-  if (threadIdx.x % 32 == 0)
-    shared[threadIdx.x / 32] = v;
-  __syncthreads();
-  v = shared[0];
-  for (int k = 1; k < W; k++)
-    v = greatest ? fmaxf(v, shared[k]) : v + shared[k];
-  return v;
-}
-
-/* ---- Contiguous rows. E: elements per thread and step, N: steps kept in registers (a warp), 0: none (a block) */
-
-template <class T, int W, class F>
-__device__ __forceinline__ void norm_row(const struct norm_args &a, const struct norm_pointers<T> &p,
-                                         uint32_t row, float *shared, F &for_each)
-{
-  int64_t x, y;
-  row_at(a, row, &x, &y);
-  if (a.op <= LOG_SOFTMAX) {
-    float most = -INFINITY, sum = 0;
-    for_each([&](uint32_t, float &v) { most = fmaxf(most, v); });
-    most = over_group<W, true>(most, shared);
-    bool keeps = for_each.KEEPS && a.op == SOFTMAX; /* the exponentials, instead of the elements */
-    for_each([&](uint32_t, float &v) {
-      float e = expf(v - most);
-      sum += e;
-      v = keeps ? e : v;
-    });
-    sum = over_group<W, false>(sum, shared);
-    float shift = most + (a.op == LOG_SOFTMAX ? logf(sum) : 0.0f), factor = 1.0f / sum;
-    for_each.store([&](uint32_t, float v) {
-      return a.op == LOG_SOFTMAX ? v - most - (shift - most) : (keeps ? v : expf(v - most)) * factor;
-    });
-    return;
-  }
-  float mean = 0, var = 0;
-  for_each([&](uint32_t, float &v) { mean += v; });
-  mean = over_group<W, false>(mean, shared) / float(a.length);
-  for_each([&](uint32_t, float &v) { var += (v - mean) * (v - mean); });
-  var = over_group<W, false>(var, shared) / float(a.length);
-  float inverse = 1.0f / sqrtf(var + a.epsilon);
-  if (a.op == LAYER_NORM) {
-    if (threadIdx.x % (32 * W) == 0 && p.mean)
-      p.mean[row] = mean;
-    if (threadIdx.x % (32 * W) == 0 && p.inverse)
-      p.inverse[row] = inverse;
-    for_each.store([&](uint32_t i, float v) {
-      float b = p.bias ? cuda_to_float(p.bias[i]) : 0.0f;
-      return (v - mean) * inverse * cuda_to_float(p.scale[i]) + b;
-    });
-    return;
-  }
-  uint32_t c = row - cuda_quotient(a.channels, row) * a.channels.d;
-  float scale = cuda_to_float(p.scale[c]) * inverse, bias = cuda_to_float(p.bias[c]);
-  for_each.store([&](uint32_t, float v) { return (v - mean) * scale + bias; });
-}
-
-/* A row in the registers of a warp: N vectors of V elements per lane. */
-template <class T, int V, int N> struct warp_row {
-  static constexpr bool KEEPS = true; /* what f() makes of an element */
-  float v[N][V];
-  uint32_t length;
-  T *y;
-  __device__ __forceinline__ warp_row(const T *x, T *y_, uint32_t n) : length(n), y(y_)
-  {
-#pragma unroll
-    for (int k = 0; k < N; k++) {
-      uint32_t i = (k * 32 + threadIdx.x % 32) * V;
-      if (i < length)
-        cuda_load_v<T, V>(x + i, v[k]);
-    }
-  }
-  template <class F> __device__ __forceinline__ void operator()(const F &f)
-  {
-#pragma unroll
-    for (int k = 0; k < N; k++)
-#pragma unroll
-      for (int e = 0; e < V; e++) {
-        uint32_t i = (k * 32 + threadIdx.x % 32) * V + e;
-        if (i < length)
-          f(i, v[k][e]);
-      }
-  }
-  template <class F> __device__ __forceinline__ void store(const F &f) const
-  {
-#pragma unroll
-    for (int k = 0; k < N; k++) {
-      uint32_t i = (k * 32 + threadIdx.x % 32) * V;
-      float r[V];
-      if (i >= length)
-        continue;
-#pragma unroll
-      for (int e = 0; e < V; e++)
-        r[e] = f(i + e, v[k][e]);
-      cuda_store_v<T, V>(y + i, r);
-    }
-  }
-};
-
-template <class T, int V, int N>
-__global__ void __launch_bounds__(256) norm_warp(const __grid_constant__ norm_args a, norm_pointers<T> p)
-{
-  uint32_t row = blockIdx.x * 8 + threadIdx.x / 32;
-  int64_t x, y;
-  if (row >= a.rows)
-    return;
-  row_at(a, row, &x, &y);
-  warp_row<T, V, N> r(p.x + x, p.y + y, a.length);
-  norm_row<T, 1>(a, p, row, nullptr, r);
-}
-
-/* A row of 256 threads, in shared memory or read again and again. */
-template <class T, int V> struct block_row {
-  static constexpr bool KEEPS = false;
-  const T *x;
-  T *y;
-  uint32_t length;
-  template <class F> __device__ __forceinline__ void operator()(const F &f) const
-  {
-    float r[V];
-    for (uint32_t i = threadIdx.x * V; i < length; i += 256 * V) {
-      cuda_load_v<T, V>(x + i, r);
-#pragma unroll
-      for (int e = 0; e < V; e++)
-        f(i + e, r[e]);
-    }
-  }
-  template <class F> __device__ __forceinline__ void store(const F &f) const
-  {
-    float r[V];
-    for (uint32_t i = threadIdx.x * V; i < length; i += 256 * V) {
-      cuda_load_v<T, V>(x + i, r);
-#pragma unroll
-      for (int e = 0; e < V; e++)
-        r[e] = f(i + e, r[e]);
-      cuda_store_v<T, V>(y + i, r);
-    }
-  }
-};
-
-template <class T, int V, bool keep>
-__global__ void __launch_bounds__(256) norm_block(const __grid_constant__ norm_args a, norm_pointers<T> p)
-{
-  extern __shared__ char memory[];
-  __shared__ float shared[8];
-  int64_t x, y;
-  row_at(a, blockIdx.x, &x, &y);
-  block_row<T, V> r = {p.x + x, p.y + y, a.length};
-  if (keep) {
-    T *row = reinterpret_cast<T *>(memory);
-    for (uint32_t i = threadIdx.x * V; i < a.length; i += 256 * V)
-      *reinterpret_cast<gie_cuda_vector<T, V> *>(row + i) = *reinterpret_cast<const gie_cuda_vector<T, V> *>(
-          p.x + x + i);
-    r.x = row; /* each thread reads what it wrote itself */
-  }
-  norm_row<T, 8>(a, p, blockIdx.x, shared, r);
-}
-
-/* ---- Columns: lane = row, the 8 warps of a block share its elements */
-
-__device__ __forceinline__ float over_parts(float v, bool greatest, float (*parts)[32])
-{
-  uint32_t lane = threadIdx.x % 32;
-  __syncthreads();
-  parts[threadIdx.x / 32][lane] = v;
-  __syncthreads();
-  v = parts[0][lane];
-  for (int k = 1; k < 8; k++)
-    v = greatest ? fmaxf(v, parts[k][lane]) : v + parts[k][lane];
-  return v;
-}
-
-template <class T>
-__global__ void __launch_bounds__(256) norm_columns(const __grid_constant__ norm_args a, norm_pointers<T> p)
-{
-  __shared__ float parts[8][32];
-  uint32_t row = blockIdx.x * 32 + threadIdx.x % 32, part = threadIdx.x / 32;
-  bool inside = row < a.rows;
-  uint32_t n = inside ? a.length : 0;
-  int64_t x = 0, y = 0;
-  if (inside)
-    row_at(a, row, &x, &y);
-  const T *from = p.x + x;
-  T *to = p.y + y;
-  float first = inside ? cuda_to_float(from[0]) : 0.0f, u = a.op <= LOG_SOFTMAX ? -INFINITY : 0.0f, v = 0;
-  if (a.op <= LOG_SOFTMAX) {
-#pragma unroll 4
-    for (uint32_t i = part; i < n; i += 8)
-      u = fmaxf(u, cuda_to_float(from[i * a.x_step]));
-    u = over_parts(u, true, parts);
-#pragma unroll 4
-    for (uint32_t i = part; i < n; i += 8)
-      v += expf(cuda_to_float(from[i * a.x_step]) - u);
-    v = over_parts(v, false, parts);
-    float log_sum = logf(v), factor = 1.0f / v;
-#pragma unroll 4
-    for (uint32_t i = part; i < n; i += 8) {
-      float e = cuda_to_float(from[i * a.x_step]) - u;
-      to[i * a.y_step] = cuda_from_float<T>(a.op == LOG_SOFTMAX ? e - log_sum : expf(e) * factor);
-    }
-    return;
-  }
-  /* one pass: sums of the distances from the first element and of their squares */
-#pragma unroll 4
-  for (uint32_t i = part; i < n; i += 8) {
-    float e = cuda_to_float(from[i * a.x_step]) - first;
-    u += e;
-    v = fmaf(e, e, v);
-  }
-  u = over_parts(u, false, parts) / float(a.length);
-  v = over_parts(v, false, parts) / float(a.length) - u * u;
-  if (!inside)
-    return;
-  uint32_t c = row - cuda_quotient(a.channels, row) * a.channels.d;
-  float scale = cuda_to_float(p.scale[c]) / sqrtf(fmaxf(v, 0.0f) + a.epsilon);
-  float shift = cuda_to_float(p.bias[c]), mean = first + u;
-#pragma unroll 4
-  for (uint32_t i = part; i < n; i += 8)
-    to[i * a.y_step] = cuda_from_float<T>((cuda_to_float(from[i * a.x_step]) - mean) * scale + shift);
-}
+ * The first, and columns of few elements, read and write each element once; chunks read it twice. The goal is 80 % of the copy
+ * bandwidth; what they reach is in bench/results/cuda_kernels.txt. */
+#include "backends/cuda/norm_columns.cuh"
+#include "backends/cuda/norm_rows.cuh"
 
 /* ---- Each: order counts rows, that is indices of y with 0 on the axes of the row */
 
@@ -390,6 +130,26 @@ static bool launch_warp(const struct norm_args &a, const norm_pointers<T> &p, cu
   return true;
 }
 
+/* Many rows of up to 64 elements, one behind the other. */
+template <class T, int OP>
+static bool launch_short(const struct norm_args &a, const norm_pointers<T> &p, cudaStream_t s)
+{
+  constexpr int V = 16 / sizeof(T);
+  struct cuda_div length = cuda_div_by(a.length);
+  if (a.rank != 1 || a.x[0] != a.length || a.y[0] != a.length || a.length > 64 || a.rows < 1 << 14 ||
+      (uintptr_t(p.x) | uintptr_t(p.y)) % 16 != 0)
+    return false;
+  if (a.length <= 16)
+    norm_short<T, V, 16, OP><<<(a.rows + 255) / 256, 256, 0, s>>>(a, length, p);
+  else if (a.length <= 24)
+    norm_short<T, V, 24, OP><<<(a.rows + 255) / 256, 256, 0, s>>>(a, length, p);
+  else if (a.length <= 32)
+    norm_short<T, V, 32, OP><<<(a.rows + 255) / 256, 256, 0, s>>>(a, length, p);
+  else
+    norm_short<T, V, 64, OP><<<(a.rows + 127) / 128, 256, 0, s>>>(a, length, p);
+  return true;
+}
+
 template <class T, int V>
 static void launch_rows(const struct norm_args &a, const norm_pointers<T> &p, cudaStream_t s)
 {
@@ -397,10 +157,53 @@ static void launch_rows(const struct norm_args &a, const norm_pointers<T> &p, cu
   bool few = a.rows < 256 && a.length >= 256; /* a block has more bytes in flight than a warp */
   if (a.length <= 1024 && !few && launch_warp<T, V>(a, p, s))
     return;
-  if (bytes <= 48 << 10)
+  if (a.kept)
     norm_block<T, V, true><<<a.rows, 256, bytes, s>>>(a, p);
   else
     norm_block<T, V, false><<<a.rows, 256, 0, s>>>(a, p);
+}
+
+/* Whether vectors of v neighbouring rows lie at multiples of their size. */
+template <class T> static bool rows_fit(const struct norm_args &a, const norm_pointers<T> &p, int v)
+{
+  int64_t strides = a.x_step | a.y_step;
+  for (int k = 1; k < a.rank; k++)
+    strides |= a.x[k] | a.y[k];
+  return a.x[0] == 1 && a.y[0] == 1 && a.div[0].d % uint32_t(v) == 0 && strides % v == 0 &&
+         (uintptr_t(p.x) | uintptr_t(p.y)) % (size_t(v) * sizeof(T)) == 0;
+}
+
+/* Few elements in each row. */
+template <class T, int OP>
+static bool launch_few(const struct norm_args &a, const norm_pointers<T> &p, cudaStream_t s)
+{
+  if (a.length > 32 || !rows_fit(a, p, 2))
+    return false;
+  if (a.length <= 12 && rows_fit(a, p, 4))
+    norm_few<T, 4, 12, OP><<<(a.rows / 4 + 255) / 256, 256, 0, s>>>(a, p);
+  else if (a.length <= 12)
+    norm_few<T, 2, 12, OP><<<(a.rows / 2 + 255) / 256, 256, 0, s>>>(a, p);
+  else if (a.length <= 24)
+    norm_few<T, 2, 24, OP><<<(a.rows / 2 + 255) / 256, 256, 0, s>>>(a, p);
+  else
+    norm_few<T, 2, 32, OP><<<(a.rows / 2 + 255) / 256, 256, 0, s>>>(a, p);
+  return true;
+}
+
+template <class T>
+static void launch_columns(const struct norm_args &a, const norm_pointers<T> &p, cudaStream_t s)
+{
+  constexpr int V = 16 / sizeof(T);
+  if (a.chunks && rows_fit(a, p, V)) {
+    uint32_t vectors = a.channels.d / V;
+    dim3 grid((vectors + 255) / 256, a.chunks, a.rows / a.channels.d);
+    norm_chunk_sums<T, V><<<grid, 256, 0, s>>>(a, p);
+    norm_chunk_ends<T, V><<<grid, 256, 0, s>>>(a, p);
+  } else if (a.op == SOFTMAX && launch_few<T, SOFTMAX>(a, p, s)) {
+  } else if (a.op == LOG_SOFTMAX && launch_few<T, LOG_SOFTMAX>(a, p, s)) {
+  } else {
+    norm_columns<T><<<(a.rows + 31) / 32, 256, 0, s>>>(a, p);
+  }
 }
 
 template <class T> static void launch(const struct norm *n, const struct gie_launch *l)
@@ -419,11 +222,16 @@ template <class T> static void launch(const struct norm *n, const struct gie_lau
     p.mean = static_cast<float *>(l->out[1]);
   if (n->has_inverse)
     p.inverse = static_cast<float *>(l->out[2]);
-  if (n->way == WAY_COLUMNS) {
-    norm_columns<T><<<(a.rows + 31) / 32, 256, 0, s>>>(a, p);
+  p.sums = static_cast<float *>(l->workspace);
+  if (n->way == WAY_COLUMNS)
+    return launch_columns<T>(a, p, s);
+  if ((a.op == SOFTMAX && launch_short<T, SOFTMAX>(a, p, s)) ||
+      (a.op == LOG_SOFTMAX && launch_short<T, LOG_SOFTMAX>(a, p, s)))
     return;
-  }
-  bool vectors = a.length % V == 0 && (uintptr_t(p.x) | uintptr_t(p.y)) % 16 == 0;
+  uintptr_t addresses = uintptr_t(p.x) | uintptr_t(p.y);
+  if (a.op == LAYER_NORM)
+    addresses |= uintptr_t(p.scale) | uintptr_t(p.bias);
+  bool vectors = a.length % V == 0 && addresses % 16 == 0;
   for (int k = 0; k < a.rank; k++)
     vectors = vectors && (a.x[k] | a.y[k]) % V == 0;
   if (vectors)
@@ -609,6 +417,14 @@ static bool make_fast(struct norm *n, const struct gie_problem *p, unsigned axes
     return false;
   n->half = x->dtype == GIE_F16;
   n->way = one ? WAY_ROWS : WAY_COLUMNS;
+  bool along_channels = a->op == INSTANCE_NORM && a->rank <= 2 && a->div[0].d == a->channels.d &&
+                        a->x[0] == 1;
+  if (!one && along_channels && a->length >= 64 && a->rows / a->channels.d < 1 << 16) {
+    uint32_t images = a->rows / a->channels.d, most = (a->length + 63) / 64;
+    a->chunks = (1000 + images - 1) / images; /* blocks for a whole device */
+    a->chunks = a->chunks > most ? most : a->chunks;
+    a->chunks = a->chunks > 64 ? 64 : a->chunks;
+  }
   return true;
 }
 
@@ -653,13 +469,9 @@ static void make_each(struct norm *n, const struct gie_problem *p, unsigned axes
   n->way = WAY_EACH;
 }
 
-static gie_status norm_create(const struct gie_kernel *k, const struct gie_problem *p,
-                              const struct gie_variant *v, void **instance)
+static void make(struct norm *n, const struct gie_problem *p)
 {
-  struct norm *n = cuda_instance<struct norm>(p->ctx);
   unsigned axes = row_axes(p);
-  if (!n)
-    return GIE_E_MEMORY;
   n->args.op = op_of(p);
   n->args.epsilon = float(gie_node_float(p->node, "epsilon"));
   n->args.channels = cuda_div_by(p->in[0].rank > 1 && p->in[0].dim[1] > 0 ? uint32_t(p->in[0].dim[1]) : 1);
@@ -670,12 +482,62 @@ static gie_status norm_create(const struct gie_kernel *k, const struct gie_probl
     n->way = WAY_NONE;
   else if (!make_fast(n, p, axes))
     make_each(n, p, axes);
+}
+
+/* Whether a block can hold a row, and half of a multiprocessor's memory or so is left to another; says so to the runtime. */
+template <class T> static bool allow_row(size_t bytes)
+{
+  constexpr cudaFuncAttribute WHAT = cudaFuncAttributeMaxDynamicSharedMemorySize;
+  int device, most = 0;
+  if (bytes <= 48 << 10)
+    return true;
+  if (bytes > 100 << 10 || cudaGetDevice(&device) != cudaSuccess ||
+      cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, device) != cudaSuccess ||
+      bytes + 1024 > size_t(most))
+    return false;
+  bool allowed = cudaFuncSetAttribute(norm_block<T, 16 / sizeof(T), true>, WHAT, most - 1024) ==
+                     cudaSuccess &&
+                 cudaFuncSetAttribute(norm_block<T, 1, true>, WHAT, most - 1024) == cudaSuccess;
+  if (!allowed)
+    (void)cudaGetLastError(); /* it was asked for, that is all */
+  return allowed;
+}
+
+static gie_status norm_create(const struct gie_kernel *k, const struct gie_problem *p,
+                              const struct gie_variant *v, void **instance)
+{
+  struct norm *n = cuda_instance<struct norm>(p->ctx);
+  if (!n)
+    return GIE_E_MEMORY;
+  make(n, p);
+  size_t bytes = size_t(n->args.length) * (n->half ? 2 : 4);
+  n->args.kept = n->way == WAY_ROWS && (n->half ? allow_row<__half>(bytes) : allow_row<float>(bytes));
   *instance = n;
   return GIE_OK;
 }
 
+/* Two sums of every chunk. */
+static size_t norm_workspace(const struct gie_kernel *k, const struct gie_problem *p,
+                             const struct gie_variant *v)
+{
+  struct norm n = {};
+  make(&n, p);
+  return size_t(n.args.chunks) * n.args.rows * 2 * sizeof(float);
+}
+
 #define NORM_OPS(X) X(softmax) X(log_softmax) X(layer_norm) X(instance_norm)
-#define NORM_ROW(op) CUDA_OP_ROW(op, norm)
+#define NORM_ROW(op)                         \
+  {.struct_size = sizeof(struct gie_kernel), \
+   .name = "cuda." #op,                      \
+   .device = "cuda",                         \
+   .ops = ops_##op,                          \
+   .supports = norm_supports,                \
+   .variants = norm_variants,                \
+   .estimate = norm_estimate,                \
+   .workspace = norm_workspace,              \
+   .create = norm_create,                    \
+   .destroy = cuda_destroy<struct norm>,     \
+   .run = norm_run},
 
 NORM_OPS(CUDA_OP_NAME)
 static const struct gie_kernel KERNELS[] = {NORM_OPS(NORM_ROW)};

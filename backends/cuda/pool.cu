@@ -4,262 +4,16 @@
  *
  *   channels  f32 and f16, channels contiguous (nhwc, views of it) or the lanes of a block (Nchw2n, nChw8c): up to 8 of
  *             them (16 bytes) per thread
+ *   strips    f32 and f16, rows of whole vectors of 8 or 16 bytes, windows of 2x2 and 3x3 at stride 1 or 2: a thread reads one
+ *             vector and its neighbours in each row of the window
  *   pixels    f32 and f16, any other strides: 1, 2 or 4 neighbouring results of a row per thread
  *   each      other dtypes, other blocks, indices, three and more spatial axes: any layout
  *
- * The first two have kernels of 2x2 and 3x3 unrolled, without dilation, at strides 1 and 2 for pixels. They read an element
- * once from memory and the other times from the caches; the goal is 80 % of the copy bandwidth, which channels
- * reach at stride 2 and pixels in f32 (bench/results/cuda_kernels.txt). Global pools are reductions (reduce.cu). */
-#include "backends/cuda/host.cuh"
+ * Channels and pixels have kernels of 2x2 and 3x3 unrolled, without dilation, the latter at strides 1 and 2. They read an
+ * element once from memory and the other times from the caches; the goal is 80 % of the copy bandwidth
+ * (bench/results/cuda_kernels.txt). Global pools are reductions (reduce.cu). */
+#include "backends/cuda/pool_fast.cuh"
 #include <gie/window.h>
-
-/* ---- Two spatial axes, f32 or f16 */
-
-struct pool_args {
-  uint32_t n;                              /* results, or vectors of channels */
-  struct cuda_div channels, width, height; /* of the result, in the order of the thread's number */
-  int in_h, in_w, out_h, out_w, kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w, top, left,
-      bottom, right;
-  bool average, include_pad;
-  int64_t xn, xc, xh, xw, yn, yc, yh, yw; /* strides */
-};
-
-/* Taps of a window that begins at `at`: those inside are first … last-1. */
-__device__ __forceinline__ void taps_inside(int at, int dilation, int kernel, int extent, int *first,
-                                            int *last)
-{
-  *first = at < 0 ? (-at + dilation - 1) / dilation : 0;
-  int room = extent - at;
-  int end = room <= 0 ? 0 : (room + dilation - 1) / dilation;
-  *last = end < kernel ? end : kernel;
-}
-
-/* What divides the sum: the taps inside, or with include_pad those inside the padded extent. */
-__device__ __forceinline__ float divisor(const struct pool_args &a, int y, int x, int inside)
-{
-  if (!a.include_pad)
-    return float(inside);
-  int h0, h1, w0, w1;
-  taps_inside(y + a.top, a.dilation_h, a.kernel_h, a.in_h + a.top + a.bottom, &h0, &h1);
-  taps_inside(x + a.left, a.dilation_w, a.kernel_w, a.in_w + a.left + a.right, &w0, &w1);
-  return float((h1 - h0) * (w1 - w0));
-}
-
-/* Greatest of two, NaN first. */
-__device__ __forceinline__ float greatest(float a, float b)
-{
-#if __CUDA_ARCH__ >= 800
-  float r;
-  asm("max.NaN.f32 %0, %1, %2;" : "=f"(r) : "f"(a), "f"(b));
-  return r;
-#else
-  return b > a || b != b ? b : a;
-#endif
-}
-
-/* What V neighbouring elements give, taken one after the other. */
-template <class T, int V, bool average> struct pool_sum {
-  float r[V];
-  __device__ __forceinline__ pool_sum()
-  {
-#pragma unroll
-    for (int v = 0; v < V; v++)
-      r[v] = average ? 0.0f : -INFINITY;
-  }
-  struct element {
-    float v[V];
-  };
-  static __device__ __forceinline__ element load(const T *p)
-  {
-    element e;
-    cuda_load_v<T, V>(p, e.v);
-    return e;
-  }
-  __device__ __forceinline__ void take(const element &e)
-  {
-#pragma unroll
-    for (int v = 0; v < V; v++)
-      r[v] = average ? r[v] + e.v[v] : greatest(r[v], e.v[v]);
-  }
-  __device__ __forceinline__ void put(T *p, float factor)
-  {
-    if (average)
-#pragma unroll
-      for (int v = 0; v < V; v++)
-        r[v] *= factor;
-    cuda_store_v<T, V>(p, r);
-  }
-};
-
-#if __CUDA_ARCH__ >= 800
-/* The greatest half numbers need no conversion, and come in pairs. */
-template <int V>
-requires(V % 2 == 0) struct pool_sum<__half, V, false> {
-  __half2 r[V / 2];
-  __device__ __forceinline__ pool_sum()
-  {
-#pragma unroll
-    for (int v = 0; v < V / 2; v++)
-      r[v] = __half2half2(__ushort_as_half(0xfc00));
-  }
-  typedef gie_cuda_vector<__half2, V / 2> element;
-  static __device__ __forceinline__ element load(const __half *p)
-  {
-    return *reinterpret_cast<const element *>(p);
-  }
-  __device__ __forceinline__ void take(const element &e)
-  {
-#pragma unroll
-    for (int v = 0; v < V / 2; v++)
-      r[v] = __hmax2_nan(r[v], e.v[v]);
-  }
-  __device__ __forceinline__ void put(__half *p, float)
-  {
-    gie_cuda_vector<__half2, V / 2> y;
-#pragma unroll
-    for (int v = 0; v < V / 2; v++)
-      y.v[v] = r[v];
-    *reinterpret_cast<gie_cuda_vector<__half2, V / 2> *>(p) = y;
-  }
-};
-#endif
-
-/* What an average is multiplied by. */
-__device__ __forceinline__ float factor_of(const struct pool_args &a, int y0, int x0)
-{
-  int h0, h1, w0, w1;
-  taps_inside(y0, a.dilation_h, a.kernel_h, a.in_h, &h0, &h1);
-  taps_inside(x0, a.dilation_w, a.kernel_w, a.in_w, &w0, &w1);
-  return 1.0f / divisor(a, y0, x0, h1 > h0 && w1 > w0 ? (h1 - h0) * (w1 - w0) : 0);
-}
-
-/* A window of K x K without dilation, or any (K 0). Offsets within an image and channel fit 32 bits. */
-template <int K, class T, class S>
-__device__ __forceinline__ void pool_window(const struct pool_args &a, const T *x, int y0, int x0, S &sum)
-{
-  const int xh = int(a.xh), xw = int(a.xw);
-  if (K > 0) {
-#pragma unroll
-    for (int h = 0; h < K; h++)
-#pragma unroll
-      for (int w = 0; w < K; w++)
-        if (unsigned(y0 + h) < unsigned(a.in_h) && unsigned(x0 + w) < unsigned(a.in_w))
-          sum.take(S::load(x + (y0 + h) * xh + (x0 + w) * xw));
-    return;
-  }
-  int h0, h1, w0, w1;
-  taps_inside(y0, a.dilation_h, a.kernel_h, a.in_h, &h0, &h1);
-  taps_inside(x0, a.dilation_w, a.kernel_w, a.in_w, &w0, &w1);
-  for (int h = h0; h < h1; h++)
-#pragma unroll 4
-    for (int w = w0; w < w1; w++)
-      sum.take(S::load(x + (y0 + h * a.dilation_h) * xh + (x0 + w * a.dilation_w) * xw));
-}
-
-/* Number: image, row, column, vector of channels. */
-template <class T, int V, bool average, int K>
-__global__ void __launch_bounds__(256)
-    pool_channels(const __grid_constant__ pool_args a, const T *__restrict__ x, T *__restrict__ y)
-{
-  uint32_t i = blockIdx.x * 256 + threadIdx.x;
-  if (i >= a.n)
-    return;
-  uint32_t q = cuda_quotient(a.channels, i), c = i - q * a.channels.d;
-  uint32_t rows = cuda_quotient(a.width, q), ow = q - rows * a.width.d;
-  uint32_t n = cuda_quotient(a.height, rows), oh = rows - n * a.height.d;
-  int y0 = int(oh) * a.stride_h - a.top, x0 = int(ow) * a.stride_w - a.left;
-  pool_sum<T, V, average> sum;
-  pool_window<K>(a, x + n * a.xn + c * V, y0, x0, sum);
-  sum.put(y + n * a.yn + oh * a.yh + ow * a.yw + c * V, average ? factor_of(a, y0, x0) : 1.0f);
-}
-
-/* 2 x 2 neighbouring results of a 3 x 3 window at stride 1: 16 elements instead of 36. Number: image, pair of rows, pair of
- * columns, vector of channels. */
-template <class T, int V, bool average>
-__global__ void __launch_bounds__(256)
-    pool_quads(const __grid_constant__ pool_args a, const T *__restrict__ x, T *__restrict__ y)
-{
-  uint32_t i = blockIdx.x * 256 + threadIdx.x;
-  if (i >= a.n)
-    return;
-  uint32_t q = cuda_quotient(a.channels, i), c = i - q * a.channels.d;
-  uint32_t rows = cuda_quotient(a.width, q), ow = 2 * (q - rows * a.width.d);
-  uint32_t n = cuda_quotient(a.height, rows), oh = 2 * (rows - n * a.height.d);
-  int y0 = int(oh) - a.top, x0 = int(ow) - a.left;
-  const int xh = int(a.xh), xw = int(a.xw);
-  const T *from = x + n * a.xn + c * V;
-  T *to = y + n * a.yn + c * V;
-  pool_sum<T, V, average> sum[2][2];
-#pragma unroll
-  for (int h = 0; h < 4; h++)
-#pragma unroll
-    for (int w = 0; w < 4; w++) {
-      if (unsigned(y0 + h) >= unsigned(a.in_h) || unsigned(x0 + w) >= unsigned(a.in_w))
-        continue;
-      typename pool_sum<T, V, average>::element e = pool_sum<T, V, average>::load(from + (y0 + h) * xh +
-                                                                                  (x0 + w) * xw);
-#pragma unroll
-      for (int oy = 0; oy < 2; oy++)
-#pragma unroll
-        for (int ox = 0; ox < 2; ox++)
-          if (h >= oy && h < oy + 3 && w >= ox && w < ox + 3)
-            sum[oy][ox].take(e);
-    }
-#pragma unroll
-  for (int oy = 0; oy < 2; oy++)
-#pragma unroll
-    for (int ox = 0; ox < 2; ox++)
-      if (oh + oy < uint32_t(a.out_h) && ow + ox < uint32_t(a.out_w))
-        sum[oy][ox].put(to + (oh + oy) * a.yh + (ow + ox) * a.yw,
-                        average ? factor_of(a, y0 + oy, x0 + ox) : 1.0f);
-}
-
-/* Number: image, channel, row, group of W columns. */
-template <class T, bool average, int K, int S, int W>
-__global__ void __launch_bounds__(256)
-    pool_pixels(const __grid_constant__ pool_args a, const T *__restrict__ x, T *__restrict__ y)
-{
-  uint32_t i = blockIdx.x * 256 + threadIdx.x;
-  if (i >= a.n)
-    return;
-  uint32_t q = cuda_quotient(a.width, i), ow = (i - q * a.width.d) * W;
-  uint32_t plane = cuda_quotient(a.height, q), oh = q - plane * a.height.d;
-  uint32_t n = cuda_quotient(a.channels, plane), c = plane - n * a.channels.d;
-  const int sw = S ? S : a.stride_w, xh = int(a.xh), xw = int(a.xw);
-  int y0 = int(oh) * a.stride_h - a.top, x0 = int(ow) * sw - a.left;
-  const T *from = x + n * a.xn + c * a.xc;
-  T *to = y + n * a.yn + c * a.yc + oh * a.yh + ow * a.yw;
-  if (K == 0) {
-    pool_sum<T, 1, average> sum;
-    pool_window<0>(a, from, y0, x0, sum);
-    sum.put(to, average ? factor_of(a, y0, x0) : 1.0f);
-    return;
-  }
-  constexpr int COLUMNS = (W - 1) * S + K;
-  float r[W];
-#pragma unroll
-  for (int w = 0; w < W; w++)
-    r[w] = average ? 0.0f : -INFINITY;
-#pragma unroll
-  for (int h = 0; h < K; h++) {
-    float e[COLUMNS > 0 ? COLUMNS : 1];
-    if (unsigned(y0 + h) >= unsigned(a.in_h))
-      continue;
-#pragma unroll
-    for (int w = 0; w < COLUMNS; w++)
-      e[w] = unsigned(x0 + w) < unsigned(a.in_w) ? cuda_to_float(from[(y0 + h) * xh + (x0 + w) * xw])
-                                                 : (average ? 0.0f : -INFINITY);
-#pragma unroll
-    for (int o = 0; o < W; o++)
-#pragma unroll
-      for (int w = 0; w < K; w++)
-        r[o] = average ? r[o] + e[o * S + w] : greatest(r[o], e[o * S + w]);
-  }
-#pragma unroll
-  for (int o = 0; o < W; o++)
-    if (ow + o < uint32_t(a.out_w))
-      to[o * a.yw] = cuda_from_float<T>(average ? r[o] * factor_of(a, y0, x0 + o * sw) : r[o]);
-}
 
 /* ---- Each */
 
@@ -341,11 +95,13 @@ static void launch_channels(const struct pool *p, const T *x, T *y, cudaStream_t
   a.n = uint32_t(p->images * p->out_h * p->out_w * (p->channels / V));
   unsigned blocks = (a.n + 255) / 256;
   if (side_of(&a) == 3 && a.stride_h == 1 && a.stride_w == 1 &&
-      a.n >= 1u << 18) { /* else more threads are better */
+      a.n >= 1u << 18) {             /* else more threads are better */
+    constexpr int Q = V > 4 ? 4 : V; /* 16 vectors are kept: shorter ones leave room for more threads */
+    a.channels = cuda_div_by(uint32_t(p->channels / Q));
     a.width = cuda_div_by((p->out_w + 1) / 2);
     a.height = cuda_div_by((p->out_h + 1) / 2);
-    a.n = uint32_t(p->images * (p->channels / V)) * a.width.d * a.height.d;
-    pool_quads<T, V, average><<<(a.n + 255) / 256, 256, 0, stream>>>(a, x, y);
+    a.n = uint32_t(p->images * (p->channels / Q)) * a.width.d * a.height.d;
+    pool_quads<T, Q, average><<<(a.n + 255) / 256, 256, 0, stream>>>(a, x, y);
     return;
   }
   switch (side_of(&a)) {
@@ -371,11 +127,58 @@ static void launch_pixels(const struct pool *p, const T *x, T *y, cudaStream_t s
   pool_pixels<T, average, K, S, W><<<(a.n + 255) / 256, 256, 0, stream>>>(a, x, y);
 }
 
+template <class T, bool average, int K, int S, int L, int V>
+static void launch_strips(const struct pool *p, const T *x, T *y, cudaStream_t stream)
+{
+  struct pool_args a = p->args;
+  a.channels = cuda_div_by(uint32_t(p->channels));
+  a.width = cuda_div_by(p->out_w / (V / S));
+  a.n = uint32_t(p->images * p->channels * p->out_h * a.width.d);
+  pool_strips<T, average, K, S, L, V><<<(a.n + 255) / 256, 256, 0, stream>>>(a, x, y);
+}
+
+/* Whether rows are vectors of v elements, and the results of each are too. */
+static bool strips_fit(const struct pool *p, const void *x, const void *y, int v)
+{
+  const struct pool_args *a = &p->args;
+  const int s = a->stride_w, size = p->half ? 2 : 4, w = v / s;
+  uint64_t in = uint64_t(a->xn | a->xc | a->xh), out = uint64_t(a->yn | a->yc | a->yh);
+  return a->xw == 1 && a->yw == 1 && a->in_w % v == 0 && a->out_w % w == 0 && a->out_w * s == a->in_w &&
+         in % uint64_t(v) == 0 && out % uint64_t(w) == 0 && uintptr_t(x) % uintptr_t(v * size) == 0 &&
+         uintptr_t(y) % uintptr_t(w * size) == 0;
+}
+
+/* false: not this way. */
+template <class T, bool average, int V>
+static bool choose_strips(const struct pool *p, const T *x, T *y, cudaStream_t stream)
+{
+  const struct pool_args *a = &p->args;
+  bool same = a->stride_h == a->stride_w && a->stride_w <= 2 && a->left <= 1;
+  if (!same || !strips_fit(p, x, y, V))
+    return false;
+#define STRIPS_CASE(k, s, l)                                \
+  case k * 100 + s * 10 + l:                                \
+    launch_strips<T, average, k, s, l, V>(p, x, y, stream); \
+    return true;
+  switch (side_of(a) * 100 + a->stride_w * 10 + a->left) {
+    STRIPS_CASE(2, 2, 0)
+    STRIPS_CASE(3, 1, 1)
+    STRIPS_CASE(3, 2, 0)
+    STRIPS_CASE(3, 2, 1)
+  default:
+    return false;
+  }
+#undef STRIPS_CASE
+}
+
 template <class T, bool average>
 static void choose_pixels(const struct pool *p, const T *x, T *y, cudaStream_t stream)
 {
   const struct pool_args *a = &p->args;
   bool same = a->stride_h == a->stride_w && a->stride_w <= 2;
+  if (choose_strips<T, average, 16 / sizeof(T)>(p, x, y, stream) ||
+      (sizeof(T) == 2 && choose_strips<T, average, 4>(p, x, y, stream)))
+    return;
   switch (same ? side_of(a) * 10 + a->stride_w : 0) {
   case 21:
     return launch_pixels<T, average, 2, 1, 4>(p, x, y, stream);

@@ -3,171 +3,15 @@
  * Formulas: ONNX ReduceMean, ReduceSum, ReduceMax, ReduceMin, ReduceL2 (18), ArgMax (13). NaN wins in max, min and
  * arg_max. Ways, after joining axes:
  *
- *   rows     f32 and f16, what is summed is contiguous: a warp per row, or a block where rows are long
- *   columns  f32 and f16, what stays is contiguous: a block of 32 columns and 8 parts of the sum
+ *   rows     f32 and f16, what is summed is contiguous: a warp per row, a block where rows are long, a thread where they are
+ *            short and one behind the other, from shared memory
+ *   columns  f32 and f16, what stays is contiguous: a block of 32 columns and 8 parts of the sum, or a thread per column where
+ *            there are many
  *   each     everything else: one thread per result
  *
- * The first two read every element once. The goal is 80 % of the copy bandwidth; what they reach is in
+ * Their kernels are instantiated for each function. They read every element once. The goal is 80 % of the copy bandwidth; what they reach is in
  * bench/results/cuda_kernels.txt. */
-#include "backends/cuda/host.cuh"
-
-enum fold { FOLD_MEAN, FOLD_SUM, FOLD_MAX, FOLD_MIN, FOLD_L2 };
-
-/* Kept and reduced axes, innermost first; strides in elements. */
-struct reduce_axes {
-  int rank;
-  struct cuda_div div[CUDA_LOOP_AXES];
-  int64_t in[CUDA_LOOP_AXES], out[CUDA_LOOP_AXES];
-};
-
-struct reduce_args {
-  uint32_t kept, reduced; /* numbers of results and of elements in each */
-  enum fold fold;
-  struct reduce_axes keep, sum;
-};
-
-__device__ __forceinline__ float start_of(enum fold f)
-{
-  return f == FOLD_MAX ? -INFINITY : f == FOLD_MIN ? INFINITY : 0.0f;
-}
-
-/* An element joins; two parts join. */
-__device__ __forceinline__ float take(enum fold f, float r, float x)
-{
-  if (f == FOLD_MAX)
-    return x > r || x != x ? x : r;
-  if (f == FOLD_MIN)
-    return x < r || x != x ? x : r;
-  return f == FOLD_L2 ? fmaf(x, x, r) : r + x;
-}
-__device__ __forceinline__ float join(enum fold f, float a, float b)
-{
-  if (f == FOLD_MAX)
-    return a > b || a != a ? a : b;
-  if (f == FOLD_MIN)
-    return a < b || a != a ? a : b;
-  return a + b;
-}
-
-__device__ __forceinline__ float finish(enum fold f, float r, uint32_t n)
-{
-  return f == FOLD_MEAN ? r / float(n) : f == FOLD_L2 ? sqrtf(r) : r;
-}
-
-__device__ __forceinline__ int64_t offset_in(const struct reduce_axes &a, uint32_t i)
-{
-  int64_t at = 0;
-  if (a.rank == 1)
-    return i * a.in[0];
-  for (int k = 0; k < a.rank; k++) {
-    uint32_t q = cuda_quotient(a.div[k], i);
-    at += (i - q * a.div[k].d) * a.in[k];
-    i = q;
-  }
-  return at;
-}
-
-__device__ __forceinline__ void offsets(const struct reduce_axes &a, uint32_t i, int64_t *in, int64_t *out)
-{
-  *in = *out = 0;
-  for (int k = 0; k < a.rank; k++) {
-    uint32_t q = cuda_quotient(a.div[k], i), r = i - q * a.div[k].d;
-    *in += r * a.in[k];
-    *out += r * a.out[k];
-    i = q;
-  }
-}
-
-/* Over G neighbouring lanes, at most a warp. */
-template <int G> __device__ __forceinline__ float join_lanes(enum fold f, float r)
-{
-#pragma unroll
-  for (int k = G / 2; k > 0; k /= 2)
-    r = join(f, r, __shfl_xor_sync(0xffffffffu, r, k));
-  return r;
-}
-
-/* G threads per result, 8, 32 or 256, all of a block. V contiguous elements at a time where V > 1. */
-template <class T, int G, int V>
-__global__ void __launch_bounds__(256)
-    reduce_rows(const __grid_constant__ reduce_args a, const T *__restrict__ x, T *__restrict__ y)
-{
-  const uint32_t lane = threadIdx.x % G;
-  uint32_t row = blockIdx.x * (256 / G) + threadIdx.x / G;
-  float r = start_of(a.fold);
-  int64_t in = 0, out = 0;
-  if (row < a.kept) {
-    offsets(a.keep, row, &in, &out);
-    if (V > 1) {
-      float e[V], part[V];
-#pragma unroll
-      for (int v = 0; v < V; v++)
-        part[v] = r;
-      for (uint32_t i = lane * V; i < a.reduced; i += G * V) {
-        cuda_load_v<T, V>(x + in + i, e);
-#pragma unroll
-        for (int v = 0; v < V; v++)
-          part[v] = take(a.fold, part[v], e[v]);
-      }
-#pragma unroll
-      for (int v = 0; v < V; v++)
-        r = join(a.fold, r, part[v]);
-    } else {
-#pragma unroll 4
-      for (uint32_t i = lane; i < a.reduced; i += G)
-        r = take(a.fold, r, cuda_to_float(x[in + offset_in(a.sum, i)]));
-    }
-  }
-  r = join_lanes < G < 32 ? G : 32 > (a.fold, r);
-  if (G > 32) {
-    __shared__ float parts[8];
-    if (threadIdx.x % 32 == 0)
-      parts[threadIdx.x / 32] = r;
-    __syncthreads();
-    r = parts[0];
-    for (int k = 1; k < 8; k++)
-      r = join(a.fold, r, parts[k]);
-  }
-  if (row < a.kept && lane == 0)
-    y[out] = cuda_from_float<T>(finish(a.fold, r, a.reduced));
-}
-
-/* 32 results per block, each summed by 8 threads; vectors of V results per thread. */
-template <class T, int V>
-__global__ void __launch_bounds__(256)
-    reduce_columns(const __grid_constant__ reduce_args a, const T *__restrict__ x, T *__restrict__ y)
-{
-  __shared__ float parts[8][32 * V + 1];
-  uint32_t column = (blockIdx.x * 32 + threadIdx.x % 32) * V, part = threadIdx.x / 32;
-  float r[V], e[V];
-  int64_t in = 0, out = 0;
-#pragma unroll
-  for (int v = 0; v < V; v++)
-    r[v] = start_of(a.fold);
-  if (column < a.kept) {
-    offsets(a.keep, column, &in, &out);
-#pragma unroll 4
-    for (uint32_t i = part; i < a.reduced; i += 8) {
-      cuda_load_v<T, V>(x + in + offset_in(a.sum, i), e);
-#pragma unroll
-      for (int v = 0; v < V; v++)
-        r[v] = take(a.fold, r[v], e[v]);
-    }
-  }
-#pragma unroll
-  for (int v = 0; v < V; v++)
-    parts[part][threadIdx.x % 32 * V + v] = r[v];
-  __syncthreads();
-  if (part != 0 || column >= a.kept)
-    return;
-#pragma unroll
-  for (int v = 0; v < V; v++) {
-    for (int k = 1; k < 8; k++)
-      r[v] = join(a.fold, r[v], parts[k][threadIdx.x * V + v]);
-    r[v] = finish(a.fold, r[v], a.reduced);
-  }
-  cuda_store_v<T, V>(y + out, r);
-}
+#include "backends/cuda/reduce.cuh"
 
 /* ---- Each */
 
@@ -320,20 +164,32 @@ struct reduce {
   struct arg_max_each arg;
 };
 
-template <class T> static void launch_rows(const struct reduce *r, const T *x, T *y, cudaStream_t stream)
+/* Rows that one thread sums. */
+template <class T> static bool is_short(const struct reduce_args *a, const T *x)
+{
+  return a->reduced <= SHORT && a->kept >= 1 << 14 && a->keep.rank == 1 && a->keep.in[0] == a->reduced &&
+         a->sum.rank == 1 && a->sum.in[0] == 1 && uintptr_t(x) % 16 == 0;
+}
+
+template <class T, enum fold F>
+static void launch_rows(const struct reduce *r, const T *x, T *y, cudaStream_t stream)
 {
   const struct reduce_args *a = &r->args;
   constexpr int V = 16 / sizeof(T);
   bool vectors = a->sum.rank == 1 && a->sum.in[0] == 1 && a->reduced % V == 0 && uintptr_t(x) % 16 == 0;
+  if (is_short(a, x)) {
+    reduce_short<T, F><<<(a->kept + SHORT_ROWS - 1) / SHORT_ROWS, SHORT_ROWS, 0, stream>>>(*a, x, y);
+    return;
+  }
   for (int k = 0; k < a->keep.rank; k++)
     vectors = vectors && a->keep.in[k] % V == 0;
   bool block = a->reduced >= 2048 || (a->reduced >= 512 && a->kept < 2048);
   bool some = !block && a->reduced <= 128;
   int group = block ? 256 : some ? 8 : 32;
   unsigned blocks = unsigned((uint64_t(a->kept) * group + 255) / 256);
-#define ROWS(g)                                                         \
-  (vectors ? reduce_rows<T, g, V><<<blocks, 256, 0, stream>>>(*a, x, y) \
-           : reduce_rows<T, g, 1><<<blocks, 256, 0, stream>>>(*a, x, y))
+#define ROWS(g)                                                            \
+  (vectors ? reduce_rows<T, F, g, V><<<blocks, 256, 0, stream>>>(*a, x, y) \
+           : reduce_rows<T, F, g, 1><<<blocks, 256, 0, stream>>>(*a, x, y))
   if (block)
     ROWS(256);
   else if (some)
@@ -359,28 +215,52 @@ static bool columns_fit(const struct reduce *r, int v, size_t size, const void *
 }
 
 /* Wide vectors where that leaves blocks enough for the device. */
-template <class T> static void launch_columns(const struct reduce *r, const T *x, T *y, cudaStream_t stream)
+template <class T, enum fold F>
+static void launch_columns(const struct reduce *r, const T *x, T *y, cudaStream_t stream)
 {
   const struct reduce_args *a = &r->args;
-  constexpr int V = 16 / sizeof(T);
-  if (a->kept / (32 * V) >= 256 && columns_fit(r, V, sizeof(T), x, y))
-    reduce_columns<T, V><<<(a->kept + 32 * V - 1) / (32 * V), 256, 0, stream>>>(*a, x, y);
-  else if (sizeof(T) == 2 && a->kept >= 64 * 64 && columns_fit(r, 2, sizeof(T), x, y))
-    reduce_columns<T, 2><<<(a->kept + 63) / 64, 256, 0, stream>>>(*a, x, y);
+  constexpr int V = 16 / sizeof(T), HALF = V / 2;
+  auto blocks = [a](uint32_t each) { return (a->kept + each - 1) / each; };
+  if (a->kept / V >= 1 << 16 && columns_fit(r, V, sizeof(T), x, y))
+    reduce_alone<T, F, V><<<blocks(256 * V), 256, 0, stream>>>(*a, x, y);
+  else if (blocks(32 * V) >= 512 && columns_fit(r, V, sizeof(T), x, y))
+    reduce_columns<T, F, V><<<blocks(32 * V), 256, 0, stream>>>(*a, x, y);
+  else if (blocks(32 * HALF) >= 256 && columns_fit(r, HALF, sizeof(T), x, y))
+    reduce_columns<T, F, HALF><<<blocks(32 * HALF), 256, 0, stream>>>(*a, x, y);
+  else if (HALF > 2 && blocks(64) >= 64 && columns_fit(r, 2, sizeof(T), x, y))
+    reduce_columns<T, F, 2><<<blocks(64), 256, 0, stream>>>(*a, x, y);
   else
-    reduce_columns<T, 1><<<(a->kept + 31) / 32, 256, 0, stream>>>(*a, x, y);
+    reduce_columns<T, F, 1><<<blocks(32), 256, 0, stream>>>(*a, x, y);
+}
+
+template <class T, enum fold F> static void launch_fold(const struct reduce *r, const struct gie_launch *l)
+{
+  const T *x = static_cast<const T *>(l->in[0]);
+  T *y = static_cast<T *>(l->out[0]);
+  if (r->way == WAY_ROWS)
+    launch_rows<T, F>(r, x, y, gie_cuda_stream(l));
+  else
+    launch_columns<T, F>(r, x, y, gie_cuda_stream(l));
 }
 
 template <class T> static void launch(const struct reduce *r, const struct gie_launch *l)
 {
-  const T *x = static_cast<const T *>(l->in[0]);
-  if (r->way == WAY_ARG_ROWS)
-    arg_max_rows<T><<<r->args.kept, 256, 0, gie_cuda_stream(l)>>>(r->args, r->last, x,
+  if (r->way == WAY_ARG_ROWS) {
+    arg_max_rows<T><<<r->args.kept, 256, 0, gie_cuda_stream(l)>>>(r->args, r->last,
+                                                                  static_cast<const T *>(l->in[0]),
                                                                   static_cast<int64_t *>(l->out[0]));
-  else if (r->way == WAY_ROWS)
-    launch_rows<T>(r, x, static_cast<T *>(l->out[0]), gie_cuda_stream(l));
-  else
-    launch_columns<T>(r, x, static_cast<T *>(l->out[0]), gie_cuda_stream(l));
+    return;
+  }
+  switch (r->args.fold) {
+  case FOLD_MAX:
+    return launch_fold<T, FOLD_MAX>(r, l);
+  case FOLD_MIN:
+    return launch_fold<T, FOLD_MIN>(r, l);
+  case FOLD_L2:
+    return launch_fold<T, FOLD_L2>(r, l);
+  default: /* a mean is a sum until its end */
+    return launch_fold<T, FOLD_SUM>(r, l);
+  }
 }
 
 static gie_status reduce_run(void *instance, const struct gie_launch *l)

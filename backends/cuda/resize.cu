@@ -2,10 +2,15 @@
 /* Resize. Formula: ONNX Resize (19), as the reference computes it: each result axis gives source indices with weights (one
  * for nearest, two for linear, four for cubic, more with antialias), an element is the sum over all combinations. Ways:
  *
- *   planes  f32 and f16, only the last two axes change, no antialias and no region: a thread works out one pixel's indices
- *           and weights in double and uses them for up to 8 images and channels
+ *   rows    f32 and f16, only the last two axes change, no antialias and no region, pixels contiguous: a block makes 128 pixels
+ *           of a row in many planes. It works their indices and weights out once, in double; a warp mixes the source rows
+ *           of a plane into shared memory and from there the pixels
+ *   pixels  the same with contiguous channels: a block makes 32 pixels of a row in some images, 16 bytes of channels a thread
+ *   planes  the same where a row shrinks by much, and any other strides: a thread works out one pixel's indices and weights and
+ *           uses them for up to 8 images and channels
  *   each    everything else, one element at a time
- */
+ *
+ * The goal of the first two is 80 % of the copy bandwidth (bench/results/cuda_kernels.txt). */
 #include "backends/cuda/host.cuh"
 
 enum resize_mode { MODE_NEAREST, MODE_LINEAR, MODE_CUBIC };
@@ -120,44 +125,47 @@ __device__ int64_t clamped(int64_t i, int64_t n) { return i < 0 ? 0 : i >= n ? n
 
 struct resize_args {
   uint32_t n;
-  struct cuda_div inner, middle, outer; /* of the number, see below */
-  uint32_t planes;                      /* images x channels */
+  struct cuda_div inner, middle; /* of the number, see below */
+  uint32_t planes, images;       /* the former: images x channels */
+  uint32_t group;                /* planes or images of a block */
   struct cuda_div channels;
   struct resize_rule rule;
   struct resize_axis h, w;
   int64_t xn, xc, xh, xw, yn, yc, yh, yw;
 };
 
+/* Clamped indices and weights of one result index, `apart` apart; they are first[k] times the stride. */
+template <int M>
+__device__ __forceinline__ void taps_out(const struct resize_rule &rule, const struct resize_axis &a,
+                                         int64_t o, int *index, float *weight, int apart)
+{
+  struct taps t = taps_of(rule, a, o);
+#pragma unroll
+  for (int k = 0; k < M; k++) {
+    index[k * apart] = int(clamped(t.first + k, a.in));
+    weight[k * apart] = float(tap_weight(rule, a, t, t.first + k));
+  }
+}
+
 #define PLANES 8
 
-/* Number: group of PLANES planes, row, column (channels contiguous: group of PLANES channels innermost, then pixels). A
- * thread's planes are `apart` apart, so that neighbouring threads read neighbouring elements. */
-template <class T, int M, bool channels_last>
-__global__ void __launch_bounds__(256) resize_planes(const __grid_constant__ resize_args a, uint32_t apart,
-                                                     const T *__restrict__ x, T *__restrict__ y)
+/* Number: group of PLANES planes, row, column. */
+template <class T, int M>
+__global__ void __launch_bounds__(256)
+    resize_planes(const __grid_constant__ resize_args a, const T *__restrict__ x, T *__restrict__ y)
 {
   uint32_t i = blockIdx.x * 256 + threadIdx.x;
   if (i >= a.n)
     return;
-  uint32_t q = cuda_quotient(a.inner, i), inner = i - q * a.inner.d;
-  uint32_t r = cuda_quotient(a.middle, q), middle = q - r * a.middle.d;
-  uint32_t last = cuda_quotient(a.outer, r), outer = r - last * a.outer.d;
-  uint32_t group = channels_last ? inner : outer, ow = channels_last ? middle : inner,
-           oh = channels_last ? outer : middle;
-  group += channels_last ? last * a.inner.d * PLANES : last; /* images come last there */
-  struct taps th = taps_of(a.rule, a.h, oh), tw = taps_of(a.rule, a.w, ow);
-  int64_t rows[M], columns[M];
+  uint32_t q = cuda_quotient(a.inner, i), ow = i - q * a.inner.d;
+  uint32_t group = cuda_quotient(a.middle, q), oh = q - group * a.middle.d;
+  int rows[M], columns[M];
   float wh[M], ww[M];
-#pragma unroll
-  for (int k = 0; k < M; k++) {
-    rows[k] = clamped(th.first + k, a.h.in) * a.xh;
-    columns[k] = clamped(tw.first + k, a.w.in) * a.xw;
-    wh[k] = float(tap_weight(a.rule, a.h, th, th.first + k));
-    ww[k] = float(tap_weight(a.rule, a.w, tw, tw.first + k));
-  }
+  taps_out<M>(a.rule, a.h, oh, rows, wh, 1);
+  taps_out<M>(a.rule, a.w, ow, columns, ww, 1);
 #pragma unroll 2
   for (int k = 0; k < PLANES; k++) {
-    uint32_t plane = channels_last ? group + k * apart : group * PLANES + k;
+    uint32_t plane = group * PLANES + k;
     if (plane >= a.planes)
       break;
     uint32_t n = cuda_quotient(a.channels, plane), c = plane - n * a.channels.d;
@@ -168,10 +176,145 @@ __global__ void __launch_bounds__(256) resize_planes(const __grid_constant__ res
       float row = 0;
 #pragma unroll
       for (int w = 0; w < M; w++)
-        row = fmaf(ww[w], cuda_to_float(from[rows[h] + columns[w]]), row);
+        row = fmaf(ww[w], cuda_to_float(from[rows[h] * a.xh + columns[w] * a.xw]), row);
       sum = fmaf(wh[h], row, sum);
     }
     y[n * a.yn + c * a.yc + oh * a.yh + ow * a.yw] = cuda_from_float<T>(sum);
+  }
+}
+
+/* ---- Rows: 4 columns a lane, 128 of 16 rows a block; at most ROW_MAX source columns */
+
+#define ROW_COLUMNS 128
+#define ROW_ROWS 16
+#define ROW_MAX 280
+#define ROW_BATCH 4 /* rows that a warp reads together */
+
+/* Grid: column / ROW_COLUMNS, row / ROW_ROWS, group of planes; a.group of them. */
+template <class T, int M, int V>
+__global__ void __launch_bounds__(256)
+    resize_rows(const __grid_constant__ resize_args a, const T *__restrict__ x, T *__restrict__ y)
+{
+  __shared__ int columns[M][ROW_COLUMNS], rows[M][ROW_ROWS];
+  __shared__ float ww[M][ROW_COLUMNS], wh[M][ROW_ROWS], source[8][ROW_BATCH][ROW_MAX];
+  const uint32_t lane = threadIdx.x % 32, warp = threadIdx.x / 32, left = blockIdx.x * ROW_COLUMNS;
+  const uint32_t width = uint32_t(a.w.out), some = width - left < ROW_COLUMNS ? width - left : ROW_COLUMNS;
+  const uint32_t top = blockIdx.y * ROW_ROWS, height = uint32_t(a.h.out);
+  const uint32_t n_rows = height - top < ROW_ROWS ? height - top : ROW_ROWS;
+  const uint32_t begin = blockIdx.z * a.group,
+                 n_planes = a.planes - begin < a.group ? a.planes - begin : a.group;
+  if (threadIdx.x < some)
+    taps_out<M>(a.rule, a.w, left + threadIdx.x, &columns[0][threadIdx.x], &ww[0][threadIdx.x], ROW_COLUMNS);
+  else if (threadIdx.x >= 256 - n_rows)
+    taps_out<M>(a.rule, a.h, top + 255 - threadIdx.x, &rows[0][255 - threadIdx.x], &wh[0][255 - threadIdx.x],
+                ROW_ROWS);
+  __syncthreads();
+  const int first = columns[0][0], n_source = columns[M - 1][some - 1] - first + 1;
+  int at[M][4];
+  float w[M][4];
+#pragma unroll
+  for (int m = 0; m < M; m++)
+#pragma unroll
+    for (int v = 0; v < 4; v++) {
+      uint32_t i = 4 * lane + v < some ? 4 * lane + v : 0;
+      at[m][v] = columns[m][i] - first;
+      w[m][v] = ww[m][i];
+    }
+  float(*mixed)[ROW_MAX] = source[warp];
+  const uint32_t batches = (n_rows + ROW_BATCH - 1) / ROW_BATCH;
+  /* plane by plane, so that a block's rows are read and written together */
+  for (uint32_t i = warp; i < n_planes * batches; i += 8) {
+    uint32_t p = i / batches, h = (i - p * batches) * ROW_BATCH, plane = begin + p;
+    uint32_t n = cuda_quotient(a.channels, plane), c = plane - n * a.channels.d;
+    const T *from = x + n * a.xn + c * a.xc + first * a.xw;
+    T *to = y + n * a.yn + c * a.yc + (top + h) * a.yh + (left + 4 * lane) * a.yw;
+    int64_t row[ROW_BATCH][M];
+    float weight[ROW_BATCH][M];
+#pragma unroll
+    for (int j = 0; j < ROW_BATCH; j++)
+#pragma unroll
+      for (int m = 0; m < M; m++) {
+        row[j][m] = rows[m][h + j < n_rows ? h + j : h] * a.xh;
+        weight[j][m] = wh[m][h + j < n_rows ? h + j : h];
+      }
+#pragma unroll 2
+    for (int k = int(lane); k < n_source; k += 32)
+#pragma unroll
+      for (int j = 0; j < ROW_BATCH; j++) {
+        float r = 0;
+#pragma unroll
+        for (int m = 0; m < M; m++)
+          r = fmaf(weight[j][m], cuda_to_float(from[row[j][m] + k * a.xw]), r);
+        mixed[j][k] = r;
+      }
+    __syncwarp();
+#pragma unroll
+    for (int j = 0; j < ROW_BATCH; j++) {
+      float r[4] = {};
+      if (h + j >= n_rows)
+        break;
+#pragma unroll
+      for (int m = 0; m < M; m++)
+#pragma unroll
+        for (int v = 0; v < 4; v++)
+          r[v] = fmaf(w[m][v], mixed[j][at[m][v]], r[v]);
+      if (V == 4 && 4 * lane < some) {
+        cuda_store_v<T, 4>(to + j * a.yh, r);
+      } else if (V == 1) {
+#pragma unroll
+        for (int v = 0; v < 4; v++)
+          if (4 * lane + v < some)
+            to[j * a.yh + v * a.yw] = cuda_from_float<T>(r[v]);
+      }
+    }
+    __syncwarp();
+  }
+}
+
+/* ---- Pixels: 32 of a row, grid: column / PIXELS, row, group of images (a.group of them) */
+
+#define PIXELS 32
+
+template <class T, int M, int V>
+__global__ void __launch_bounds__(256)
+    resize_pixels(const __grid_constant__ resize_args a, const T *__restrict__ x, T *__restrict__ y)
+{
+  __shared__ int columns[M][PIXELS], rows[M];
+  __shared__ float ww[M][PIXELS], wh[M];
+  const uint32_t left = blockIdx.x * PIXELS, width = uint32_t(a.w.out);
+  const uint32_t some = width - left < PIXELS ? width - left : PIXELS, images = a.images;
+  const uint32_t end = (blockIdx.z + 1) * a.group < images ? (blockIdx.z + 1) * a.group : images;
+  if (threadIdx.x < some)
+    taps_out<M>(a.rule, a.w, left + threadIdx.x, &columns[0][threadIdx.x], &ww[0][threadIdx.x], PIXELS);
+  else if (threadIdx.x == 255)
+    taps_out<M>(a.rule, a.h, blockIdx.y, rows, wh, 1);
+  __syncthreads();
+  for (uint32_t i = threadIdx.x; i < some * a.inner.d; i += 256) {
+    const uint32_t q = cuda_quotient(a.inner, i), c = (i - q * a.inner.d) * V;
+    int64_t at[M], to = blockIdx.y * a.yh + (left + q) * a.yw + c;
+#pragma unroll
+    for (int m = 0; m < M; m++)
+      at[m] = columns[m][q] * a.xw + c;
+#pragma unroll 2
+    for (uint32_t n = blockIdx.z * a.group; n < end; n++) {
+      float sum[V] = {};
+#pragma unroll
+      for (int h = 0; h < M; h++) {
+        const T *from = x + n * a.xn + rows[h] * a.xh;
+        float row[V] = {}, e[V];
+#pragma unroll
+        for (int w = 0; w < M; w++) {
+          cuda_load_v<T, V>(from + at[w], e);
+#pragma unroll
+          for (int v = 0; v < V; v++)
+            row[v] = fmaf(ww[w][q], e[v], row[v]);
+        }
+#pragma unroll
+        for (int v = 0; v < V; v++)
+          sum[v] = fmaf(wh[h], row[v], sum[v]);
+      }
+      cuda_store_v<T, V>(y + n * a.yn + to, sum);
+    }
   }
 }
 
@@ -233,6 +376,56 @@ struct resize {
   struct resize_each each;
 };
 
+/* How many of n a block takes: enough to share the indices, and blocks enough for a device. */
+static uint32_t group_of(uint64_t n, uint64_t others, uint32_t least, uint32_t most)
+{
+  uint64_t group = n * others / 2048 / least * least;
+  return group < least ? least : group > most ? most : uint32_t(group);
+}
+
+template <class T, int M>
+static bool launch_pixels(const struct resize *r, struct resize_args a, const T *x, T *y, cudaStream_t stream)
+{
+  constexpr int V = 16 / sizeof(T);
+  uint32_t tiles = (uint32_t(a.w.out) + PIXELS - 1) / PIXELS;
+  uint64_t bits = uint64_t(a.xn | a.xh | a.xw | a.yn | a.yh | a.yw) * sizeof(T) | uintptr_t(x) | uintptr_t(y);
+  if (a.xc != 1 || a.yc != 1 || r->out_h > 65535)
+    return false;
+  a.group = group_of(r->images, uint64_t(tiles) * r->out_h, 1, 16);
+  dim3 grid(tiles, r->out_h, (r->images + a.group - 1) / a.group);
+  if (grid.z > 65535)
+    return false;
+  if (r->channels % V == 0 && bits % 16 == 0) {
+    a.inner = cuda_div_by(r->channels / V);
+    resize_pixels<T, M, V><<<grid, 256, 0, stream>>>(a, x, y);
+  } else {
+    a.inner = cuda_div_by(r->channels);
+    resize_pixels<T, M, 1><<<grid, 256, 0, stream>>>(a, x, y);
+  }
+  return true;
+}
+
+template <class T, int M>
+static bool launch_rows(const struct resize *r, struct resize_args a, const T *x, T *y, cudaStream_t stream)
+{
+  uint32_t tiles = (uint32_t(a.w.out) + ROW_COLUMNS - 1) / ROW_COLUMNS;
+  double length = a.w.scale * double(a.w.in),
+         step = fmax(1 / a.w.scale, double(a.w.in) / fmax(length - 1, 1.0));
+  uint64_t bits = uint64_t(a.yn | a.yc | a.yh) * sizeof(T) | uintptr_t(y);
+  if (!(step * ROW_COLUMNS + 2 * M < ROW_MAX) || r->out_h > 65535 * ROW_ROWS) /* source columns of a block */
+    return false;
+  uint32_t rows = (r->out_h + ROW_ROWS - 1) / ROW_ROWS;
+  a.group = group_of(a.planes, uint64_t(tiles) * rows, 1, 32);
+  dim3 grid(tiles, rows, (a.planes + a.group - 1) / a.group);
+  if (grid.z > 65535)
+    return false;
+  if (a.yw == 1 && r->each.axis[3].out % 4 == 0 && bits % (4 * sizeof(T)) == 0)
+    resize_rows<T, M, 4><<<grid, 256, 0, stream>>>(a, x, y);
+  else
+    resize_rows<T, M, 1><<<grid, 256, 0, stream>>>(a, x, y);
+  return true;
+}
+
 template <class T, int M> static void launch(const struct resize *r, const struct gie_launch *l)
 {
   struct resize_args a = r->args;
@@ -240,24 +433,15 @@ template <class T, int M> static void launch(const struct resize *r, const struc
   T *y = static_cast<T *>(l->out[0]);
   cudaStream_t stream = gie_cuda_stream(l);
   a.channels = cuda_div_by(r->channels);
+  a.images = r->images;
   a.planes = r->images * r->channels;
-  if (r->channels_last) { /* number: image, row, column, group; a group is every apart-th channel of an image */
-    uint32_t groups = (r->channels + PLANES - 1) / PLANES;
-    if (r->channels % PLANES == 0) {
-      a.inner = cuda_div_by(groups);
-      a.middle = cuda_div_by(r->out_w);
-      a.outer = cuda_div_by(r->out_h);
-      a.n = r->images * groups * r->out_h * r->out_w;
-      resize_planes<T, M, true><<<(a.n + 255) / 256, 256, 0, stream>>>(a, groups, x, y);
-      return;
-    }
-  }
+  if (r->channels_last ? launch_pixels<T, M>(r, a, x, y, stream) : launch_rows<T, M>(r, a, x, y, stream))
+    return;
   uint32_t groups = (a.planes + PLANES - 1) / PLANES;
   a.inner = cuda_div_by(r->out_w);
   a.middle = cuda_div_by(r->out_h);
-  a.outer = cuda_div_by(groups);
   a.n = groups * r->out_h * r->out_w;
-  resize_planes<T, M, false><<<(a.n + 255) / 256, 256, 0, stream>>>(a, 1, x, y);
+  resize_planes<T, M><<<(a.n + 255) / 256, 256, 0, stream>>>(a, x, y);
 }
 
 static gie_status resize_run(void *instance, const struct gie_launch *l)

@@ -37,4 +37,10 @@ tests_cuda_test_conv_SOURCES = tests/cuda/test_conv.c \
   tests/op_problem.c tests/op_problem.h tests/op_cases.c tests/op_cases.h tests/op_cases.def
 tests_cuda_test_conv_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
 tests_cuda_test_conv_LDADD = libgie_internal.la libgie_rt_internal.la $(CHECK_LIBS) $(LIBM)
+check_PROGRAMS += tests/cuda/test_same_bits
+TESTS += tests/cuda/test_same_bits
+tests_cuda_test_same_bits_SOURCES = tests/cuda/test_same_bits.c \
+  tests/op_problem.c tests/op_problem.h tests/op_cases.c tests/op_cases.h tests/op_cases.def
+tests_cuda_test_same_bits_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
+tests_cuda_test_same_bits_LDADD = libgie_internal.la libgie_rt_internal.la $(CHECK_LIBS) $(LIBM)
 endif

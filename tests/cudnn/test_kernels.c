@@ -272,7 +272,7 @@ START_TEST(steps)
 {
   const char *dtype = _i == 0 ? "f16" : "f32";
   setup();
-  max_engines = max_engines < 2 ? max_engines : 2;
+  max_engines = 1;
   run_steps(dtype, "conv(%x, %w, %b) {pad=[1,1,1,1]}", "T[2,24,9,8]", 1);
   run_steps(dtype, "conv(%x, %w) {pad=[1,0,0,1], stride=[2,1]}", "T[2,24,4,7]", 5);
   show();
@@ -294,7 +294,6 @@ START_TEST(windows)
   char dtype[8];
   setup();
   device.math = _i == 0 ? GIE_MATH_STRICT : GIE_MATH_TF32;
-  max_engines *= 2;
   for (size_t i = 0; i < sizeof WINDOWS / sizeof *WINDOWS; i++)
     for (unsigned d = 0; op_case_dtype(&WINDOWS[i], d, dtype); d++)
       if (_i == 0 || strcmp(dtype, "f32") == 0)
