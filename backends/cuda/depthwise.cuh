@@ -57,13 +57,6 @@ __global__ void __launch_bounds__(256)
       sum[w][v] = sum[0][v];
   if (K) {
     constexpr int COLUMNS = (W - 1) * (S ? S : 1) + (K ? K : 1); /* of x that W results take */
-    /* the last rows first: no thread before this one has read them */
-#pragma unroll
-    for (int h = K - 1; h >= K - (S ? S : 1); h--)
-#pragma unroll
-      for (int w = 0; w < W * (S ? S : 1); w++)
-        if (unsigned(top + h) < unsigned(a.in_h) && unsigned(left + w + K / 2) < unsigned(a.in_w))
-          cuda_prefetch(from + (top + h) * a.xh + (left + w + K / 2) * a.xw);
 #pragma unroll
     for (int h = 0; h < K; h++) {
       /* the whole row is asked for before any of it is used */
