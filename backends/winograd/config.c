@@ -79,13 +79,14 @@ static bool is_split_useful(const struct wg_problem *p, const struct wg_config *
                             blocks * c->splits <= 6.0 * p->units * t->per_sm);
 }
 
-/* A part should fill the device and stay in the cache with all that is made of it. */
+/* A part should fill the device and stay in the cache with all that is made of it; or, where the whole takes more memory
+ * than many builds give, be the largest that takes at most 2 GB. */
 static bool is_chunk_useful(const struct wg_problem *p, const struct wg_config *c)
 {
   const struct wg_form *f = &WG_FORMS[c->form];
-  double tiles = (double)((int64_t)1 << c->chunk),
-         bytes = tiles * f->n * f->n * (double)(p->s.c + p->s.k) * 4;
-  return c->chunk == 0 || (tiles < tiles_of(p, f) && bytes > 8e6 && bytes < 90e6);
+  double tiles = (double)((int64_t)1 << c->chunk), tile = f->n * f->n * (double)(p->s.c + p->s.k) * 4;
+  return c->chunk == 0 || (tiles < tiles_of(p, f) && ((tiles * tile > 8e6 && tiles * tile < 90e6) ||
+                                                      (tiles * tile > 1e9 && tiles * tile <= 2e9)));
 }
 
 enum wg_packing wg_packing_of(const struct wg_config *c)

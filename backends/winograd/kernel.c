@@ -139,7 +139,7 @@ static uint32_t insert(struct wg_config *out, double *seconds, uint32_t n, uint3
 static uint32_t list_configs(const struct wg_structure *s, const struct wg_problem *p, enum gie_math math,
                              struct wg_config *out, uint32_t max)
 {
-  static const uint8_t SPLITS[] = {1, 2, 4, 8}, CHUNKS[] = {0, 9, 10, 11, 12, 13, 14, 15};
+  static const uint8_t SPLITS[] = {1, 2, 4, 8}, CHUNKS[] = {0, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20};
   double seconds[64];
   uint32_t n = 0;
   max = max < 64 ? max : 64;
