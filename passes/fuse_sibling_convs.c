@@ -164,13 +164,13 @@ static gie_status fuse_group(struct state *st, const struct group *group, uint32
   bool fits = s == GIE_OK;
   for (gie_id id = group->first; fits && id != GIE_NONE; id = st->next[id])
     fits = add_member(st, &w, id);
-  if (fits) {
-    w.result_axis = pass_is_op(w.first, "conv") ? 1
-                                                : gie_value_get(st->g, w.first->out[0])->type.shape.rank - 1;
-  }
-  if (fits && (!st->target || siblings_pay(&w, &st->target->peaks))) {
-    s = rewrite(&w);
-    ++*changes;
+  if (fits && w.first) { /* a group has members */
+    int rank = gie_value_get(st->g, w.first->out[0])->type.shape.rank;
+    w.result_axis = pass_is_op(w.first, "conv") ? 1 : rank - 1;
+    fits = !st->target || siblings_pay(&w, &st->target->peaks);
+    if (fits)
+      s = rewrite(&w);
+    *changes += fits;
   }
   gie_free(st->ctx, w.nodes);
   gie_free(st->ctx, w.channels);
