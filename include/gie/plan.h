@@ -87,6 +87,8 @@ struct gie_build_options {
   void (*progress)(void *user, const struct gie_build_progress *p);
   void *progress_user;
   enum gie_math math; /* how products of floats may be computed; strict is the default */
+  bool
+      plain_layouts; /* kernels get and leave values in plain layout (nchw) only: to see what layouts bring */
   /* Asked ten times a second: true ends the build with E_STOPPED; what was measured is kept. */
   bool (*stop)(void *user);
   void *stop_user;
@@ -94,7 +96,6 @@ struct gie_build_options {
       memory_limit; /* bytes of constants, activations and workspace on the device, of each profile; 0: none */
   /* What may be left out, to see what it brings. */
   const char *disable; /* "a,b": passes, of the pipeline, of the structures and assign_streams; NULL: none */
-  bool plain_layouts;  /* kernels get and leave values in plain layout (nchw) only */
 };
 /* Where the time of a build goes: members of struct gie_build_times, and what they stand for. */
 /* clang-format off */
