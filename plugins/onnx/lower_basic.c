@@ -144,6 +144,20 @@ gie_status onnx_lower_cast(struct onnx_node *n)
   return onnx_result(n, "cast", n->in, n->n_in, &attrs);
 }
 
+/* To the element type of operand 1, whatever is in it. */
+gie_status onnx_lower_cast_like(struct onnx_node *n)
+{
+  struct onnx_attrs attrs = {.n = 1};
+  const struct gie_value *like = gie_value_get(n->g, onnx_in(n, 1));
+  enum gie_dtype to = like ? like->type.dtype : GIE_DTYPE_NONE;
+  if (!like)
+    return gie_fail(n->ctx, GIE_E_ATTR, "operand 1 is missing");
+  if (to == GIE_DTYPE_NONE)
+    return onnx_refuse(n, "the element type of operand 1 is not known");
+  attrs.v[0] = (struct gie_attr){.name = "to", .kind = GIE_ATTR_DTYPE, .u.i = to};
+  return onnx_result(n, "cast", n->in, 1, &attrs);
+}
+
 /* ---- Constants ------------------------------------------------------------------------------- */
 
 static gie_status typed_const(struct onnx_node *n, enum gie_dtype dtype, const void *v, size_t count,

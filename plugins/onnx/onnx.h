@@ -299,6 +299,7 @@ gie_status onnx_lower_binary(struct onnx_node *n);
 gie_status onnx_lower_prelu(struct onnx_node *n);
 gie_status onnx_lower_clip(struct onnx_node *n);
 gie_status onnx_lower_cast(struct onnx_node *n);
+gie_status onnx_lower_cast_like(struct onnx_node *n);
 gie_status onnx_lower_constant(struct onnx_node *n);
 gie_status onnx_lower_constant_of_shape(struct onnx_node *n);
 gie_status onnx_lower_affine(struct onnx_node *n);

@@ -22,6 +22,7 @@ ONNX_OP(AveragePool, 1, "average_pool", POOL " count_include_pad:i", pool)
 ONNX_OP(BatchNormalization, 1, "batch_norm",
         "epsilon:f momentum-:f spatial-:i is_test-:i training_mode-:i " OLD, batch_norm)
 ONNX_OP(Cast, 1, "cast", "to-:? saturate-:i", cast)
+ONNX_OP(CastLike, 15, "cast", "saturate-:i round_mode-:s", cast_like)
 ONNX_OP(Ceil, 1, "ceil", OLD, plain)
 ONNX_OP(Clip, 1, "clip", "min-:f max-:f " OLD, clip)
 ONNX_OP(Concat, 1, "concat", "axis-:i", concat)

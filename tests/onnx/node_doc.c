@@ -53,6 +53,7 @@ static const struct {
     {"Affine", "of ONNX 1.0 to 1.4: mul, add"},
     {"BatchNormalization", "inference form; training form and spatial=0 are refused"},
     {"Cast", "to the element types above"},
+    {"CastLike", "to the element types above; that of operand 1 has to be known"},
     {"Clip", "constant bounds become attributes, others max and min"},
     {"Constant", "all forms but strings and sparse tensors; becomes a constant"},
     {"Crop", "of ONNX 1.0 to 1.4: slice"},
