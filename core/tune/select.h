@@ -198,6 +198,12 @@ gie_status tune_streams(struct tuner *t, struct gie_graph **g, bool always, stru
  * faster than that by more than noise. */
 uint32_t tune_fastest(const double *seconds, uint32_t n, uint32_t cheapest);
 
+/* What a plan tells of how it was chosen (table.c): a profile with its nodes' alternatives, a run of the whole, and
+ * sets that had no room. */
+void select_put_table(struct gie_buf *b, const struct selection *s, uint32_t profile, const char *structure);
+void tune_put_run(struct gie_buf *b, const struct tune_run *r);
+void tuner_put_cut_sets(struct gie_buf *b, const struct tuner *t);
+
 /* ---- Shared by the parts -------------------------------------------------------------------------- */
 
 /* The problem of that key, which takes p's place: p is kept or freed. */
