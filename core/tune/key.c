@@ -169,26 +169,30 @@ static void put_steps(struct gie_buf *b, const struct gie_node *n)
   }
 }
 
+void tune_key_of_node(struct gie_buf *b, const struct gie_graph *g, const struct gie_node *n)
+{
+  static const char *const MATHS[] = {"", " math=tf32", " math=fast"};
+  gie_buf_escape(b, n->op->name, strlen(n->op->name));
+  gie_buf_puts(b, "(");
+  for (uint32_t i = 0; i < n->n_in; i++) {
+    gie_buf_puts(b, i ? ", " : "");
+    put_value(b, g, n, i);
+  }
+  gie_buf_puts(b, ")");
+  put_attrs(b, n->op, &n->attrs);
+  put_steps(b, n);
+  gie_buf_puts(b, MATHS[mod_math(n)]);
+  gie_buf_puts(b, " -> ");
+  for (uint32_t i = 0; i < n->n_out; i++) {
+    gie_buf_puts(b, i ? ", " : "");
+    put_value(b, g, n, n->n_in + i);
+  }
+}
+
 gie_status tune_problem_key(const struct gie_graph *g, char **key)
 {
-  const struct gie_node *n = gie_node_get(g, gie_graph_first(g));
   struct gie_buf b;
   gie_buf_init(&b, gie_graph_context(g));
-  gie_buf_escape(&b, n->op->name, strlen(n->op->name));
-  gie_buf_puts(&b, "(");
-  for (uint32_t i = 0; i < n->n_in; i++) {
-    gie_buf_puts(&b, i ? ", " : "");
-    put_value(&b, g, n, i);
-  }
-  gie_buf_puts(&b, ")");
-  put_attrs(&b, n->op, &n->attrs);
-  put_steps(&b, n);
-  static const char *const MATHS[] = {"", " math=tf32", " math=fast"};
-  gie_buf_puts(&b, MATHS[mod_math(n)]);
-  gie_buf_puts(&b, " -> ");
-  for (uint32_t i = 0; i < n->n_out; i++) {
-    gie_buf_puts(&b, i ? ", " : "");
-    put_value(&b, g, n, n->n_in + i);
-  }
+  tune_key_of_node(&b, g, gie_node_get(g, gie_graph_first(g)));
   return gie_buf_take(&b, key, NULL);
 }

@@ -27,30 +27,63 @@ static void hash_note(struct gie_buf *b, const struct gie_node *n, const char *n
     gie_buf_printf(b, " %lld", (long long)a->u.i);
 }
 
-/* Nodes with their kernels, forms and streams; weights play no part. */
+static void put_id(struct gie_buf *b, gie_id id)
+{
+  gie_buf_printf(b, id == GIE_NONE ? " _" : " %u", (unsigned)id);
+}
+
+/* Module, library and device of the kernel that the node notes: with another version of them times are others. */
+static gie_status put_version(struct gie_buf *b, struct tuner *t, const struct gie_node *n)
+{
+  const struct gie_attr *a = gie_attrs_find(&n->notes, "kernel");
+  const struct mod_entry *e;
+  for (uint32_t i = 0; a && a->kind == GIE_ATTR_STRING && (e = mod_entry_at(t->ctx, MOD_KERNEL, i)); i++) {
+    const struct gie_kernel *k = e->what;
+    if (strcmp(k->name, a->u.s) != 0)
+      continue;
+    const char *version = tune_entry_version(&t->mem, k, &t->device.info);
+    if (!version)
+      return GIE_E_MEMORY;
+    gie_buf_printf(b, " %s", version);
+  }
+  return GIE_OK;
+}
+
+/* Everything that the time of a run depends on: nodes with attributes, steps, forms, kernels and streams, and which
+ * values are ranges of which. What is in weights plays no part. */
+static gie_status put_node(struct gie_buf *b, struct tuner *t, const struct gie_graph *g,
+                           const struct gie_node *n)
+{
+  tune_key_of_node(b, g, n);
+  hash_note(b, n, "kernel");
+  hash_note(b, n, "config");
+  hash_note(b, n, "stream");
+  GIE_TRY(put_version(b, t, n));
+  for (uint32_t i = 0; i < n->n_in; i++)
+    put_id(b, n->in[i]);
+  for (uint32_t i = 0; i < n->n_out; i++) {
+    const struct gie_value *v = gie_value_get(g, n->out[i]);
+    put_id(b, n->out[i]);
+    if (v && v->view.base != GIE_NONE)
+      gie_buf_printf(b, " view %u %d %lld", (unsigned)v->view.base, (int)v->view.axis,
+                     (long long)v->view.offset);
+  }
+  gie_buf_puts(b, "\n");
+  return GIE_OK;
+}
+
 static gie_status make_key(struct ways *w)
 {
   struct gie_buf b;
   unsigned char digest[32];
-  char hex[2 * 32 + 1], shape[256];
+  char hex[2 * 32 + 1];
   struct gie_sha256 h;
+  gie_status st = GIE_OK;
   gie_buf_init(&b, w->t->ctx);
-  GIE_FOR_NODES(w->g[1], id) {
-    const struct gie_node *n = gie_node_get(w->g[1], id);
-    gie_buf_puts(&b, n->op->name);
-    hash_note(&b, n, "kernel");
-    hash_note(&b, n, "config");
-    hash_note(&b, n, "stream");
-    for (uint32_t i = 0; i < n->n_in; i++)
-      gie_buf_printf(&b, " %u", (unsigned)n->in[i]);
-    for (uint32_t i = 0; i < n->n_out; i++) {
-      const struct gie_value *v = gie_value_get(w->g[1], n->out[i]);
-      gie_buf_printf(&b, " %s%s", gie_dtype_name(v->type.dtype),
-                     gie_shape_text(w->g[1], &v->type.shape, shape, sizeof shape));
-    }
-    gie_buf_puts(&b, "\n");
-  }
-  gie_status st = b.status;
+  GIE_FOR_NODES(w->g[1], id)
+    if (st == GIE_OK)
+      st = put_node(&b, w->t, w->g[1], gie_node_get(w->g[1], id));
+  st = st == GIE_OK ? b.status : st;
   gie_sha256_init(&h);
   gie_sha256_update(&h, b.data ? b.data : "", b.len);
   gie_sha256_final(&h, digest);

@@ -66,7 +66,9 @@ void tune_consts_free(struct tune_consts *c);
  * anew. */
 gie_status tune_consts_get(struct tune_consts *c, const struct gie_graph *g, const struct gie_value *v,
                            enum gie_dtype to, struct gie_blob **out);
-/* The key of a problem's graph (key.c); gie_free. */
+/* What the time of a node depends on, but for its kernel (key.c): op, attributes, epilogue, operands and results. */
+void tune_key_of_node(struct gie_buf *b, const struct gie_graph *g, const struct gie_node *n);
+/* The key of a problem's graph: that of its node; gie_free. */
 gie_status tune_problem_key(const struct gie_graph *g, char **key);
 /* A graph of one node has no larger tensor to be a range of. A pitched operand or result is listed in the
  * node's note `pitched` (operand i as i, result i as n_in + i) and lies in a tensor that is one block, or

@@ -337,6 +337,40 @@ START_TEST(test_streams)
 }
 END_TEST
 
+/* Two graphs that differ in an attribute alone do not share what is known of their runs. */
+START_TEST(test_streams_of_others)
+{
+  char dir[] = "/tmp/gie-build-XXXXXX", cache[64], text[512];
+  struct gie_context *ctx = modules_context(NULL);
+  ck_assert_ptr_nonnull(mkdtemp(dir));
+  snprintf(cache, sizeof cache, "%s/timing.txt", dir);
+  struct gie_build_options o = {.struct_size = sizeof o, .threads = 2, .cache = cache, .backends = "-onednn"};
+  uint32_t seen[3] = {0};
+  for (int i = 0; i < 3; i++) { /* the third is the first again */
+    struct gie_graph *g;
+    struct gie_plan *plan;
+    int pad = i == 1 ? 2 : 1;
+    snprintf(text, sizeof text,
+             "graph { input %%x : f32[1,32,48,48] %%a = max_pool(%%x) {kernel=[%d,%d], pad=[%d,%d,%d,%d]} "
+             "%%b = average_pool(%%x) {kernel=[3,3], pad=[1,1,1,1]} %%y = add(%%a, %%b) output %%y }",
+             2 * pad + 1, 2 * pad + 1, pad, pad, pad, pad);
+    ck_gie_ok(ctx, gie_graph_parse(ctx, text, strlen(text), NULL, &g));
+    ck_gie_ok(ctx, gie_build(g, &o, NULL, &plan));
+    gie_plan_free(plan);
+    gie_graph_free(g);
+    seen[i] = set_streams(ctx, cache, 1);
+  }
+  ck_assert_uint_eq(seen[0], 1);
+  ck_assert_uint_eq(seen[1], 2);
+  ck_assert_uint_eq(seen[2], 2);
+  gie_context_free(ctx);
+  unlink(cache);
+  strcat(cache, ".lock");
+  unlink(cache);
+  rmdir(dir);
+}
+END_TEST
+
 /* A budget that ends at once still gives a plan that runs. */
 START_TEST(test_budget)
 {
@@ -429,6 +463,7 @@ int main(void)
     tcase_add_test(tc, test_one_cache_one_plan);
     tcase_add_test(tc, test_measured);
     tcase_add_test(streams, test_streams);
+    tcase_add_test(streams, test_streams_of_others);
     tcase_add_test(tc, test_budget);
     tcase_add_test(tc, test_bad_kernels);
     tcase_add_test(tc, test_tempting);
