@@ -252,8 +252,9 @@ static void say(struct tool *t, const struct build_flags *f, const struct gie_pl
             (unsigned)r->nodes, (unsigned)r->candidates, (unsigned)r->pruned, (unsigned)r->cached,
             (unsigned)r->timed,
             r->bad ? tool_format(t, ", %u of them bad (gie explain says why)", (unsigned)r->bad) : "");
-  tool_note(t, "expected %.3f ms%s, at most %.1f %% above the least possible; built in %.1f s%s",
-            1e3 * r->cost, f->estimate || r->out_of_budget ? " by estimates" : "", gap, r->seconds,
+  tool_note(t, "expected %.3f ms%s%s, at most %.1f %% above the least possible; built in %.1f s%s",
+            1e3 * r->cost, gie_plan_n_profiles(plan) > 1 ? " for all profiles together" : "",
+            f->estimate || r->out_of_budget ? " by estimates" : "", gap, r->seconds,
             r->out_of_budget ? "; the budget ended before all was timed" : "");
   say_precision(t, f, plan, precision);
   if (f->stats)

@@ -9,7 +9,10 @@
 #include <unistd.h>
 
 #define MIB ((size_t)1 << 20)
-#define ROUNDS 3 /* the best counts */
+/* The best of many short rounds counts: on a busy machine some of them still have all cores to themselves. */
+#define LARGE_ROUNDS 5
+#define SMALL_ROUNDS 40
+#define LAUNCHES 10 /* in a round */
 
 static double now(void)
 {
@@ -36,11 +39,11 @@ static void triad(float *a, const float *b, const float *c, size_t n)
 }
 
 /* Bytes per second of `threads` threads on arrays of n floats in all, gone over `repeat` times. */
-static double bandwidth(float *base, size_t n, int threads, int repeat)
+static double bandwidth(float *base, size_t n, int threads, int repeat, int rounds)
 {
   double best = INFINITY;
   size_t part = n / 3 / (size_t)threads / 16 * 16;
-  for (int round = -1; round < ROUNDS; round++) { /* the first touches the pages */
+  for (int round = -1; round < rounds; round++) { /* the first touches the pages */
     double start = now(), took;
 #pragma omp parallel for num_threads(threads) schedule(static, 1)
     for (int t = 0; t < threads; t++) {
@@ -106,7 +109,7 @@ static double flop_rate(int threads)
   struct fma fma = find_fma();
   double best = INFINITY;
   volatile float sink = 0;
-  for (int round = 0; round < ROUNDS; round++) {
+  for (int round = 0; round < SMALL_ROUNDS; round++) {
     double start = now(), took;
 #pragma omp parallel for num_threads(threads) schedule(static, 1)
     for (int t = 0; t < threads; t++) {
@@ -127,15 +130,21 @@ static double flop_rate(int threads)
 static double launch_time(int threads)
 {
   volatile int sink = 0;
-  double start = now();
-  for (int i = 0; i < 100; i++) {
+  double best = INFINITY;
+  for (int round = 0; round < SMALL_ROUNDS; round++) {
+    double start = now(), took;
+    for (int i = 0; i < LAUNCHES; i++) {
 #pragma omp parallel for num_threads(threads) schedule(static, 1)
-    for (int t = 0; t < threads; t++)
-      if (t == 0)
-        sink = i;
+      for (int t = 0; t < threads; t++)
+        if (t == 0)
+          sink = i;
+    }
+    took = now() - start;
+    if (took < best)
+      best = took;
   }
   (void)sink;
-  return (now() - start) / 100;
+  return best / LAUNCHES;
 }
 
 static gie_status measure(struct gie_context *ctx, int threads, struct gie_peaks *out)
@@ -151,8 +160,9 @@ static gie_status measure(struct gie_context *ctx, int threads, struct gie_peaks
   size_t small = l2 / 2 * (size_t)threads;
   small = small < large ? small : large;
   struct gie_peaks p = {.struct_size = sizeof p};
-  p.bytes_per_s = bandwidth(base, large / sizeof(float), threads, 1);
-  p.cache_bytes_per_s = fmax(p.bytes_per_s, bandwidth(base, small / sizeof(float), threads, 50));
+  p.bytes_per_s = bandwidth(base, large / sizeof(float), threads, 1, LARGE_ROUNDS);
+  p.cache_bytes_per_s = fmax(p.bytes_per_s,
+                             bandwidth(base, small / sizeof(float), threads, 10, SMALL_ROUNDS));
   p.cache_bytes = (double)(l2 + share) * threads;
   p.f32_flop_per_s = flop_rate(threads);
   p.launch_s = launch_time(threads);

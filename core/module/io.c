@@ -257,6 +257,17 @@ static bool takes_suffix(const struct gie_format *f, const char *path)
   return false;
 }
 
+/* What a graph can be written as: ".gie, .dot, .onnx". */
+static void writable_suffixes(struct gie_context *ctx, char *text, size_t size)
+{
+  const struct gie_format *f;
+  int n = snprintf(text, size, ".gie, .dot");
+  for (uint32_t i = 0; (f = gie_format_at(ctx, i)); i++)
+    for (const char *const *s = f->suffixes; f->export_ && *s; s++)
+      if (n > 0 && (size_t)n < size)
+        n += snprintf(text + n, size - (size_t)n, ", %s", *s);
+}
+
 static gie_status save(const struct gie_graph *g, const char *path)
 {
   struct gie_context *ctx = gie_graph_context(g);
@@ -269,10 +280,12 @@ static gie_status save(const struct gie_graph *g, const char *path)
     if (takes_suffix(f, path))
       read_only = f;
   }
+  char names[128];
+  writable_suffixes(ctx, names, sizeof names);
   if (read_only)
-    return gie_fail(ctx, GIE_E_UNSUPPORTED, "format \"%s\" can only be read; write .gie or .dot",
-                    read_only->name);
-  return gie_fail(ctx, GIE_E_USAGE, "the suffix says no format that can be written; write .gie or .dot");
+    return gie_fail(ctx, GIE_E_UNSUPPORTED, "format \"%s\" can only be read; write %s", read_only->name,
+                    names);
+  return gie_fail(ctx, GIE_E_USAGE, "the suffix says no format that can be written; write %s", names);
 }
 
 gie_status gie_graph_save(const struct gie_graph *g, const char *path)

@@ -91,6 +91,9 @@ expect 0 "and runs with $n: its choices are kept" run "$tmp/m.plan" --random --t
 run run "$tmp/m.plan" --random
 grep -q 'its choices are kept' "$tmp/err" && fail "the same number of threads is no news"
 
+# The time of a plan for several batches is said to be that of all.
+expect 0 'ms for all profiles together' build "$net" $plain --batch=1,2 -o "$tmp/p.plan"
+
 # A place where nothing can be kept is named before anything is timed.
 expect 0 'what is measured will not be kept: /proc/no/timing.txt' \
   build "$net" --batch=1 --timingCacheFile=/proc/no/timing.txt --build-budget=0.001 -o "$tmp/p.plan"

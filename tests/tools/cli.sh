@@ -141,7 +141,7 @@ expect 0 '"eliminate_identity"' opt --list --json
 expect 64 'nothing to do with the result' opt "$tmp/net.gie"
 expect 64 'no pass "nosuch"' opt "$tmp/net.gie" --passes=nosuch -o "$tmp/o.gie"
 expect 64 'not among those that run' opt "$tmp/net.gie" --print-after=nosuch -o "$tmp/o.gie"
-expect 64 'suffix' opt "$tmp/net.gie" -o "$tmp/o.txt"
+expect 64 'suffix says no format that can be written; write .gie, .dot' opt "$tmp/net.gie" -o "$tmp/o.txt"
 expect 73 'No such file' opt "$tmp/net.gie" -o "$tmp/none/o.gie"
 run opt "$tmp/net.gie" --quiet -o "$tmp/o.gie"
 [ "$code" = 0 ] || fail "opt --quiet: exit $code"
