@@ -133,11 +133,24 @@ static const struct gie_kernel kernel = {
     .run = run,
 };
 
+/* Before init, when the file is opened. */
+__attribute__((constructor)) static void construct(void)
+{
+  if (is("constructor_exit"))
+    _exit(0);
+  while (is("constructor_hang"))
+    pause();
+}
+
 static gie_status init(const struct gie_host *host, void **state)
 {
   (void)state;
   if (is("init_crash"))
     raise(SIGSEGV);
+  if (is("init_exit"))
+    _exit(0);
+  while (is("init_hang"))
+    pause();
   GIE_TRY(host->register_op(host, &op));
   return host->register_kernel(host, &kernel);
 }

@@ -132,19 +132,25 @@ status=0
 
 refused() { # TEXT [ENVIRONMENT]
   status=0
-  env "${2:-A=a}" "$gie" plugin test "$modules/$3.so" >"$tmp/out.txt" 2>&1 || status=$?
+  env "${2:-A=a}" "$gie" plugin test "$modules/$3.so" --deadline=$deadline >"$tmp/out.txt" 2>&1 || status=$?
   [ $status = 1 ] && grep '^failed ' "$tmp/out.txt" | grep -qF "$1" || fail "$3 $2: $status: $(cat "$tmp/out.txt")"
   status=0
-  env "${2:-A=a}" "$gie" plugin info "$modules/$3.so" >"$tmp/out.txt" 2>&1 || status=$?
-  grep -qF "$1" "$tmp/out.txt" || fail "info $3 $2: $status: $(cat "$tmp/out.txt")"
+  env "${2:-A=a}" "$gie" plugin info "$modules/$3.so" --deadline=$deadline >"$tmp/out.txt" 2>&1 || status=$?
+  grep -qF "${1#load: it }" "$tmp/out.txt" || fail "info $3 $2: $status: $(cat "$tmp/out.txt")"
 }
 refused 'its init failed with E_DEVICE: the gadget is not plugged in' TEST_INIT=fail init
 refused 'a registered pass has struct_size 31, at least 32 are needed' TEST_INIT=short init
 [ -n "$SANITIZE" ] || refused 'the probe worker could not load its modules: it was killed by signal 11' TEST_LAYER=init_crash layers
+for what in init constructor; do
+  refused 'load: it ends the process when it is loaded' TEST_LAYER=${what}_exit layers
+  refused "load: it hangs: it was not loaded in $deadline s" TEST_LAYER=${what}_hang layers
+done
 refused 'magic number' '' magic
 refused 'does not export gie_module_init' '' noentry
 refused 'no gie module; declare it with GIE_MODULE' '' plain
-status=0
-"$gie" plugin test "$tmp/none.so" >"$tmp/out.txt" 2>&1 || status=$?
-[ $status = 1 ] && grep -q 'No such file' "$tmp/out.txt" || fail "$status: $(cat "$tmp/out.txt")"
+for verb in test info; do
+  status=0
+  "$gie" plugin $verb "$tmp/none.so" --json >"$tmp/out.txt" 2>"$tmp/err.txt" || status=$?
+  [ $status = 66 ] && [ ! -s "$tmp/out.txt" ] && grep -q '^error.E_NOINPUT.: .*none.so: No such file' "$tmp/err.txt" || fail "$verb: $status: $(cat "$tmp/out.txt" "$tmp/err.txt")"
+done
 echo "plugin_test: $(grep -c '^failed' "$tmp/bad.txt") lines about bad kernels, $(grep -c '^ok' "$tmp/detection.txt") good ones of detection"
