@@ -88,6 +88,13 @@ static gie_status create(const struct gie_kernel *k, const struct gie_problem *p
   struct twice *t = gie_alloc(p->ctx, 1, sizeof *t);
   if (!t && !is("greedy"))
     return GIE_E_MEMORY;
+  void *more = gie_alloc(p->ctx, 1, 64);
+  if (!more && !is("ignores")) {
+    if (!is("leak_failing"))
+      gie_free(p->ctx, t);
+    return GIE_E_MEMORY;
+  }
+  gie_free(p->ctx, more);
   *t = (struct twice){p->ctx, p->in[0], p->out[0]};
   *instance = t;
   return GIE_OK;
