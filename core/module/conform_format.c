@@ -143,7 +143,10 @@ static void end_reading(struct trial *t, bool good, uint32_t files)
   uint32_t now = open_files();
   if (good && now > files)
     good = fail(t, "it leaves %u files open", (unsigned)(now - files));
-  if (good)
+  if (good && t->accepted + t->refused == 0)
+    conform_end(t->c, CONFORM_SKIPPED, "nothing is tried: its probe takes none of %u files for its own",
+                (unsigned)t->others);
+  else if (good)
     conform_end(t->c, CONFORM_OK, "%u accepted, %u refused with a reason, %u not its own",
                 (unsigned)t->accepted, (unsigned)t->refused, (unsigned)t->others);
   else

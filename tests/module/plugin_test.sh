@@ -111,6 +111,7 @@ for text in 'case .*seven.tiny: loading: 7 nodes' 'pass tiny: .*seven.tiny: 6 ch
   'format tiny: written and read again: [1-9][0-9]* graphs'; do
   grep -q "^ok       $text" "$tmp/graphs.txt" || fail "no \"$text\": $(cat "$tmp/graphs.txt")"
 done
+grep -q '^skipped  format tiny: strange bytes: nothing is tried: its probe takes none of 400 files' "$tmp/graphs.txt" || fail "strange bytes: $(cat "$tmp/graphs.txt")"
 for kind in pass/try.gie format/try.template; do
   "$gie" plugin test "$top_builddir/plugins/templates/${kind%/*}/.libs/template.so" --case="$top_srcdir/plugins/templates/$kind" >"$tmp/out.txt" || fail "$kind: $(cat "$tmp/out.txt")"
 done
