@@ -24,14 +24,20 @@ struct job {
   uint32_t fatal[CONFORM_MAX_FATAL], n_fatal; /* checks that ended a worker */
 };
 
+static gie_status find_file(struct job *job)
+{
+  if (realpath(job->file, job->path))
+    return GIE_OK;
+  return gie_fail(job->t->ctx, errno == ENOENT || errno == ENOTDIR ? GIE_E_NOINPUT : GIE_E_IO,
+                  "%s: %s; give the path of a module", job->file, strerror(errno));
+}
+
 static gie_status read_note(struct job *job)
 {
   struct gie_context *ctx = job->t->ctx;
   uint64_t size;
   bool absent;
   int fd;
-  if (!realpath(job->file, job->path))
-    return gie_fail(ctx, GIE_E_MODULE, "%s: %s; give the path of a module", job->file, strerror(errno));
   gie_status st = gie_file_open(ctx, job->path, &fd, &size);
   if (st != GIE_OK)
     return gie_error_prefix(ctx, GIE_E_MODULE, "%s", job->file);
@@ -40,11 +46,35 @@ static gie_status read_note(struct job *job)
   return st == GIE_OK ? GIE_OK : gie_error_prefix(ctx, st, "%s", job->file);
 }
 
-static gie_status start_worker(struct job *job)
+/* The worker without the module, in the same time: then it is the module's doing that it was not ready with it. */
+static bool starts_without(struct job *job)
 {
+  const struct worker_options options = {.start_deadline = job->p->deadline, .quiet = true};
+  struct worker *w;
+  if (worker_start(job->t->ctx, &options, &w) != GIE_OK)
+    return false;
+  worker_stop(w);
+  return true;
+}
+
+/* `it`: the module, in messages. */
+static gie_status start_worker(struct job *job, const char *it)
+{
+  struct gie_context *ctx = job->t->ctx;
   const char *modules[] = {job->path, NULL};
-  const struct worker_options options = {.modules = modules, .deadline = job->p->deadline, .quiet = true};
-  return worker_start(job->t->ctx, &options, &job->worker);
+  const double deadline = job->p->deadline, begin = wire_now();
+  const struct worker_options options = {.modules = modules,
+                                         .deadline = deadline,
+                                         .start_deadline = deadline,
+                                         .quiet = true};
+  gie_status st = worker_start(ctx, &options, &job->worker);
+  bool in_time = wire_now() < begin + deadline;
+  if (st != GIE_E_CONFIG || !starts_without(job))
+    return st;
+  if (in_time)
+    return gie_fail(ctx, GIE_E_MODULE, "%s ends the process when it is loaded; return an error from its init",
+                    it);
+  return gie_fail(ctx, GIE_E_MODULE, "%s hangs: it was not loaded in %g s", it, deadline);
 }
 
 static gie_status talk(struct job *job, bool list, worker_frame_fn *frame, enum worker_end *end,
@@ -115,7 +145,7 @@ static gie_status show_entries(struct job *job)
   enum worker_end end;
   char how[128];
   fflush(stdout);
-  GIE_TRY(start_worker(job));
+  GIE_TRY(start_worker(job, job->file));
   if (job->j)
     json_open(job->j, "registers", '[', false);
   GIE_TRY(talk(job, true, show_entry, &end, how));
@@ -127,7 +157,9 @@ static gie_status show_entries(struct job *job)
 int plugin_info(struct tool *t, const struct plugin *p, const char *file)
 {
   struct job job = {.t = t, .p = p, .file = file};
-  gie_status st = read_note(&job);
+  gie_status st = find_file(&job);
+  if (st == GIE_OK)
+    st = read_note(&job);
   if (st != GIE_OK)
     return tool_error(t, st);
   job.j = p->is_json ? &job.json : NULL;
@@ -223,7 +255,7 @@ static gie_status check_module(struct job *job)
              : gie_error_text(t->ctx));
   if (st != GIE_OK)
     return GIE_OK;
-  st = start_worker(job);
+  st = start_worker(job, "it");
   if (st == GIE_E_MEMORY || st == GIE_E_CONFIG || st == GIE_E_IO)
     return st;
   report(job, st == GIE_OK ? CONFORM_OK : CONFORM_FAILED, "load",
@@ -249,13 +281,16 @@ int plugin_test(struct tool *t, const struct plugin *p, const char *file)
   int exit_code = check_cases(t, p);
   if (exit_code != TOOL_GO_ON)
     return exit_code;
+  gie_status st = find_file(&job);
+  if (st != GIE_OK)
+    return tool_error(t, st);
   job.j = p->is_json ? &job.json : NULL;
   if (job.j) {
     json_begin(job.j);
     json_text(job.j, "file", file);
     json_open(job.j, "checks", '[', false);
   }
-  gie_status st = check_module(&job);
+  st = check_module(&job);
   worker_stop(job.worker);
   if (st != GIE_OK)
     return tool_error(t, st);

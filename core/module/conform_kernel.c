@@ -5,12 +5,13 @@
 #include <math.h>
 
 #define GUESSES 1500
-#define MAX_CASES 4    /* of guesses, for each op */
-#define MAX_VARIANTS 6 /* tried for each case */
-#define MAX_ASKED 64   /* variants that are asked for */
-#define WARM 200       /* instances before the heap is measured: it keeps some freed blocks at hand */
-#define LIFES 4000     /* instances made and ended in search of a leak */
-#define LEAK 16384     /* bytes that may be left after that */
+#define MAX_CASES 4       /* of guesses, for each op */
+#define MAX_VARIANTS 6    /* tried for each case */
+#define MAX_ASKED 64      /* variants that are asked for */
+#define MAX_FAILURES 1000 /* allocations of an instance that fail in turn */
+#define WARM 200          /* instances before the heap is measured: it keeps some freed blocks at hand */
+#define LIFES 4000        /* instances made and ended in search of a leak */
+#define LEAK 16384        /* bytes that may be left after that */
 #define BIG_COUNT 1000000
 
 /* A case under test. */
@@ -247,23 +248,51 @@ static bool list_variants(struct trial *t, struct side *s)
 
 /* ---- Memory */
 
-/* Each allocation of create() fails in turn; then many instances, of which nothing may be left. */
-static bool check_create(struct trial *t, struct side *s)
+/* An instance whose allocation n fails; *reached: create came to it. */
+static bool create_without(struct trial *t, struct side *s, long n, bool *reached)
 {
   struct gie_context *ctx = t->c->ctx;
   void *instance = NULL;
-  for (long n = 1; n < 1000; n++) {
-    ctx->fail_alloc_after = n;
-    gie_status st = t->k->create(t->k, &s->prob, &s->var, &instance);
-    bool was_reached = ctx->fail_alloc_after <= 0;
-    ctx->fail_alloc_after = -1;
-    if (st == GIE_OK && t->k->destroy)
-      t->k->destroy(instance);
-    if (st != GIE_OK && !was_reached)
-      return fail(t, "create fails without want of memory: %s", gie_error_text(ctx));
-    if (!was_reached)
-      break;
+  ctx->fail_alloc_after = n;
+  gie_status st = t->k->create(t->k, &s->prob, &s->var, &instance);
+  *reached = ctx->fail_alloc_after <= 0;
+  ctx->fail_alloc_after = -1;
+  if (st == GIE_OK && t->k->destroy)
+    t->k->destroy(instance);
+  if (st == GIE_OK && *reached)
+    return fail(t, "create reports success though its allocation %ld failed", n);
+  return st == GIE_OK || *reached || fail(t, "create fails without want of memory: %s", gie_error_text(ctx));
+}
+
+/* Each allocation of create() fails in turn, which is an error; many times, of which nothing may be left. */
+static bool check_failures(struct trial *t, struct side *s)
+{
+  size_t before = 0, after;
+  bool reached = true;
+  long n = 1;
+  while (n < MAX_FAILURES && reached)
+    if (!create_without(t, s, n++, &reached))
+      return false;
+  n -= !reached; /* allocations 1 to n - 1 are there */
+  for (long i = 0; n > 1 && i < WARM + LIFES; i++) {
+    if (i == WARM)
+      before = conform_heap();
+    if (i % 100 == 0)
+      conform_doing(t->c, "failing instance %ld of %d", i, WARM + LIFES);
+    if (!create_without(t, s, 1 + i % (n - 1), &reached))
+      return false;
   }
+  after = conform_heap();
+  return n == 1 || after <= before + LEAK ||
+         fail(t, "%d instances that fail leave %zu bytes behind; free in create what it allocated", LIFES,
+              after - before);
+}
+
+/* Many instances, of which nothing may be left. */
+static bool check_leaks(struct trial *t, struct side *s)
+{
+  struct gie_context *ctx = t->c->ctx;
+  void *instance = NULL;
   size_t before = 0;
   for (int i = 0; i < LIFES; i++) {
     if (i == WARM)
@@ -417,7 +446,7 @@ static void check_memory(struct conform *c, const struct gie_kernel *k, struct g
   }
   bool good = open_trial(&t, c, k, g) && open_side(&t, &s),
        refused = t.no_device || s.verdict == PROBE_REFUSED;
-  good = good && check_create(&t, &s);
+  good = good && check_leaks(&t, &s) && check_failures(&t, &s);
   side_close(&s);
   if (good)
     conform_end(c, CONFORM_OK, "each failed allocation is an error, and %d instances leave nothing behind",

@@ -88,6 +88,13 @@ static gie_status create(const struct gie_kernel *k, const struct gie_problem *p
   struct twice *t = gie_alloc(p->ctx, 1, sizeof *t);
   if (!t && !is("greedy"))
     return GIE_E_MEMORY;
+  void *more = gie_alloc(p->ctx, 1, 64);
+  if (!more && !is("ignores")) {
+    if (!is("leak_failing"))
+      gie_free(p->ctx, t);
+    return GIE_E_MEMORY;
+  }
+  gie_free(p->ctx, more);
   *t = (struct twice){p->ctx, p->in[0], p->out[0]};
   *instance = t;
   return GIE_OK;
@@ -133,11 +140,24 @@ static const struct gie_kernel kernel = {
     .run = run,
 };
 
+/* Before init, when the file is opened. */
+__attribute__((constructor)) static void construct(void)
+{
+  if (is("constructor_exit"))
+    _exit(0);
+  while (is("constructor_hang"))
+    pause();
+}
+
 static gie_status init(const struct gie_host *host, void **state)
 {
   (void)state;
   if (is("init_crash"))
     raise(SIGSEGV);
+  if (is("init_exit"))
+    _exit(0);
+  while (is("init_hang"))
+    pause();
   GIE_TRY(host->register_op(host, &op));
   return host->register_kernel(host, &kernel);
 }

@@ -5,8 +5,8 @@
 set -eu
 : "${top_srcdir:=.}" "${top_builddir:=.}" "${SANITIZE:=}"
 # Sanitizers make everything slow, turn some signals into an exit, and see leaks by themselves.
-deadline=1 crashed='it crashes: it was killed by signal 11' leak="leak:bytes behind; free in destroy"
-[ -z "$SANITIZE" ] || { deadline=10 crashed='it crashes: it ' leak=; }
+deadline=1 crashed='it crashes: it was killed by signal 11' leak="leak:bytes behind; free in destroy" leak_failing="leak_failing:instances that fail leave"
+[ -z "$SANITIZE" ] || { deadline=10 crashed='it crashes: it ' leak= leak_failing=; }
 gie=$top_builddir/gie
 modules=$top_builddir/tests/module/.libs
 tmp=$(mktemp -d)
@@ -71,7 +71,7 @@ done
 layers() { TEST_LAYER=$1 "$gie" plugin test "$modules/layers.so" --deadline=$deadline >"$tmp/layers.txt" 2>&1 || status=$?; }
 for what in "crash:op test::L: shapes: it crashes" "hang:op test::L: shapes: it hangs: no answer in" \
   "silent:refuses operands without a reason" "untyped:gives a result no element type" "moody:says something else when it is asked again" \
-  "unsized:gives a result no size though all operands have one" "$leak" \
+  "unsized:gives a result no size though all operands have one" "$leak" "$leak_failing" "ignores:create reports success though its allocation 2 failed" \
   "greedy:it crashes" "allocates:run allocates memory; ask for a workspace" \
   "estimate:estimate gives no number" "twice:two variants have config 3" "drifts:of a second run has other bits" \
   "layout:channels last: wrong" "forgets:supports() answers differently" "mute:supports() refuses without a reason"; do
@@ -89,11 +89,12 @@ layers right
 printf 'tiny 7' >"$tmp/seven.tiny"
 printf '%s\n' 'graph { input %x : f32[2,3] %a = relu(%x) %b = relu(%a) %y = sigmoid(%b) output %y }' >"$tmp/two.gie"
 graphs() { TEST_GRAPH=$1 "$gie" plugin test "$modules/graphs.so" --case="$tmp/seven.tiny" --case="$tmp/two.gie" --deadline=$deadline >"$tmp/graphs.txt" 2>&1 || status=$?; }
-leak_pass="pass_leaks:runs leave" leak_import="import_leaks:imports leave"
-[ -z "$SANITIZE" ] || leak_pass= leak_import=
+leak_pass="pass_leaks:runs leave" leak_import="import_leaks:imports leave" leak_failing="import_leaks_failing:imports that fail leave"
+[ -z "$SANITIZE" ] || leak_pass= leak_import= leak_failing=
 for what in "pass_crash:seven.tiny: $crashed" "pass_hang:it hangs: no answer in" "pass_fails:fails on a valid graph: no idea what to do" \
   "pass_wrong:it changes what a graph computes: output" "pass_silent:it changes a graph and counts no change" \
-  "pass_endless:it still changes a graph when it has run 100 times" "$leak_pass" "$leak_import" \
+  "pass_endless:it still changes a graph when it has run 100 times" "$leak_pass" "$leak_import" "$leak_failing" \
+  "import_ignores:import reports success though allocation" \
   "probe:probe returns 101 and 101" "probe_moody:probe returns" "import_crash:seven.tiny: changed: $crashed" \
   "import_hang:it hangs: no answer in" "import_opens:files open" "import_nothing:reports success without a graph" \
   "import_silent:import fails without a reason" "export_wrong:import refuses what export wrote"; do
@@ -110,6 +111,7 @@ for text in 'case .*seven.tiny: loading: 7 nodes' 'pass tiny: .*seven.tiny: 6 ch
   'format tiny: written and read again: [1-9][0-9]* graphs'; do
   grep -q "^ok       $text" "$tmp/graphs.txt" || fail "no \"$text\": $(cat "$tmp/graphs.txt")"
 done
+grep -q '^skipped  format tiny: strange bytes: nothing is tried: its probe takes none of 400 files' "$tmp/graphs.txt" || fail "strange bytes: $(cat "$tmp/graphs.txt")"
 for kind in pass/try.gie format/try.template; do
   "$gie" plugin test "$top_builddir/plugins/templates/${kind%/*}/.libs/template.so" --case="$top_srcdir/plugins/templates/$kind" >"$tmp/out.txt" || fail "$kind: $(cat "$tmp/out.txt")"
 done
@@ -132,19 +134,25 @@ status=0
 
 refused() { # TEXT [ENVIRONMENT]
   status=0
-  env "${2:-A=a}" "$gie" plugin test "$modules/$3.so" >"$tmp/out.txt" 2>&1 || status=$?
+  env "${2:-A=a}" "$gie" plugin test "$modules/$3.so" --deadline=$deadline >"$tmp/out.txt" 2>&1 || status=$?
   [ $status = 1 ] && grep '^failed ' "$tmp/out.txt" | grep -qF "$1" || fail "$3 $2: $status: $(cat "$tmp/out.txt")"
   status=0
-  env "${2:-A=a}" "$gie" plugin info "$modules/$3.so" >"$tmp/out.txt" 2>&1 || status=$?
-  grep -qF "$1" "$tmp/out.txt" || fail "info $3 $2: $status: $(cat "$tmp/out.txt")"
+  env "${2:-A=a}" "$gie" plugin info "$modules/$3.so" --deadline=$deadline >"$tmp/out.txt" 2>&1 || status=$?
+  grep -qF "${1#load: it }" "$tmp/out.txt" || fail "info $3 $2: $status: $(cat "$tmp/out.txt")"
 }
 refused 'its init failed with E_DEVICE: the gadget is not plugged in' TEST_INIT=fail init
 refused 'a registered pass has struct_size 31, at least 32 are needed' TEST_INIT=short init
 [ -n "$SANITIZE" ] || refused 'the probe worker could not load its modules: it was killed by signal 11' TEST_LAYER=init_crash layers
+for what in init constructor; do
+  refused 'load: it ends the process when it is loaded' TEST_LAYER=${what}_exit layers
+  refused "load: it hangs: it was not loaded in $deadline s" TEST_LAYER=${what}_hang layers
+done
 refused 'magic number' '' magic
 refused 'does not export gie_module_init' '' noentry
 refused 'no gie module; declare it with GIE_MODULE' '' plain
-status=0
-"$gie" plugin test "$tmp/none.so" >"$tmp/out.txt" 2>&1 || status=$?
-[ $status = 1 ] && grep -q 'No such file' "$tmp/out.txt" || fail "$status: $(cat "$tmp/out.txt")"
+for verb in test info; do
+  status=0
+  "$gie" plugin $verb "$tmp/none.so" --json >"$tmp/out.txt" 2>"$tmp/err.txt" || status=$?
+  [ $status = 66 ] && [ ! -s "$tmp/out.txt" ] && grep -q '^error.E_NOINPUT.: .*none.so: No such file' "$tmp/err.txt" || fail "$verb: $status: $(cat "$tmp/out.txt" "$tmp/err.txt")"
+done
 echo "plugin_test: $(grep -c '^failed' "$tmp/bad.txt") lines about bad kernels, $(grep -c '^ok' "$tmp/detection.txt") good ones of detection"
