@@ -76,4 +76,12 @@ END
 status=0; "$gie" check "$tmp/unknown.prototxt" >"$tmp/out.txt" 2>&1 || status=$?
 [ $status = 1 ] && grep -q 'no layer of this type is known' "$tmp/out.txt" && grep -q '1 of 6 nodes are not supported' "$tmp/out.txt" ||
   fail "an unknown layer: $status: $(cat "$tmp/out.txt")"
+
+# Slim-320 makes one row of all its boxes, whatever the batch: it is built for its own batch only.
+# shellcheck disable=SC2086
+"$gie" build "$data/caffe/slim-320.prototxt" ${slim#* } --batch=1 --estimate --quiet -o "$tmp/slim.plan" || fail "no plan for its own batch"
+status=0
+# shellcheck disable=SC2086
+"$gie" build "$data/caffe/slim-320.prototxt" ${slim#* } --batch=2 --estimate -o "$tmp/two.plan" >"$tmp/out.txt" 2>&1 || status=$?
+[ $status = 65 ] && grep -q 'does not follow the batch' "$tmp/out.txt" || fail "a batch of 2: $status: $(cat "$tmp/out.txt")"
 echo "faces: found and drawn by both networks"
