@@ -210,6 +210,9 @@ static int parse_flag(struct parser *p)
     value = name[n] ? name + n + 1 : NULL;
   if (o->kind == TOOL_FLAG && value)
     return tool_fail(p->t, GIE_E_USAGE, "--%s takes no value", o->name);
+  if (o->kind == TOOL_MAYBE && value && !*value)
+    return tool_fail(p->t, GIE_E_USAGE, "--%s= has no value; give --%s=%s, or --%s alone", o->name, o->name,
+                     o->value, o->name);
   if (o->kind == TOOL_MAYBE && !value)
     value = "";
   if (o->kind != TOOL_FLAG && !value) {
