@@ -414,10 +414,10 @@ int tool_build(struct tool *t, int argc, char **argv)
     return exit_code;
   if (args.n + (onnx != NULL) != 1)
     return tool_fail(t, GIE_E_USAGE, "give one network; usage: gie build %s", cmd.usage);
-  if ((exit_code = build_place(t, &f)) != TOOL_GO_ON || (exit_code = build_check(t, &f)) != TOOL_GO_ON ||
-      (exit_code = tool_open(t)) != TOOL_GO_ON)
-    return exit_code;
   const char *file = args.n ? args.v[0] : onnx;
+  if ((exit_code = build_place(t, &f)) != TOOL_GO_ON || (exit_code = build_check(t, &f)) != TOOL_GO_ON ||
+      (exit_code = tool_check_weights(t, file)) != TOOL_GO_ON || (exit_code = tool_open(t)) != TOOL_GO_ON)
+    return exit_code;
   gie_status st = load(t, file, &f.batches, &g);
   if (st != GIE_OK)
     return tool_error(t, st);

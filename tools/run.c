@@ -302,7 +302,9 @@ int tool_run(struct tool *t, int argc, char **argv)
     return tool_fail(t, GIE_E_USAGE, "--batch wants at least 1");
   if (r.batch == NO_BATCH)
     r.batch = 0;
-  if ((exit_code = tool_check_fallback(t)) != TOOL_GO_ON || (exit_code = tool_open(t)) != TOOL_GO_ON)
+  if ((exit_code = tool_check_fallback(t)) != TOOL_GO_ON ||
+      (exit_code = tool_check_weights(t, args.v[0])) != TOOL_GO_ON ||
+      (exit_code = tool_open(t)) != TOOL_GO_ON)
     return exit_code;
   r.model = args.v[0];
   r.j = r.is_json ? &r.json : NULL;
