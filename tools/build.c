@@ -350,6 +350,53 @@ gie_status build_and_save(struct tool *t, const struct build_flags *f, const str
   return st;
 }
 
+/* ---- The network */
+
+static bool has_unknown(const struct gie_graph *g)
+{
+  GIE_FOR_NODES(g, id)
+    if (!gie_node_get(g, id)->op->infer)
+      return true;
+  return false;
+}
+
+/* Whether the one batch that was asked for is the first dim of every input already. */
+static bool is_own_batch(const struct gie_graph *g, const struct tool_list *batches)
+{
+  const char *text = batches->v[0], *next;
+  int64_t n;
+  if (batches->n != 1 || !gie_parse_int(text, text + strlen(text), &n, &next) || *next)
+    return false;
+  for (uint32_t i = 0; i < gie_graph_n_inputs(g); i++) {
+    const struct gie_shape *s = &gie_value_get(g, gie_graph_input(g, i))->type.shape;
+    if (s->rank < 1 || !gie_dim_equal(s->dim[0], gie_dim_num(n)))
+      return false;
+  }
+  return true;
+}
+
+/* Networks for Caffe say a batch; with --batch it is left open. Some cannot do with any other: they are built
+ * as they are if theirs is what is wanted, and then no batch is left to set. */
+static gie_status load(struct tool *t, const char *file, struct tool_list *batches, struct gie_graph **g)
+{
+  const struct tool_list as_it_is = t->load_options;
+  struct gie_graph *own;
+  if (!batches->n)
+    return gie_graph_load(t->ctx, file, as_it_is.v, g);
+  if (tool_load_option(t, "batch=open") != TOOL_GO_ON)
+    return GIE_E_MEMORY;
+  gie_status st = gie_graph_load(t->ctx, file, t->load_options.v, g);
+  if (st != GIE_OK || !has_unknown(*g) || gie_graph_load(t->ctx, file, as_it_is.v, &own) != GIE_OK)
+    return st;
+  bool is_own = is_own_batch(own, batches);
+  gie_graph_free(is_own ? *g : own);
+  if (is_own) {
+    *g = own;
+    batches->n = 0;
+  }
+  return GIE_OK;
+}
+
 int tool_build(struct tool *t, int argc, char **argv)
 {
   struct build_flags f = build_flags_new();
@@ -368,14 +415,11 @@ int tool_build(struct tool *t, int argc, char **argv)
     return exit_code;
   if (args.n + (onnx != NULL) != 1)
     return tool_fail(t, GIE_E_USAGE, "give one network; usage: gie build %s", cmd.usage);
-  if ((exit_code = build_place(t, &f)) != TOOL_GO_ON || (exit_code = build_check(t, &f)) != TOOL_GO_ON ||
-      (exit_code = tool_open(t)) != TOOL_GO_ON)
-    return exit_code;
   const char *file = args.n ? args.v[0] : onnx;
-  /* Networks for Caffe say a batch; with --batch it is to be left open. */
-  if (f.batches.n && (exit_code = tool_load_option(t, "batch=open")) != TOOL_GO_ON)
+  if ((exit_code = build_place(t, &f)) != TOOL_GO_ON || (exit_code = build_check(t, &f)) != TOOL_GO_ON ||
+      (exit_code = tool_check_weights(t, file)) != TOOL_GO_ON || (exit_code = tool_open(t)) != TOOL_GO_ON)
     return exit_code;
-  gie_status st = gie_graph_load(t->ctx, file, t->load_options.v, &g);
+  gie_status st = load(t, file, &f.batches, &g);
   if (st != GIE_OK)
     return tool_error(t, st);
   st = build_and_save(t, &f, g, file, NULL);

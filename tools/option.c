@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Command-line options: a table per verb gives the parser, the help and the hint for misspelt flags. */
 #include "tools/tool.h"
+#include <gie/plan.h>
 #include <limits.h>
 
 #define HELP_COLUMN 30
@@ -210,6 +211,9 @@ static int parse_flag(struct parser *p)
     value = name[n] ? name + n + 1 : NULL;
   if (o->kind == TOOL_FLAG && value)
     return tool_fail(p->t, GIE_E_USAGE, "--%s takes no value", o->name);
+  if (o->kind == TOOL_MAYBE && value && !*value)
+    return tool_fail(p->t, GIE_E_USAGE, "--%s= has no value; give --%s=%s, or --%s alone", o->name, o->name,
+                     o->value, o->name);
   if (o->kind == TOOL_MAYBE && !value)
     value = "";
   if (o->kind != TOOL_FLAG && !value) {
@@ -263,6 +267,15 @@ static int add_load_options(struct tool *t)
   if (exit_code == TOOL_GO_ON && t->random_weights)
     exit_code = list_add(t, &t->load_options, tool_format(t, "random_weights=%s", t->random_weights));
   return exit_code;
+}
+
+int tool_check_weights(struct tool *t, const char *file)
+{
+  size_t n = strlen(file);
+  if (!t->weights || (!(n > 5 && strcmp(file + n - 5, ".onnx") == 0) && !gie_plan_probe(file)))
+    return TOOL_GO_ON;
+  return tool_fail(t, GIE_E_USAGE, "%s has its weights in itself; --weights and --model go with a .prototxt",
+                   tool_safe(t, file));
 }
 
 int tool_parse(struct tool *t, const struct tool_command *cmd, int argc, char **argv, struct tool_list *args)

@@ -21,6 +21,7 @@ static const char examples[] =
 
 #define DEFAULT_TOP 5
 #define DEFAULT_THRESHOLD 0.5
+#define NO_BATCH UINT32_MAX /* the flag was not given */
 
 struct run {
   struct feed_options feed;
@@ -248,7 +249,10 @@ static int run(struct tool *t, struct run *r)
 
 int tool_run(struct tool *t, int argc, char **argv)
 {
-  struct run r = {.rule = {NAN, NAN, 0}, .top = DEFAULT_TOP, .threshold = DEFAULT_THRESHOLD};
+  struct run r = {.rule = {NAN, NAN, 0},
+                  .top = DEFAULT_TOP,
+                  .threshold = DEFAULT_THRESHOLD,
+                  .batch = NO_BATCH};
   const struct tool_option options[] = {
       {"input", 'i', TOOL_LIST, &r.feed.inputs, "[NAME=]FILE",
        "what to feed an input with: .npy, .pb, .png, .jpg"},
@@ -294,7 +298,13 @@ int tool_run(struct tool *t, int argc, char **argv)
     return tool_fail(t, GIE_E_USAGE, "a tolerance cannot be negative");
   if (r.top == 0)
     return tool_fail(t, GIE_E_USAGE, "--top wants at least 1");
-  if ((exit_code = tool_check_fallback(t)) != TOOL_GO_ON || (exit_code = tool_open(t)) != TOOL_GO_ON)
+  if (r.batch == 0)
+    return tool_fail(t, GIE_E_USAGE, "--batch wants at least 1");
+  if (r.batch == NO_BATCH)
+    r.batch = 0;
+  if ((exit_code = tool_check_fallback(t)) != TOOL_GO_ON ||
+      (exit_code = tool_check_weights(t, args.v[0])) != TOOL_GO_ON ||
+      (exit_code = tool_open(t)) != TOOL_GO_ON)
     return exit_code;
   r.model = args.v[0];
   r.j = r.is_json ? &r.json : NULL;

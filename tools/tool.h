@@ -121,6 +121,8 @@ struct tool_command {
 /* Reads argv[1…]: the verb's options and the common ones into where they point, the rest into *args. Prints
  * the help for --help. */
 int tool_parse(struct tool *t, const struct tool_command *cmd, int argc, char **argv, struct tool_list *args);
+/* Refuses --weights for a network that reads none, a plan or an ONNX model. */
+int tool_check_weights(struct tool *t, const char *file);
 /* One more "key=value" for importers (struct gie_source). */
 int tool_load_option(struct tool *t, const char *option);
 /* The name nearest to a misspelt one, or NULL when none is near. `name_at` gives name i or NULL. */

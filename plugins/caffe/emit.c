@@ -258,17 +258,23 @@ gie_status caffe_const_scalar(struct caffe_layer *n, const char *what, double v,
 bool caffe_dims(struct caffe_layer *n, uint32_t i, int64_t *dims, int *rank)
 {
   const struct gie_shape *s = &gie_value_get(n->g, n->in[i])->type.shape;
+  bool known = s->rank >= 0, moved = false;
   *rank = s->rank;
   for (int k = 0; k < s->rank; k++) {
-    bool open = k == 0 && n->im->open_batch && gie_dim_is_known(s->dim[k]);
-    if (!gie_dim_is_num(s->dim[k]) && !open)
-      *rank = -1;
+    known &= gie_dim_is_known(s->dim[k]);
+    moved |= !gie_dim_is_num(s->dim[k]) && (k > 0 || !n->im->open_batch);
     dims[k] = gie_dim_is_num(s->dim[k]) ? s->dim[k].b : 0;
   }
-  if (*rank >= 0)
+  if (known && !moved)
     return true;
-  caffe_refuse(n, "the shape of its bottom %u is not known, since a layer before it is not supported",
-               (unsigned)i);
+  *rank = -1;
+  if (known)
+    caffe_refuse(n,
+                 "a layer before it does not follow the batch, which is not the first dim of its bottom %u",
+                 (unsigned)i);
+  else
+    caffe_refuse(n, "the shape of its bottom %u is not known, since a layer before it is not supported",
+                 (unsigned)i);
   return false;
 }
 

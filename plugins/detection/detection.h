@@ -48,6 +48,8 @@ const int64_t *det_ints(const struct gie_node *n, const char *name, uint32_t *co
 GIE_PRINTF(3, 4) gie_status det_bad(const struct gie_infer *x, gie_status st, const char *fmt, ...);
 /* Dim i is known to be less than that. */
 bool det_is_less(const struct gie_shape *s, int i, int64_t than);
+/* Operand i is known to be of another type; what an unsupported node makes is of none. */
+bool det_is_other(const struct gie_infer *x, uint32_t i, enum gie_dtype dtype);
 /* Operand i has that rank, or its rank is not known. */
 gie_status det_rank(const struct gie_infer *x, uint32_t i, int rank);
 /* The type f32[dims…]. */

@@ -64,7 +64,7 @@ static gie_status check_images(const struct gie_infer *x)
       a->dim[0].b != b->dim[0].b)
     return det_bad(x, GIE_E_SHAPE, "locations of %lld images and confidences of %lld", (long long)a->dim[0].b,
                    (long long)b->dim[0].b);
-  return x->in[1].dtype == GIE_F32 ? GIE_OK : det_bad(x, GIE_E_TYPE, "operand 1 has to be f32");
+  return det_is_other(x, 1, GIE_F32) ? det_bad(x, GIE_E_TYPE, "operand 1 has to be f32") : GIE_OK;
 }
 
 static gie_status infer(struct gie_infer *x)

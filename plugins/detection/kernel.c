@@ -139,10 +139,15 @@ bool det_is_less(const struct gie_shape *s, int i, int64_t than)
   return gie_dim_is_num(s->dim[i]) && s->dim[i].b < than;
 }
 
+bool det_is_other(const struct gie_infer *x, uint32_t i, enum gie_dtype dtype)
+{
+  return x->in[i].dtype != GIE_DTYPE_NONE && dtype != GIE_DTYPE_NONE && x->in[i].dtype != dtype;
+}
+
 gie_status det_rank(const struct gie_infer *x, uint32_t i, int rank)
 {
   int has = x->in[i].shape.rank;
-  if (x->in[i].dtype != GIE_DTYPE_NONE && x->in[i].dtype != x->in[0].dtype)
+  if (det_is_other(x, i, x->in[0].dtype))
     return det_bad(x, GIE_E_TYPE, "operand %u is %s; it has to be %s as operand 0", (unsigned)i,
                    gie_dtype_name(x->in[i].dtype), gie_dtype_name(x->in[0].dtype));
   return has < 0 || has == rank

@@ -49,7 +49,7 @@ static gie_status check(const struct gie_infer *x, const struct det_proposing *s
                      "operand 2 is empty; it has to be the height, width and scale of the image");
   if (image->rank == 0 || (image->rank > 0 && det_is_less(image, image->rank - 1, 3)))
     return det_bad(x, GIE_E_SHAPE, "operand 2 has to be the height, width and scale of the image");
-  return x->in[2].dtype == GIE_F32 ? GIE_OK : det_bad(x, GIE_E_TYPE, "operand 2 has to be f32");
+  return det_is_other(x, 2, GIE_F32) ? det_bad(x, GIE_E_TYPE, "operand 2 has to be f32") : GIE_OK;
 }
 
 static gie_status infer(struct gie_infer *x)

@@ -10,7 +10,7 @@ static gie_status infer_pool(struct gie_infer *x, struct gie_dim channels, int64
 {
   const struct gie_shape *rois = &x->in[1].shape;
   GIE_TRY(det_rank(x, 0, 4));
-  if (x->in[1].dtype != x->in[0].dtype)
+  if (det_is_other(x, 1, x->in[0].dtype))
     return det_bad(x, GIE_E_TYPE, "the regions are %s; they have to be %s", gie_dtype_name(x->in[1].dtype),
                    gie_dtype_name(x->in[0].dtype));
   if (h < 1 || w < 1 || h > 65536 || w > 65536)

@@ -61,4 +61,27 @@ refused 64 'ends in .png' $slim --input "$image" $feed --draw "$tmp/x.jpg"
 # shellcheck disable=SC2086
 refused 73 'No such file' $slim --input "$image" $feed --draw "$tmp/none/x.png"
 [ ! -e "$tmp/x.png" ] || fail "a picture was left behind"
+
+# What an unknown layer makes is of no type yet: the layers behind it are not wrong, and the table says all.
+cat >"$tmp/unknown.prototxt" <<'END'
+layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } } }
+layer { name: "rois" type: "Input" top: "rois" input_param { shape { dim: 2 dim: 5 } } }
+layer { name: "mine" type: "MyLayer" bottom: "data" top: "mine" }
+layer { name: "prior" type: "PriorBox" bottom: "mine" bottom: "data" top: "prior" prior_box_param { min_size: 4 } }
+layer { name: "a" type: "ROIPooling" bottom: "mine" bottom: "rois" top: "a" roi_pooling_param { pooled_h: 2 pooled_w: 2 } }
+layer { name: "b" type: "ROIPooling" bottom: "data" bottom: "mine" top: "b" roi_pooling_param { pooled_h: 2 pooled_w: 2 } }
+layer { name: "c" type: "DetectionOutput" bottom: "mine" bottom: "data" bottom: "prior" top: "c" detection_output_param { num_classes: 2 } }
+layer { name: "d" type: "DetectionOutput" bottom: "data" bottom: "mine" bottom: "prior" top: "d" detection_output_param { num_classes: 2 } }
+END
+status=0; "$gie" check "$tmp/unknown.prototxt" >"$tmp/out.txt" 2>&1 || status=$?
+[ $status = 1 ] && grep -q 'no layer of this type is known' "$tmp/out.txt" && grep -q '1 of 6 nodes are not supported' "$tmp/out.txt" ||
+  fail "an unknown layer: $status: $(cat "$tmp/out.txt")"
+
+# Slim-320 makes one row of all its boxes, whatever the batch: it is built for its own batch only.
+# shellcheck disable=SC2086
+"$gie" build "$data/caffe/slim-320.prototxt" ${slim#* } --batch=1 --estimate --quiet -o "$tmp/slim.plan" || fail "no plan for its own batch"
+status=0
+# shellcheck disable=SC2086
+"$gie" build "$data/caffe/slim-320.prototxt" ${slim#* } --batch=2 --estimate -o "$tmp/two.plan" >"$tmp/out.txt" 2>&1 || status=$?
+[ $status = 65 ] && grep -q 'does not follow the batch' "$tmp/out.txt" || fail "a batch of 2: $status: $(cat "$tmp/out.txt")"
 echo "faces: found and drawn by both networks"

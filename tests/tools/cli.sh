@@ -234,6 +234,9 @@ expect 0 '[1]' run "$tmp/net.gie" --random --shapes=x:2x4 --labels "$tmp/labels"
 expect 65 'no output has one element for each of the 2 labels' run "$tmp/net.gie" --random --labels "$tmp/two"
 expect 64 'go with one run' run "$tmp/net.gie" --input "$tmp/i2.npy" --input "$tmp/i2.npy" --output "$tmp/z.npy"
 expect 64 '--top wants at least 1' run "$tmp/net.gie" --random --top=0
+expect 64 '--batch wants at least 1' run "$tmp/net.gie" --random --batch=0
+expect 64 '--resize= has no value' run "$tmp/image.gie" --random --resize=
+expect 64 '--random-weights= has no value' run "$tmp/net.gie" --random --random-weights=
 expect 0 'total' run "$tmp/net.gie" --random --profile
 expect 0 'activations' run "$tmp/net.gie" --random --memory
 expect 64 'backend rule' run "$tmp/net.gie" --random --backend=cpu
