@@ -8,6 +8,14 @@
 #define OVERLAP 0.45
 #define MAX_BOXES 10000 /* that suppression looks at */
 
+/* Boxes of at least the threshold. What is beyond `most` makes room for what is better. */
+struct found {
+  struct draw_box *v; /* room for twice as many */
+  size_t most, n, all;
+  uint32_t turned; /* that end before they begin */
+  double threshold;
+};
+
 /* ---- Rows of seven */
 
 static int best_first(const void *a, const void *b)
@@ -19,24 +27,33 @@ static int best_first(const void *a, const void *b)
                                   : (x->y1 > y->y1) - (x->y1 < y->y1);
 }
 
-static bool is_box(const struct draw_box *b, double threshold)
+static void add_box(struct found *f, const struct draw_box *b)
 {
-  return b->score >= threshold && isfinite(b->x1 + b->y1 + b->x2 + b->y2) && b->class_ >= 0;
+  if (!(b->score >= f->threshold) || !isfinite(b->x1 + b->y1 + b->x2 + b->y2) || b->class_ < 0)
+    return;
+  if (b->x1 > b->x2 || b->y1 > b->y2) {
+    f->turned++;
+    return;
+  }
+  f->v[f->n++] = *b;
+  f->all++;
+  if (f->n < 2 * f->most)
+    return;
+  qsort(f->v, f->n, sizeof *f->v, best_first);
+  f->n = f->most;
+}
+
+static void best_of(struct found *f)
+{
+  qsort(f->v, f->n, sizeof *f->v, best_first);
+  if (f->n > f->most)
+    f->n = f->most;
 }
 
 static int64_t whole(double v) { return v >= 0 && v < 1e9 ? (int64_t)v : -1; }
 
-static const struct gie_tensor *last_dim(const struct outputs *o, int64_t dim)
+static void take_rows(const struct gie_tensor *x, struct found *f)
 {
-  for (uint32_t i = 0; i < o->n; i++)
-    if (o->v[i].rank >= 2 && o->v[i].dim[o->v[i].rank - 1] == dim && gie_dtype_class(o->v[i].dtype) == 'f')
-      return &o->v[i];
-  return NULL;
-}
-
-static uint32_t take_rows(const struct gie_tensor *x, double threshold, struct draw_box *v)
-{
-  uint32_t n = 0;
   for (size_t i = 0; i < tensor_count(x) / 7; i++) {
     struct draw_box b = {.class_ = whole(tensor_get(x, 7 * i + 1)),
                          .score = tensor_get(x, 7 * i + 2),
@@ -44,43 +61,26 @@ static uint32_t take_rows(const struct gie_tensor *x, double threshold, struct d
                          .y1 = tensor_get(x, 7 * i + 4),
                          .x2 = tensor_get(x, 7 * i + 5),
                          .y2 = tensor_get(x, 7 * i + 6)};
-    if (tensor_get(x, 7 * i) == 0 && is_box(&b, threshold))
-      v[n++] = b;
+    if (tensor_get(x, 7 * i) == 0)
+      add_box(f, &b);
   }
-  return n;
 }
 
 /* ---- Corners and scores */
 
-/* The scores that go with the corners: as many rows. */
-static const struct gie_tensor *find_scores(const struct outputs *o, const struct gie_tensor *corners)
-{
-  for (uint32_t i = 0; i < o->n; i++) {
-    const struct gie_tensor *x = &o->v[i];
-    if (x != corners && x->rank >= 2 && x->dim[x->rank - 2] == corners->dim[corners->rank - 2] &&
-        x->dim[x->rank - 1] > 0 && gie_dtype_class(x->dtype) == 'f')
-      return x;
-  }
-  return NULL;
-}
-
-static uint32_t take_corners(const struct gie_tensor *corners, const struct gie_tensor *scores,
-                             double threshold, struct draw_box *v)
+static void take_corners(const struct gie_tensor *corners, const struct gie_tensor *scores, struct found *f)
 {
   size_t rows = (size_t)corners->dim[corners->rank - 2], classes = (size_t)scores->dim[scores->rank - 1];
-  uint32_t n = 0;
   for (size_t i = 0; i < rows; i++)
-    for (size_t c = classes > 1; c < classes && n < MAX_BOXES; c++) {
+    for (size_t c = classes > 1; c < classes; c++) {
       struct draw_box b = {.class_ = (int64_t)c,
                            .score = tensor_get(scores, i * classes + c),
                            .x1 = tensor_get(corners, 4 * i),
                            .y1 = tensor_get(corners, 4 * i + 1),
                            .x2 = tensor_get(corners, 4 * i + 2),
                            .y2 = tensor_get(corners, 4 * i + 3)};
-      if (is_box(&b, threshold))
-        v[n++] = b;
+      add_box(f, &b);
     }
-  return n;
 }
 
 static double area(const struct draw_box *b) { return fmax(b->x2 - b->x1, 0) * fmax(b->y2 - b->y1, 0); }
@@ -108,25 +108,78 @@ static uint32_t suppress(struct draw_box *v, uint32_t n)
   return kept;
 }
 
-gie_status draw_find(struct tool *t, const struct outputs *o, double threshold, struct draw_box **out,
-                     uint32_t *n)
+/* ---- Which outputs they are in */
+
+struct choice {
+  const struct gie_tensor *rows, *corners, *scores;
+  uint32_t n_rows, n_pairs; /* how many would do */
+};
+
+/* The last dim of an output that may have boxes or scores, else 0. */
+static int64_t last_dim(const struct gie_tensor *x)
 {
-  const struct gie_tensor *rows = last_dim(o, 7), *corners = rows ? NULL : last_dim(o, 4),
-                          *scores = corners ? find_scores(o, corners) : NULL;
-  if (!rows && !scores)
+  return x->rank >= 2 && gie_dtype_class(x->dtype) == 'f' ? x->dim[x->rank - 1] : 0;
+}
+
+/* Corners go with scores of as many rows. Seven numbers are a row only where no such pair is: they may be
+ * the scores of seven classes. */
+static struct choice choose(const struct outputs *o)
+{
+  struct choice c = {.n_rows = 0};
+  for (uint32_t i = 0; i < o->n; i++) {
+    const struct gie_tensor *x = &o->v[i];
+    if (last_dim(x) == 7) {
+      c.rows = x;
+      c.n_rows++;
+    }
+    for (uint32_t k = 0; last_dim(x) == 4 && k < o->n; k++) {
+      const struct gie_tensor *s = &o->v[k];
+      if (k == i || last_dim(s) < 1 || s->dim[s->rank - 2] != x->dim[x->rank - 2])
+        continue;
+      c.corners = x;
+      c.scores = s;
+      c.n_pairs++;
+    }
+  }
+  return c;
+}
+
+static gie_status check_choice(struct tool *t, const struct choice *c)
+{
+  if (!c->n_pairs && !c->n_rows)
     return gie_fail(
         t->ctx, GIE_E_USAGE,
         "no output has boxes: neither rows (image, class, score, x1, y1, x2, y2) nor corners [n,4] with "
         "scores [n,classes]");
-  size_t most = rows ? tensor_count(rows) / 7 : MAX_BOXES;
-  struct draw_box *v = gie_arena_alloc(&t->arena, most + 1, sizeof *v);
-  if (!v)
+  if (c->n_pairs > 1 || (!c->n_pairs && c->n_rows > 1))
+    return gie_fail(t->ctx, GIE_E_USAGE,
+                    "which outputs have the boxes is not clear: %u %s fit equally well; leave out the "
+                    "outputs that are something else",
+                    (unsigned)(c->n_pairs ? c->n_pairs : c->n_rows),
+                    c->n_pairs ? "pairs of corners and scores" : "outputs with rows of seven");
+  return GIE_OK;
+}
+
+gie_status draw_find(struct tool *t, const struct outputs *o, double threshold, struct draw_box **out,
+                     uint32_t *n)
+{
+  struct choice c = choose(o);
+  GIE_TRY(check_choice(t, &c));
+  struct found f = {.most = c.corners ? MAX_BOXES : tensor_count(c.rows) / 7 + 1, .threshold = threshold};
+  if (!(f.v = gie_arena_alloc(&t->arena, f.most, 2 * sizeof *f.v)))
     return gie_fail(t->ctx, GIE_E_MEMORY, "out of memory");
-  *n = rows ? take_rows(rows, threshold, v) : take_corners(corners, scores, threshold, v);
-  qsort(v, *n, sizeof *v, best_first);
-  if (!rows)
-    *n = suppress(v, *n);
-  *out = v;
+  if (c.corners)
+    take_corners(c.corners, c.scores, &f);
+  else
+    take_rows(c.rows, &f);
+  best_of(&f);
+  if (f.turned)
+    tool_note(t, "boxes left out, since they end before they begin (x2 < x1 or y2 < y1): %u",
+              (unsigned)f.turned);
+  if (f.all > f.n)
+    tool_note(t, "of %zu boxes only the best %zu are looked at; raise --threshold", f.all, f.n);
+  *n = c.corners ? suppress(f.v, (uint32_t)f.n) : (uint32_t)f.n;
+  *out = f.v;
   return GIE_OK;
 }
 

@@ -60,6 +60,26 @@ refused 64 'there is none' $slim --random --draw "$tmp/x.png"
 refused 64 'ends in .png' $slim --input "$image" $feed --draw "$tmp/x.jpg"
 # shellcheck disable=SC2086
 refused 73 'No such file' $slim --input "$image" $feed --draw "$tmp/none/x.png"
+
+# outputs SCORES BOXES: a network that gives these, the scores first, whatever the image.
+outputs()
+{
+  printf 'graph { input %%x : f32[1,3,8,8]\nconst %%s : f32[1,%s}\nconst %%b : f32[1,%s}\n' "$1" "$2"
+  echo '%p = identity(%s) %q = identity(%b) output %p output %q }'
+}
+square=0.1,0.1,0.5,0.5
+outputs "2,7] = {0,0,0,0.9,0,0,0, 0,0,0,0,0,0,0.2" "2,4] = {$square,$square" >"$tmp/seven.gie"
+outputs "2,4] = {0,0.9,0,0,0,0,0,0" "2,4] = {$square,$square" >"$tmp/four.gie"
+outputs "1,7] = {0,0.9,0,0,0,0,0" "1,4] = {0.5,0.1,0.1,0.5" >"$tmp/turned.gie"
+many=10001
+outputs "$many,2] = {$(awk -v n=$many 'BEGIN { while (--n) printf "0,0.6," }')0,0.95" \
+  "$many,4] = {$(awk -v n=$many -v b=$square 'BEGIN { while (--n) printf "%s,", b }')$square" >"$tmp/many.gie"
+# drawn FILE: the boxes, without the corners
+drawn() { "$gie" run "$tmp/$1" --input "$image" --resize --draw "$tmp/y.png" 2>"$tmp/err.txt" | sed 's/  */ /g' | cut -d' ' -f1-2; }
+[ "$(drawn seven.gie | tail -n +2)" = '3 0.900' ] || fail "scores of seven classes: $(drawn seven.gie)"
+[ "$(drawn turned.gie)" = 'no box' ] && grep -q 'end before they begin' "$tmp/err.txt" || fail "a turned box: $(drawn turned.gie)"
+[ "$(drawn many.gie | tail -n +2)" = '1 0.950' ] && grep -q 'only the best 10000' "$tmp/err.txt" || fail "many boxes: $(drawn many.gie)"
+refused 64 'fit equally well' "$tmp/four.gie" --input "$image" --resize --draw "$tmp/x.png"
 [ ! -e "$tmp/x.png" ] || fail "a picture was left behind"
 
 # What an unknown layer makes is of no type yet: the layers behind it are not wrong, and the table says all.
