@@ -13,18 +13,23 @@ struct slot {
 #define END_BYTES 1024 /* at each end */
 
 /* FNV-1a over words: fast, and collisions only cost a comparison. */
-static uint64_t mix(uint64_t h, const void *p, size_t n)
+static uint64_t mix_word(uint64_t h, uint64_t word)
 {
-  const unsigned char *s = p;
-  for (; n >= 8; n -= 8, s += 8) {
-    uint64_t word;
+  h = (h ^ word) * 0x100000001b3;
+  return h ^ h >> 32;
+}
+
+static uint64_t mix(uint64_t h, const char *s, size_t n)
+{
+  uint64_t word = 0;
+  for (; n >= sizeof word; n -= sizeof word, s += sizeof word) {
     memcpy(&word, s, sizeof word);
-    h = (h ^ word) * 0x100000001b3;
-    h ^= h >> 32;
+    h = mix_word(h, word);
   }
-  for (; n > 0; n--)
-    h = (h ^ *s++) * 0x100000001b3;
-  return h;
+  word = 0;
+  if (n > 0)
+    memcpy(&word, s, n);
+  return mix_word(h, word);
 }
 
 /* Of type and bytes; of a large constant's bytes only those at both ends, unless `full`. */
@@ -32,10 +37,10 @@ static uint64_t hash_value(const struct gie_graph *g, const struct gie_value *v,
 {
   size_t size;
   const char *bytes = gie_value_bytes(g, v->id, &size);
-  int32_t head[3] = {(int32_t)v->type.dtype, v->type.shape.rank, full};
-  uint64_t h = mix(0xcbf29ce484222325, head, sizeof head);
+  uint64_t h = mix_word(0xcbf29ce484222325, (uint64_t)v->type.dtype << 1 | full);
+  h = mix_word(h, (uint64_t)v->type.shape.rank);
   for (int i = 0; i < v->type.shape.rank; i++)
-    h = mix(h, &v->type.shape.dim[i].b, sizeof(int64_t));
+    h = mix_word(h, (uint64_t)v->type.shape.dim[i].b);
   if (full || size <= 2 * END_BYTES)
     return mix(h, bytes, size);
   return mix(mix(h, bytes, END_BYTES), bytes + size - END_BYTES, END_BYTES);
