@@ -54,6 +54,8 @@ static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32
     next = n->next;
     if (is_relu(n) && (is_relu(gie_node_get(g, gie_value_get(g, n->in[0])->producer))))
       GIE_TRY(drop(g, n, changes));
+    if (is("pass_again") && *changes) /* one at a time */
+      break;
   }
   return GIE_OK;
 }

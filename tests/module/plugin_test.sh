@@ -93,7 +93,7 @@ leak_pass="pass_leaks:runs leave" leak_import="import_leaks:imports leave" leak_
 [ -z "$SANITIZE" ] || leak_pass= leak_import= leak_failing=
 for what in "pass_crash:seven.tiny: $crashed" "pass_hang:it hangs: no answer in" "pass_fails:fails on a valid graph: no idea what to do" \
   "pass_wrong:it changes what a graph computes: output" "pass_silent:it changes a graph and counts no change" \
-  "pass_endless:it still changes a graph when it has run 100 times" "$leak_pass" "$leak_import" "$leak_failing" \
+  "pass_endless:it still changes a graph when it has run 100 times" "pass_again:seven.tiny: a second run right behind the first changes the graph again" "$leak_pass" "$leak_import" "$leak_failing" \
   "import_ignores:import reports success though allocation" \
   "probe:probe returns 101 and 101" "probe_moody:probe returns" "import_crash:seven.tiny: changed: $crashed" \
   "import_hang:it hangs: no answer in" "import_opens:files open" "import_nothing:reports success without a graph" \
