@@ -15,6 +15,7 @@ struct trial {
   struct conform *c;
   const struct gie_pass *p;
   uint32_t graphs, fired, changes, runs;
+  bool wants_argument;    /* it refuses to run without */
   bool again;             /* a second run changed something */
   struct gie_graph *kept; /* one on which it fires */
   char wrong[700];
@@ -75,7 +76,9 @@ static bool check_after(struct trial *t, struct gie_graph *before, struct gie_gr
   uint32_t changes;
   bool ran;
   char how[300];
-  if (apply(t, g, &changes) != GIE_OK)
+  gie_status st = apply(t, g, &changes);
+  t->wants_argument = st == GIE_E_USAGE && GIE_OPTION(t->p, argument);
+  if (st != GIE_OK)
     return fail(t, "it fails on a valid graph: %s", gie_error_text(t->c->ctx));
   t->fired += changes > 0;
   t->changes += changes;
@@ -121,7 +124,9 @@ static bool check_graph(struct trial *t, struct gie_graph *g)
 
 static void end_graphs(struct trial *t, bool good)
 {
-  if (!good)
+  if (t->wants_argument)
+    conform_end(t->c, CONFORM_SKIPPED, "it needs an argument (%s)", t->p->argument);
+  else if (!good)
     conform_end(t->c, CONFORM_FAILED, "%s", t->wrong);
   else if (t->fired == 0)
     conform_end(t->c, CONFORM_SKIPPED, "it changes none of %u graphs; give one that it changes with --case",

@@ -47,7 +47,8 @@ static gie_status drop(struct gie_graph *g, const struct gie_node *n, uint32_t *
 
 static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32_t *changes)
 {
-  (void)pc;
+  if (is("pass_argument") && !pc->argument)
+    return gie_fail(pc->ctx, GIE_E_USAGE, "tiny needs a number; say tiny=1");
   *changes += is("pass_endless");
   for (gie_id id = gie_graph_first(g), next; id != GIE_NONE; id = next) {
     const struct gie_node *n = gie_node_get(g, id);
@@ -64,6 +65,12 @@ static const struct gie_pass pass = {.struct_size = sizeof pass,
                                      .name = "tiny",
                                      .help = "one relu",
                                      .run = run};
+
+static const struct gie_pass pass_with_argument = {.struct_size = sizeof pass_with_argument,
+                                                   .name = "tiny",
+                                                   .help = "one relu",
+                                                   .run = run,
+                                                   .argument = "N"};
 
 /* ---- The format */
 
@@ -153,7 +160,7 @@ static const struct gie_format format = {.struct_size = sizeof format,
 static gie_status init(const struct gie_host *host, void **state)
 {
   (void)state;
-  GIE_TRY(host->register_pass(host, &pass));
+  GIE_TRY(host->register_pass(host, is("pass_argument") ? &pass_with_argument : &pass));
   return host->register_format(host, &format);
 }
 

@@ -112,6 +112,8 @@ for text in 'case .*seven.tiny: loading: 7 nodes' 'pass tiny: .*seven.tiny: 6 ch
   grep -q "^ok       $text" "$tmp/graphs.txt" || fail "no \"$text\": $(cat "$tmp/graphs.txt")"
 done
 grep -q '^skipped  format tiny: strange bytes: nothing is tried: its probe takes none of 400 files' "$tmp/graphs.txt" || fail "strange bytes: $(cat "$tmp/graphs.txt")"
+graphs pass_argument
+[ $status = 0 ] && grep -q '^skipped  pass tiny: random graphs: it needs an argument (N)$' "$tmp/graphs.txt" || fail "pass_argument: $status: $(cat "$tmp/graphs.txt")"
 for kind in pass/try.gie format/try.template; do
   "$gie" plugin test "$top_builddir/plugins/templates/${kind%/*}/.libs/template.so" --case="$top_srcdir/plugins/templates/$kind" >"$tmp/out.txt" || fail "$kind: $(cat "$tmp/out.txt")"
 done
