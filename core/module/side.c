@@ -170,8 +170,13 @@ gie_status side_open_reference(struct side *s, struct side_case *c, struct side_
   for (uint32_t i = 0; (s->k = gie_kernel_at(c->ctx, i)); i++) {
     if (s->k == suspect || !is_reference(s->k) || !side_lists_op(s->k, c->node->op->name))
       continue;
-    GIE_TRY(side_open(s, c, devices));
-    gie_status st = side_choose(s, true, 0);
+    gie_status st = side_open(s, c, devices);
+    if (st == GIE_E_DEVICE) { /* that of another device, which is not here */
+      side_close(s);
+      continue;
+    }
+    GIE_TRY(st);
+    st = side_choose(s, true, 0);
     *found = st == GIE_OK;
     if (*found || s->verdict != PROBE_REFUSED)
       return st;
