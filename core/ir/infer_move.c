@@ -247,6 +247,10 @@ gie_status ir_shape_pad(struct gie_infer *x)
     return GIE_OK;
   ir_set_rank(&x->out[0].shape, rank);
   GIE_TRY(read_pads(x, rank, begin, end, &known));
+  int64_t n_pads = ir_list_length(x, 1), n_axes = ir_has(x, 3) ? ir_list_length(x, 3) : rank;
+  if (n_pads >= 0 && n_axes >= 0 && n_pads != 2 * n_axes)
+    return gie_fail(x->ctx, GIE_E_SHAPE, "pads has %lld elements for %lld axes", (long long)n_pads,
+                    (long long)n_axes);
   for (int i = 0; known && i < rank; i++) {
     struct gie_dim d = ir_dim(x, 0, i), *to = &x->out[0].shape.dim[i];
     GIE_TRY(check_pad_mode(x, mode, i, d, begin[i]));

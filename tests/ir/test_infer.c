@@ -231,6 +231,8 @@ static const struct row moves[] = {
     {X("[n,4]") "const %p:i64[4] = {0,1,0,0} %y = pad(%x,%p) {mode=\"mirror\"}",
      "E_ATTR: none of constant, reflect"},
     {X("[n,4]") "input %p:i64[4] %y = pad(%x,%p)", "f32[?,?]"},
+    {X("[]") "input %p:i64[1] %y = pad(%x,%p)", "E_SHAPE: pads has 1"},
+    {X("[n,4]") "input %p:i64[2] input %a:i64[1] %y = pad(%x,%p,_,%a)", "f32[?,?]"},
     {X("[n,4]") "const %p:i64[4] = {0,1,0,0} input %v:f32[2] %y = pad(%x,%p,%v)", "E_SHAPE: one element"},
     {X("[n,4]") "const %r:i64[2] = {2,0} %y = tile(%x,%r)", "f32[2*n,0]"},
     {X("[n,4]") "const %r:i64[2] = {2,-1} %y = tile(%x,%r)", "E_SHAPE: repeated -1"},
