@@ -88,12 +88,22 @@ bool conform_begin(struct conform *c, const char *fmt, ...)
   va_start(ap, fmt);
   vsnprintf(name, sizeof name, fmt, ap);
   va_end(ap);
+  c->wrong[0] = 0;
   if (c->status != GIE_OK || c->n < c->from) {
     c->n++;
     return false;
   }
   say(c, CONFORM_START, name, "");
   return c->status == GIE_OK;
+}
+
+bool conform_wrong(struct conform *c, const char *fmt, ...)
+{
+  va_list ap;
+  va_start(ap, fmt);
+  vsnprintf(c->wrong, sizeof c->wrong, fmt, ap);
+  va_end(ap);
+  return false;
 }
 
 void conform_end(struct conform *c, enum conform_word word, const char *fmt, ...)

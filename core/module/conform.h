@@ -66,7 +66,10 @@ struct conform {
   uint32_t n_cases;
   uint32_t *fatal;
   uint32_t n_fatal;
+  char wrong[700]; /* what the check under way has found */
 };
+/* Says what is wrong, which conform_begin() forgets; false, for the one who found it to return. */
+GIE_PRINTF(2, 3) bool conform_wrong(struct conform *c, const char *fmt, ...);
 /* Still at work, and at what: it is said when the worker ends there. */
 GIE_PRINTF(2, 3) void conform_doing(struct conform *c, const char *fmt, ...);
 /* Whether the next check ended an earlier worker. */
@@ -98,8 +101,9 @@ bool conform_text(const struct gie_graph *g, char **text, size_t *size);
  * one runs (*ran); false: `wrong`. */
 bool conform_same(const struct gie_graph *before, const struct gie_graph *after, bool names, uint64_t seed,
                   bool *ran, char *wrong, size_t size);
-/* Bytes that are allocated in this process. */
+/* Bytes that are allocated in this process, and how many more may be after something was repeated many times. */
 size_t conform_heap(void);
+#define CONFORM_LEAK 16384
 
 /* ---- Checks (conform_op.c, conform_kernel.c, conform_pass.c, conform_format.c) */
 

@@ -17,8 +17,7 @@
 #define WARM 40
 #define LIFES 200
 #define FAILING 1000 /* imports that fail in search of a leak */
-#define LEAK 16384
-#define WRITTEN 40 /* random graphs that are written */
+#define WRITTEN 40   /* random graphs that are written */
 #define NO_REASON "no reason given"
 
 struct trial {
@@ -28,18 +27,7 @@ struct trial {
   unsigned char *bytes;
   size_t size;
   uint32_t accepted, refused, others;
-  char wrong[700];
 };
-
-static bool fail(struct trial *t, const char *fmt, ...) GIE_PRINTF(2, 3);
-static bool fail(struct trial *t, const char *fmt, ...)
-{
-  va_list ap;
-  va_start(ap, fmt);
-  vsnprintf(t->wrong, sizeof t->wrong, fmt, ap);
-  va_end(ap);
-  return false;
-}
 
 /* ---- A file in memory */
 
@@ -89,18 +77,18 @@ static bool read_bytes(struct trial *t, const unsigned char *bytes, size_t n, st
   struct gie_source src = source_of(t, fd, bytes, n);
   *out = NULL;
   if (fd < 0)
-    return fail(t, "no file in memory can be made");
+    return conform_wrong(t->c, "no file in memory can be made");
   gie_fail(ctx, GIE_E_INTERNAL, NO_REASON);
   gie_status st = t->f->import(ctx, &src, out);
   close(fd);
   if (st == GIE_OK && !*out)
-    return fail(t, "import reports success without a graph");
+    return conform_wrong(t->c, "import reports success without a graph");
   if (st != GIE_OK && *out) {
     *out = NULL;
-    return fail(t, "import fails and gives a graph");
+    return conform_wrong(t->c, "import fails and gives a graph");
   }
   if (st != GIE_OK && strcmp(gie_error_text(ctx), NO_REASON) == 0)
-    return fail(t, "import fails without a reason; call gie_fail()");
+    return conform_wrong(t->c, "import fails without a reason; call gie_fail()");
   t->accepted += st == GIE_OK;
   t->refused += st != GIE_OK;
   return true;
@@ -112,9 +100,9 @@ static bool check_graph(struct trial *t, struct gie_graph *g)
   char *text = NULL;
   size_t n;
   if (gie_graph_verify(g) != GIE_OK)
-    return fail(t, "import gives a graph that is not valid: %s", gie_error_text(t->c->ctx));
+    return conform_wrong(t->c, "import gives a graph that is not valid: %s", gie_error_text(t->c->ctx));
   if (!conform_text(g, &text, &n))
-    return fail(t, "import gives a graph that cannot be printed: %s", gie_error_text(t->c->ctx));
+    return conform_wrong(t->c, "import gives a graph that cannot be printed: %s", gie_error_text(t->c->ctx));
   gie_free(t->c->ctx, text);
   return true;
 }
@@ -128,7 +116,8 @@ static bool try_bytes(struct trial *t, const unsigned char *bytes, size_t n)
   if (fd >= 0)
     close(fd);
   if (sure < 0 || sure > 100 || sure != again)
-    return fail(t, "probe returns %d and %d; it is 0 to 100, and the same for the same file", sure, again);
+    return conform_wrong(t->c, "probe returns %d and %d; it is 0 to 100, and the same for the same file",
+                         sure, again);
   if (sure == 0) { /* then the engine does not ask it */
     t->others++;
     return true;
@@ -142,7 +131,7 @@ static void end_reading(struct trial *t, bool good, uint32_t files)
 {
   uint32_t now = open_files();
   if (good && now > files)
-    good = fail(t, "it leaves %u files open", (unsigned)(now - files));
+    good = conform_wrong(t->c, "it leaves %u files open", (unsigned)(now - files));
   if (good && t->accepted + t->refused == 0)
     conform_end(t->c, CONFORM_SKIPPED, "nothing is tried: its probe takes none of %u files for its own",
                 (unsigned)t->others);
@@ -150,7 +139,7 @@ static void end_reading(struct trial *t, bool good, uint32_t files)
     conform_end(t->c, CONFORM_OK, "%u accepted, %u refused with a reason, %u not its own",
                 (unsigned)t->accepted, (unsigned)t->refused, (unsigned)t->others);
   else
-    conform_end(t->c, CONFORM_FAILED, "%s", t->wrong);
+    conform_end(t->c, CONFORM_FAILED, "%s", t->c->wrong);
 }
 
 /* ---- Bytes that are made up */
@@ -246,7 +235,7 @@ static void check_changes(struct trial *t, const char *name)
   if (!conform_begin(t->c, "format %s: %s: changed", t->f->name, name))
     return;
   unsigned char *bytes = gie_alloc(t->c->ctx, t->size + PLACES * RUN, 1);
-  bool good = bytes || fail(t, "out of memory");
+  bool good = bytes || conform_wrong(t->c, "out of memory");
   uint32_t files = open_files();
   t->accepted = t->refused = t->others = 0;
   for (int i = 0; bytes && good && i < CHANGES; i++) {
@@ -275,9 +264,9 @@ static bool import_without(struct trial *t, long n, bool refused, bool *reached)
   if (st == GIE_OK)
     gie_graph_free(g);
   if (st == GIE_OK && *reached)
-    return fail(t, "import reports success though allocation %ld failed", n);
+    return conform_wrong(t->c, "import reports success though allocation %ld failed", n);
   return st == GIE_OK || *reached || refused ||
-         fail(t, "import fails when it is repeated: %s", gie_error_text(ctx));
+         conform_wrong(t->c, "import fails when it is repeated: %s", gie_error_text(ctx));
 }
 
 /* Each allocation fails in turn, which is an error; many times, of which nothing may be left. */
@@ -306,8 +295,8 @@ static bool check_failures(struct trial *t)
       return false;
   }
   after = conform_heap();
-  return n == 1 || after <= before + LEAK ||
-         fail(t, "%d imports that fail leave %zu bytes behind", FAILING, after - before);
+  return n == 1 || after <= before + CONFORM_LEAK ||
+         conform_wrong(t->c, "%d imports that fail leave %zu bytes behind", FAILING, after - before);
 }
 
 static bool check_leaks(struct trial *t)
@@ -323,7 +312,8 @@ static bool check_leaks(struct trial *t)
     gie_graph_free(g);
   }
   after = conform_heap();
-  return after <= before + LEAK || fail(t, "%d imports leave %zu bytes behind", LIFES - WARM, after - before);
+  return after <= before + CONFORM_LEAK ||
+         conform_wrong(t->c, "%d imports leave %zu bytes behind", LIFES - WARM, after - before);
 }
 
 static void check_memory(struct trial *t, const char *name)
@@ -331,11 +321,12 @@ static void check_memory(struct trial *t, const char *name)
   if (!conform_begin(t->c, "format %s: %s: without memory, many times", t->f->name, name))
     return;
   uint32_t files = open_files();
-  if (check_leaks(t) && check_failures(t) && (open_files() <= files || fail(t, "it leaves files open")))
+  if (check_leaks(t) && check_failures(t) &&
+      (open_files() <= files || conform_wrong(t->c, "it leaves files open")))
     conform_end(t->c, CONFORM_OK, "each failed allocation is an error, and %d imports leave nothing behind",
                 LIFES);
   else
-    conform_end(t->c, CONFORM_FAILED, "%s", t->wrong);
+    conform_end(t->c, CONFORM_FAILED, "%s", t->c->wrong);
 }
 
 /* The bytes of a case, if it is of this format and not too large. */
@@ -382,7 +373,7 @@ static gie_status write_and_read(struct trial *t, const struct gie_graph *g)
       close(fd);
     if (strcmp(gie_error_text(t->c->ctx), NO_REASON) != 0)
       return st;
-    fail(t, "export fails without a reason; call gie_fail()");
+    conform_wrong(t->c, "export fails without a reason; call gie_fail()");
     return GIE_E_NO;
   }
   t->size = (size_t)size;
@@ -390,13 +381,13 @@ static gie_status write_and_read(struct trial *t, const struct gie_graph *g)
   bool good = t->bytes && pread(fd, t->bytes, t->size, 0) == (ssize_t)size;
   close(fd);
   const struct gie_source src = source_of(t, -1, t->bytes, t->size);
-  good = (good || fail(t, "what it wrote cannot be read")) &&
-         (t->f->probe(&src) > 0 || fail(t, "probe does not know what export wrote")) &&
+  good = (good || conform_wrong(t->c, "what it wrote cannot be read")) &&
+         (t->f->probe(&src) > 0 || conform_wrong(t->c, "probe does not know what export wrote")) &&
          read_bytes(t, t->bytes, t->size, &back) &&
-         (back || fail(t, "import refuses what export wrote: %s", gie_error_text(t->c->ctx))) &&
+         (back || conform_wrong(t->c, "import refuses what export wrote: %s", gie_error_text(t->c->ctx))) &&
          check_graph(t, back) &&
          (conform_same(g, back, false, t->c->seed, &ran, how, sizeof how) ||
-          fail(t, "written and read again: %s", how));
+          conform_wrong(t->c, "written and read again: %s", how));
   gie_graph_free(back);
   gie_free(t->c->ctx, t->bytes);
   t->bytes = NULL;
@@ -423,7 +414,7 @@ static void check_writing(struct trial *t)
     gie_graph_free(g);
   }
   if (st == GIE_E_NO)
-    conform_end(t->c, CONFORM_FAILED, "%s", t->wrong);
+    conform_end(t->c, CONFORM_FAILED, "%s", t->c->wrong);
   else
     conform_end(t->c, written ? CONFORM_OK : CONFORM_SKIPPED,
                 "%u graphs, the same after it; %u refused with a reason", (unsigned)written,

@@ -11,7 +11,6 @@
 #define MAX_FAILURES 1000 /* allocations of an instance that fail in turn */
 #define WARM 200          /* instances before the heap is measured: it keeps some freed blocks at hand */
 #define LIFES 4000        /* instances made and ended in search of a leak */
-#define LEAK 16384        /* bytes that may be left after that */
 #define BIG_COUNT 1000000
 
 /* A case under test. */
@@ -26,25 +25,14 @@ struct trial {
   bool has_reference, no_device;
   const char *by; /* whose results are expected */
   double error;
-  char wrong[700];
 };
-
-static bool fail(struct trial *t, const char *fmt, ...) GIE_PRINTF(2, 3);
-static bool fail(struct trial *t, const char *fmt, ...)
-{
-  va_list ap;
-  va_start(ap, fmt);
-  vsnprintf(t->wrong, sizeof t->wrong, fmt, ap);
-  va_end(ap);
-  return false;
-}
 
 /* A side that did wrong, or a device that did. */
 static bool blame(struct trial *t, const struct side *s, gie_status st, const char *form)
 {
   if (st == GIE_E_NO)
-    return fail(t, "%s: %s: %s", form, probe_verdict_word(s->verdict), s->text);
-  return fail(t, "%s: %s", form, gie_error_text(t->c->ctx));
+    return conform_wrong(t->c, "%s: %s: %s", form, probe_verdict_word(s->verdict), s->text);
+  return conform_wrong(t->c, "%s: %s", form, gie_error_text(t->c->ctx));
 }
 
 /* ---- Forms: how the tensors of a run lie */
@@ -113,7 +101,7 @@ static bool keep_results(struct trial *t, const struct side *s, const char *by)
       memcpy(t->expected[i], s->out_plain[i], result_bytes(t, i));
   }
   t->by = by;
-  return t->expected || fail(t, "out of memory");
+  return t->expected || conform_wrong(t->c, "out of memory");
 }
 
 /* A run whose results were not there before. */
@@ -181,7 +169,7 @@ static bool run_form(struct trial *t, uint64_t config, int form, uint32_t thread
   t->n_refused += refused; /* it need not take every form */
   if (good && !t->expected)
     good = keep_results(t, &s, "itself");
-  if (!good && !refused && !*t->wrong)
+  if (!good && !refused && !*t->c->wrong)
     blame(t, &s, st, forms[form]);
   side_close(&s);
   return good || refused;
@@ -210,12 +198,13 @@ static bool check_numbers(struct trial *t, const struct side *s, const struct gi
 {
   struct gie_cost cost = {.struct_size = sizeof cost};
   if (!memchr(v->label, 0, sizeof v->label))
-    return fail(t, "the label of variant %llu has no end", (unsigned long long)v->config);
+    return conform_wrong(t->c, "the label of variant %llu has no end", (unsigned long long)v->config);
   if (t->k->estimate)
     t->k->estimate(t->k, &s->prob, v, &cost);
   if (!(isfinite(cost.flops) && isfinite(cost.bytes) && isfinite(cost.seconds)) || cost.flops < 0 ||
       cost.bytes < 0 || cost.seconds < 0)
-    return fail(t, "estimate gives no number of at least 0 (variant %llu)", (unsigned long long)v->config);
+    return conform_wrong(t->c, "estimate gives no number of at least 0 (variant %llu)",
+                         (unsigned long long)v->config);
   return true;
 }
 
@@ -223,7 +212,7 @@ static bool list_variants(struct trial *t, struct side *s)
 {
   struct gie_variant *v = gie_arena_alloc(&t->sc.arena, MAX_ASKED, sizeof *v);
   if (!v)
-    return fail(t, "out of memory");
+    return conform_wrong(t->c, "out of memory");
   if (!t->k->variants) {
     t->config[t->n_variants++] = 0;
     return true;
@@ -232,12 +221,14 @@ static bool list_variants(struct trial *t, struct side *s)
     v[i] = (struct gie_variant){.struct_size = sizeof *v, .in_place = -1};
   uint32_t n = t->k->variants(t->k, &s->prob, v, MAX_ASKED);
   if (n == 0 || n > MAX_ASKED)
-    return fail(t, n ? "variants returns %u with room for %d" : "it supports this and has %u variants of %d",
-                (unsigned)n, MAX_ASKED);
+    return conform_wrong(t->c,
+                         n ? "variants returns %u with room for %d"
+                           : "it supports this and has %u variants of %d",
+                         (unsigned)n, MAX_ASKED);
   for (uint32_t i = 0; i < n; i++) {
     for (uint32_t j = 0; j < i; j++)
       if (v[i].config == v[j].config)
-        return fail(t, "two variants have config %llu", (unsigned long long)v[i].config);
+        return conform_wrong(t->c, "two variants have config %llu", (unsigned long long)v[i].config);
     if (!check_numbers(t, s, &v[i]))
       return false;
     if (t->n_variants < MAX_VARIANTS)
@@ -260,8 +251,9 @@ static bool create_without(struct trial *t, struct side *s, long n, bool *reache
   if (st == GIE_OK && t->k->destroy)
     t->k->destroy(instance);
   if (st == GIE_OK && *reached)
-    return fail(t, "create reports success though its allocation %ld failed", n);
-  return st == GIE_OK || *reached || fail(t, "create fails without want of memory: %s", gie_error_text(ctx));
+    return conform_wrong(t->c, "create reports success though its allocation %ld failed", n);
+  return st == GIE_OK || *reached ||
+         conform_wrong(t->c, "create fails without want of memory: %s", gie_error_text(ctx));
 }
 
 /* Each allocation of create() fails in turn, which is an error; many times, of which nothing may be left. */
@@ -283,9 +275,10 @@ static bool check_failures(struct trial *t, struct side *s)
       return false;
   }
   after = conform_heap();
-  return n == 1 || after <= before + LEAK ||
-         fail(t, "%d instances that fail leave %zu bytes behind; free in create what it allocated", LIFES,
-              after - before);
+  return n == 1 || after <= before + CONFORM_LEAK ||
+         conform_wrong(t->c,
+                       "%d instances that fail leave %zu bytes behind; free in create what it allocated",
+                       LIFES, after - before);
 }
 
 /* Many instances, of which nothing may be left. */
@@ -298,14 +291,14 @@ static bool check_leaks(struct trial *t, struct side *s)
     if (i == WARM)
       before = conform_heap();
     if (t->k->create(t->k, &s->prob, &s->var, &instance) != GIE_OK)
-      return fail(t, "create fails when it is repeated: %s", gie_error_text(ctx));
+      return conform_wrong(t->c, "create fails when it is repeated: %s", gie_error_text(ctx));
     if (t->k->destroy)
       t->k->destroy(instance);
   }
   size_t after = conform_heap();
-  return after <= before + LEAK ||
-         fail(t, "%d instances leave %zu bytes behind; free in destroy what create allocates", LIFES - 1,
-              after - before);
+  return after <= before + CONFORM_LEAK ||
+         conform_wrong(t->c, "%d instances leave %zu bytes behind; free in destroy what create allocates",
+                       LIFES - 1, after - before);
 }
 
 /* ---- What it answers */
@@ -365,7 +358,8 @@ static bool ask(struct conform *c, const struct gie_kernel *k, struct gie_graph 
 static bool open_trial(struct trial *t, struct conform *c, const struct gie_kernel *k, struct gie_graph *g)
 {
   *t = (struct trial){.c = c, .k = k, .devices = {.ctx = c->ctx}};
-  return side_case_init(&t->sc, g, c->seed, 0, 0, NULL) == GIE_OK || fail(t, "%s", gie_error_text(c->ctx));
+  return side_case_init(&t->sc, g, c->seed, 0, 0, NULL) == GIE_OK ||
+         conform_wrong(t->c, "%s", gie_error_text(c->ctx));
 }
 
 static void close_trial(struct trial *t)
@@ -391,7 +385,7 @@ static void end_case(struct conform *c, const struct trial *t, bool good)
 {
   char error[GIE_NUMBER_MAX];
   if (!good)
-    conform_end(c, CONFORM_FAILED, "%s", t->wrong);
+    conform_end(c, CONFORM_FAILED, "%s", t->c->wrong);
   else if (t->n_runs == 0)
     conform_end(c, CONFORM_SKIPPED, "it takes the operands in none of the forms that are tried");
   else if (t->has_reference)
@@ -452,7 +446,7 @@ static void check_memory(struct conform *c, const struct gie_kernel *k, struct g
     conform_end(c, CONFORM_OK, "each failed allocation is an error, and %d instances leave nothing behind",
                 LIFES);
   else
-    conform_end(c, refused ? CONFORM_SKIPPED : CONFORM_FAILED, "%s", t.wrong);
+    conform_end(c, refused ? CONFORM_SKIPPED : CONFORM_FAILED, "%s", t.c->wrong);
   close_trial(&t);
 }
 

@@ -9,7 +9,6 @@
 #define MAX_FAILURES 400 /* allocations that fail in turn */
 #define WARM 50
 #define LIFES 300
-#define LEAK 16384
 
 struct trial {
   struct conform *c;
@@ -18,18 +17,7 @@ struct trial {
   bool wants_argument;    /* it refuses to run without */
   bool again;             /* a second run changed something */
   struct gie_graph *kept; /* one on which it fires */
-  char wrong[700];
 };
-
-static bool fail(struct trial *t, const char *fmt, ...) GIE_PRINTF(2, 3);
-static bool fail(struct trial *t, const char *fmt, ...)
-{
-  va_list ap;
-  va_start(ap, fmt);
-  vsnprintf(t->wrong, sizeof t->wrong, fmt, ap);
-  va_end(ap);
-  return false;
-}
 
 static gie_status apply(const struct trial *t, struct gie_graph *g, uint32_t *changes)
 {
@@ -53,8 +41,8 @@ static bool check_count(struct trial *t, const struct gie_graph *before, const s
   gie_free(t->c->ctx, a);
   gie_free(t->c->ctx, b);
   if (!printed)
-    return fail(t, "what it leaves cannot be printed: %s", gie_error_text(t->c->ctx));
-  return same || changes || fail(t, "it changes a graph and counts no change");
+    return conform_wrong(t->c, "what it leaves cannot be printed: %s", gie_error_text(t->c->ctx));
+  return same || changes || conform_wrong(t->c, "it changes a graph and counts no change");
 }
 
 /* Runs it again until it changes nothing, which is so at once if it is idempotent. */
@@ -63,9 +51,9 @@ static bool settle(struct trial *t, struct gie_graph *g)
   uint32_t changes = 1;
   for (int i = 0; changes; i++) {
     if (i == ROUNDS)
-      return fail(t, "it still changes a graph when it has run %d times", ROUNDS);
+      return conform_wrong(t->c, "it still changes a graph when it has run %d times", ROUNDS);
     if (apply(t, g, &changes) != GIE_OK)
-      return fail(t, "it fails when it is repeated: %s", gie_error_text(t->c->ctx));
+      return conform_wrong(t->c, "it fails when it is repeated: %s", gie_error_text(t->c->ctx));
     t->again |= changes > 0;
   }
   return true;
@@ -79,26 +67,27 @@ static bool check_after(struct trial *t, struct gie_graph *before, struct gie_gr
   gie_status st = apply(t, g, &changes);
   t->wants_argument = st == GIE_E_USAGE && GIE_OPTION(t->p, argument);
   if (st != GIE_OK)
-    return fail(t, "it fails on a valid graph: %s", gie_error_text(t->c->ctx));
+    return conform_wrong(t->c, "it fails on a valid graph: %s", gie_error_text(t->c->ctx));
   t->fired += changes > 0;
   t->changes += changes;
   if (gie_graph_verify(g) != GIE_OK)
-    return fail(t, "it leaves a graph that is not valid: %s", gie_error_text(t->c->ctx));
+    return conform_wrong(t->c, "it leaves a graph that is not valid: %s", gie_error_text(t->c->ctx));
   if (!check_count(t, before, g, changes))
     return false;
   if (changes == 0)
     return true;
   if (!conform_same(before, g, true, t->c->seed, &ran, how, sizeof how))
-    return fail(t, "it changes what a graph computes: %s", how);
+    return conform_wrong(t->c, "it changes what a graph computes: %s", how);
   t->runs += ran;
   if (!settle(t, g))
     return false;
   if (gie_graph_verify(g) != GIE_OK)
-    return fail(t, "repeated, it leaves a graph that is not valid: %s", gie_error_text(t->c->ctx));
+    return conform_wrong(t->c, "repeated, it leaves a graph that is not valid: %s",
+                         gie_error_text(t->c->ctx));
   if (!conform_same(before, g, true, t->c->seed, &ran, how, sizeof how))
-    return fail(t, "repeated, it changes what a graph computes: %s", how);
+    return conform_wrong(t->c, "repeated, it changes what a graph computes: %s", how);
   if (t->again)
-    return fail(t, "a second run right behind the first changes the graph again; do all in one");
+    return conform_wrong(t->c, "a second run right behind the first changes the graph again; do all in one");
   if (!t->kept && gie_graph_clone(before, &t->kept) != GIE_OK)
     t->kept = NULL;
   return true;
@@ -111,13 +100,13 @@ static bool check_graph(struct trial *t, struct gie_graph *g)
   conform_ops_text(g, ops, sizeof ops);
   conform_doing(t->c, "%s", ops);
   if (gie_graph_clone(g, &copy) != GIE_OK)
-    return fail(t, "%s", gie_error_text(t->c->ctx));
+    return conform_wrong(t->c, "%s", gie_error_text(t->c->ctx));
   t->graphs++;
   bool good = check_after(t, g, copy);
   gie_graph_free(copy);
   if (!good) {
-    size_t n = strlen(t->wrong);
-    snprintf(t->wrong + n, sizeof t->wrong - n, " (graph: %s)", ops);
+    size_t n = strlen(t->c->wrong);
+    snprintf(t->c->wrong + n, sizeof t->c->wrong - n, " (graph: %s)", ops);
   }
   return good;
 }
@@ -127,7 +116,7 @@ static void end_graphs(struct trial *t, bool good)
   if (t->wants_argument)
     conform_end(t->c, CONFORM_SKIPPED, "it needs an argument (%s)", t->p->argument);
   else if (!good)
-    conform_end(t->c, CONFORM_FAILED, "%s", t->wrong);
+    conform_end(t->c, CONFORM_FAILED, "%s", t->c->wrong);
   else if (t->fired == 0)
     conform_end(t->c, CONFORM_SKIPPED, "it changes none of %u graphs; give one that it changes with --case",
                 (unsigned)t->graphs);
@@ -146,7 +135,7 @@ static bool check_failures(struct trial *t)
     struct gie_graph *g;
     uint32_t changes;
     if (gie_graph_clone(t->kept, &g) != GIE_OK)
-      return fail(t, "%s", gie_error_text(ctx));
+      return conform_wrong(t->c, "%s", gie_error_text(ctx));
     ctx->fail_alloc_after = n;
     gie_status st = apply(t, g, &changes);
     bool was_reached = ctx->fail_alloc_after <= 0;
@@ -154,10 +143,10 @@ static bool check_failures(struct trial *t)
     bool valid = st != GIE_OK || gie_graph_verify(g) == GIE_OK;
     gie_graph_free(g);
     if (!valid)
-      return fail(t, "it reports success without memory, and the graph is not valid: %s",
-                  gie_error_text(ctx));
+      return conform_wrong(t->c, "it reports success without memory, and the graph is not valid: %s",
+                           gie_error_text(ctx));
     if (st != GIE_OK && !was_reached)
-      return fail(t, "it fails without want of memory: %s", gie_error_text(ctx));
+      return conform_wrong(t->c, "it fails without want of memory: %s", gie_error_text(ctx));
     if (!was_reached)
       break;
   }
@@ -173,11 +162,12 @@ static bool check_leaks(struct trial *t)
     if (i == WARM)
       before = conform_heap();
     if (gie_graph_clone(t->kept, &g) != GIE_OK || apply(t, g, &changes) != GIE_OK)
-      return fail(t, "it fails when it is repeated: %s", gie_error_text(t->c->ctx));
+      return conform_wrong(t->c, "it fails when it is repeated: %s", gie_error_text(t->c->ctx));
     gie_graph_free(g);
   }
   after = conform_heap();
-  return after <= before + LEAK || fail(t, "%d runs leave %zu bytes behind", LIFES - WARM, after - before);
+  return after <= before + CONFORM_LEAK ||
+         conform_wrong(t->c, "%d runs leave %zu bytes behind", LIFES - WARM, after - before);
 }
 
 /* ---- All */
@@ -227,7 +217,7 @@ void conform_pass(struct conform *c, const struct gie_pass *p)
                   "each failed allocation is an error or does no harm, and %d runs leave nothing behind",
                   LIFES);
     else
-      conform_end(c, CONFORM_FAILED, "%s", t.wrong);
+      conform_end(c, CONFORM_FAILED, "%s", t.c->wrong);
   }
   gie_graph_free(t.kept);
 }

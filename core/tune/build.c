@@ -12,12 +12,6 @@
 /* ---- The tuner --------------------------------------------------------------------------------------- */
 
 /* Peaks are measurements too: kept with the others, so that a second build sees the same. */
-/* clang-format off */
-#define PEAKS(X)                                                                                          \
-  X(bytes_per_s) X(cache_bytes_per_s) X(cache_bytes) X(f32_flop_per_s) X(f16_flop_per_s)                  \
-  X(tf32_flop_per_s) X(i8_op_per_s) X(launch_s)
-/* clang-format on */
-
 static struct tune_entry peak_entry(const struct tuner *t, const char *name)
 {
   return (struct tune_entry){.problem = name,
@@ -36,7 +30,7 @@ static bool peaks_from_cache(struct tuner *t)
     if (tune_cache_find(t->cache, &key, &e, NULL))        \
       t->peaks.name = e.seconds;                          \
   }
-  PEAKS(FIND_PEAK)
+  TUNE_PEAKS(FIND_PEAK)
 #undef FIND_PEAK
   return t->peaks.bytes_per_s > 0;
 }
@@ -50,7 +44,7 @@ static gie_status peaks_to_cache(struct tuner *t)
     if (e.seconds > 0)                                  \
       GIE_TRY(tune_cache_put(t->cache, &e));            \
   }
-  PEAKS(PUT_PEAK)
+  TUNE_PEAKS(PUT_PEAK)
 #undef PUT_PEAK
   return GIE_OK;
 }

@@ -11,14 +11,9 @@ static const struct row {
   const char *name;
   size_t at;
 } ROWS[] = {
-    {"bytes_per_s", offsetof(struct gie_peaks, bytes_per_s)},
-    {"cache_bytes_per_s", offsetof(struct gie_peaks, cache_bytes_per_s)},
-    {"cache_bytes", offsetof(struct gie_peaks, cache_bytes)},
-    {"f32_flop_per_s", offsetof(struct gie_peaks, f32_flop_per_s)},
-    {"f16_flop_per_s", offsetof(struct gie_peaks, f16_flop_per_s)},
-    {"tf32_flop_per_s", offsetof(struct gie_peaks, tf32_flop_per_s)},
-    {"i8_op_per_s", offsetof(struct gie_peaks, i8_op_per_s)},
-    {"launch_s", offsetof(struct gie_peaks, launch_s)},
+#define ROW(name) {#name, offsetof(struct gie_peaks, name)},
+    TUNE_PEAKS(ROW)
+#undef ROW
 };
 static const struct flag {
   const char *name;

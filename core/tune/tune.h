@@ -95,6 +95,12 @@ bool tune_has_math(const struct gie_op *op);
  * tune_work() with wave quantization; the device's launch cost is added. Never 0, always finite. */
 double tune_estimate(const struct gie_kernel *k, const struct gie_problem *p, const struct gie_variant *v,
                      const struct gie_peaks *peaks);
+/* Members of struct gie_peaks that the cache and targets keep. */
+/* clang-format off */
+#define TUNE_PEAKS(X)                                                                                     \
+  X(bytes_per_s) X(cache_bytes_per_s) X(cache_bytes) X(f32_flop_per_s) X(f16_flop_per_s)                  \
+  X(tf32_flop_per_s) X(i8_op_per_s) X(launch_s)
+/* clang-format on */
 /* Built-in peaks for a device that has none measured; they order candidates, nothing more. */
 void tune_default_peaks(const struct gie_device_info *info, struct gie_peaks *out);
 
