@@ -7,7 +7,7 @@
 #define MAX_STATS 64 /* passes of one structure */
 #define MAX_STRUCTURES 16
 #define NEAR 1.2  /* times the cheapest structure's cost: such are run as wholes */
-#define ROUNDS 12 /* of choosing and measuring the conversions and ranges that the choice needs */
+#define ROUNDS 12 /* of choosing, with measuring what the choice needs, in which ranges are tried */
 
 /* ---- The tuner --------------------------------------------------------------------------------------- */
 
@@ -185,21 +185,23 @@ static bool all_measured(struct selection *s)
   return true;
 }
 
-/* Chooses and measures the conversions and ranges of the choice, until there is nothing new to measure. */
+/* Chooses and measures the conversions and ranges of the choice, until there is nothing new to measure. From ROUNDS on
+ * no new ranges are taken, so that it ends. */
 static gie_status settle(struct selection *s)
 {
   bool changed = true;
   gie_status st = GIE_OK;
   double *before = tuner_stage(s->t, &s->t->report.times.choose);
-  for (int round = 0; changed && round < ROUNDS; round++) {
-    st = select_solve(s);
-    changed = false;
+  for (int round = 1; st == GIE_OK && changed && round < 2 * ROUNDS; round++) {
     bool ranges = false;
-    if (st == GIE_OK && round + 1 < ROUNDS)
+    st = select_solve(s);
+    if (st == GIE_OK)
+      st = select_prefer_views(s);
+    if (st == GIE_OK)
       st = select_settle(s, &changed);
-    if (st == GIE_OK && round + 1 < ROUNDS)
-      st = select_ranges(s, round + 2 == ROUNDS, &ranges);
-    changed = st == GIE_OK && (changed || ranges);
+    if (st == GIE_OK)
+      st = select_ranges(s, round >= ROUNDS, &ranges);
+    changed |= ranges;
   }
   tuner_stage(s->t, before);
   return st;
@@ -310,16 +312,37 @@ static gie_status choose_one(struct tuner *t, const struct gie_graph *g, uint32_
   return st;
 }
 
-/* The cheapest by the sum of its nodes. Where branches run beside each other that sum is not what a run takes, so that
+static uint32_t count_kernels(const struct gie_graph *g)
+{
+  uint32_t n = 0;
+  GIE_FOR_NODES(g, id)
+    n += gie_attrs_find(&gie_node_get(g, id)->notes, "kernel") != NULL;
+  return n;
+}
+
+/* The cheapest by the sum of its nodes, as far as that was measured. */
+static uint32_t cheapest(const struct tuner *t, const struct outcome *o, const uint32_t *kernels, uint32_t n)
+{
+  double seconds[MAX_STRUCTURES];
+  uint32_t first = 0;
+  for (uint32_t i = 0; i < n; i++) {
+    seconds[i] = o[i].cost;
+    if (o[i].cost < o[first].cost * (1 - 1e-9))
+      first = i;
+  }
+  return t->o->random_costs ? first : tune_fastest(seconds, kernels, n, first);
+}
+
+/* The cheapest. Where branches run beside each other the sum of its nodes is not what a run takes, so that
  * structures which are NEAR are run as wholes. */
 static gie_status pick(struct tuner *t, struct outcome *o, uint32_t n, uint32_t *best)
 {
   bool near[MAX_STRUCTURES] = {false}, branches = false;
   double seconds[MAX_STRUCTURES];
-  uint32_t first = 0;
-  for (uint32_t i = 1; i < n; i++)
-    if (o[i].cost < o[first].cost * (1 - 1e-9))
-      first = i;
+  uint32_t kernels[MAX_STRUCTURES];
+  for (uint32_t i = 0; i < n; i++)
+    kernels[i] = count_kernels(o[i].graph);
+  uint32_t first = cheapest(t, o, kernels, n);
   tuner_stage(t, &t->report.times.streams);
   gie_status st = GIE_OK;
   for (uint32_t i = 0; st == GIE_OK && i < n; i++) {
@@ -334,7 +357,7 @@ static gie_status pick(struct tuner *t, struct outcome *o, uint32_t n, uint32_t 
   tuner_stage(t, NULL);
   for (uint32_t i = 0; i < n; i++)
     seconds[i] = near[i] ? o[i].run.seconds : 0;
-  *best = tune_fastest(seconds, n, first);
+  *best = tune_fastest(seconds, kernels, n, first);
   return st;
 }
 

@@ -175,6 +175,8 @@ void select_prune(struct selection *s, uint32_t *n);
 bool select_reconsider(struct selection *s, gie_id id);
 gie_status select_measure(struct selection *s);
 gie_status select_solve(struct selection *s);
+/* A copy that gains next to nothing over ranges is not made: its time, taken alone, has warm caches, and it needs memory. */
+gie_status select_prefer_views(struct selection *s);
 /* Measures the conversions that the choice makes and that rest on estimates yet; *changed: there were some, so
  * that another choice may be better now. */
 gie_status select_settle(struct selection *s, bool *changed);
@@ -194,9 +196,9 @@ struct tune_run {
 };
 /* Measures both where branches can have streams of their own, or `always`, and notes streams on *g where they pay. */
 gie_status tune_streams(struct tuner *t, struct gie_graph **g, bool always, struct tune_run *out);
-/* Of structures that take so long as wholes (0: not known) the fastest, or `cheapest`, whose nodes cost least, where none is
- * faster than that by more than noise. */
-uint32_t tune_fastest(const double *seconds, uint32_t n, uint32_t cheapest);
+/* Of structures that take so long (0: not known) the fastest; of those that are no slower than that by more than noise the
+ * one with the fewest kernels, and `cheapest`, whose nodes cost least, of several of them or where its time is not known. */
+uint32_t tune_fastest(const double *seconds, const uint32_t *kernels, uint32_t n, uint32_t cheapest);
 
 /* What a plan tells of how it was chosen (table.c): a profile with its nodes' alternatives, a run of the whole, and
  * sets that had no room. */

@@ -10,6 +10,7 @@
 #include <math.h>
 
 #define SWEEPS 20
+#define TIE 0.01 /* of the whole cost: less is no reason to copy what ranges hold without a kernel */
 
 /* ---- Values under a choice -------------------------------------------------------------------------- */
 
@@ -469,6 +470,12 @@ static void take(struct network *net, const uint32_t *choice)
       net->s->nodes[id].choice = net->alts[net->index[id]][choice[net->index[id]]];
 }
 
+static void note_bound(struct selection *s)
+{
+  s->lower_bound = fmin(s->lower_bound, s->cost);
+  s->exact = s->cost <= s->lower_bound * (1 + 1e-9);
+}
+
 gie_status select_solve(struct selection *s)
 {
   struct network net = {.s = s};
@@ -497,10 +504,80 @@ gie_status select_solve(struct selection *s)
         s->nodes[id].choice = choice[net.n + net.index[id]];
     s->cost = other;
   }
-  s->lower_bound = fmin(shared.lower_bound, s->cost);
-  s->exact = s->cost <= s->lower_bound * (1 + 1e-9);
+  s->lower_bound = shared.lower_bound;
+  note_bound(s);
   if (!isfinite(s->cost))
     return gie_fail(s->t->ctx, GIE_E_UNSUPPORTED,
                     "no combination of kernels runs the graph: a conversion that it needs has no kernel");
+  return GIE_OK;
+}
+
+/* ---- Ties ------------------------------------------------------------------------------------------- */
+
+static void save_choice(const struct selection *s, uint32_t *choice)
+{
+  GIE_FOR_NODES(s->g, id)
+    choice[id] = s->nodes[id].choice;
+}
+
+static void restore_choice(struct selection *s, const uint32_t *choice)
+{
+  GIE_FOR_NODES(s->g, id)
+    s->nodes[id].choice = choice[id];
+}
+
+/* Lets the nodes next to that one follow its choice. */
+static void follow(struct selection *s, gie_id id)
+{
+  const struct gie_node *n = gie_node_get(s->g, id);
+  for (int sweep = 0; sweep < 2; sweep++) {
+    for (uint32_t i = 0; i < n->n_in; i++)
+      if (n->in[i] != GIE_NONE && is_open(s, value_of(s, n->in[i])->producer))
+        improve(s, value_of(s, n->in[i])->producer);
+    for (uint32_t i = 0; i < n->n_out; i++) {
+      struct gie_use use = {.node = GIE_NONE};
+      while (gie_value_next_use(s->g, n->out[i], &use))
+        if (is_open(s, use.node))
+          improve(s, use.node);
+    }
+  }
+}
+
+/* The best choice that keeps the node's views, if it costs no more than `limit`. */
+static void try_views(struct selection *s, gie_id id, double limit, uint32_t *before, uint32_t *best)
+{
+  struct tune_node *node = &s->nodes[id];
+  save_choice(s, before);
+  save_choice(s, best);
+  for (uint32_t i = 0; i < node->n_alts; i++) {
+    if (node->alts[i].kind != ALT_VIEW || node->alts[i].pruned)
+      continue;
+    node->choice = i;
+    follow(s, id);
+    double cost = select_true_cost(s);
+    if (cost <= limit) {
+      limit = cost;
+      save_choice(s, best);
+    }
+    restore_choice(s, before);
+  }
+  restore_choice(s, best);
+}
+
+gie_status select_prefer_views(struct selection *s)
+{
+  uint32_t n = gie_graph_n_nodes(s->g);
+  double limit = s->cost * (1 + TIE);
+  if (s->t->o->random_costs)
+    return GIE_OK;
+  uint32_t *saved = gie_alloc(s->t->ctx, 2 * (size_t)n + 1, sizeof *saved);
+  if (!saved)
+    return GIE_E_MEMORY;
+  GIE_FOR_NODES(s->g, id)
+    if (is_open(s, id) && s->nodes[id].view_of != GIE_NONE && chosen(s, id)->kind == ALT_KERNEL)
+      try_views(s, id, limit, saved, saved + n);
+  gie_free(s->t->ctx, saved);
+  s->cost = select_true_cost(s);
+  note_bound(s);
   return GIE_OK;
 }

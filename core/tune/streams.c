@@ -7,7 +7,7 @@
 
 #define DEADLINE 300.0 /* seconds for preparing and running both */
 #define GAIN 0.03 /* several streams have to be that much faster: less is noise, and they need more memory */
-#define GAIN_OF_STRUCTURE 0.015 /* the same for a structure whose nodes cost more */
+#define GAIN_OF_STRUCTURE 0.015 /* the same between structures: within it the one with fewer kernels stays */
 
 struct ways {
   struct tuner *t;
@@ -185,15 +185,19 @@ static gie_status figures(struct ways *w, bool *known)
   return GIE_OK;
 }
 
-uint32_t tune_fastest(const double *seconds, uint32_t n, uint32_t cheapest)
+uint32_t tune_fastest(const double *seconds, const uint32_t *kernels, uint32_t n, uint32_t cheapest)
 {
-  uint32_t best = cheapest;
-  double limit = seconds[cheapest] * (1 - GAIN_OF_STRUCTURE);
+  uint32_t fastest = cheapest, best;
+  if (!(seconds[cheapest] > 0))
+    return cheapest;
   for (uint32_t i = 0; i < n; i++)
-    if (seconds[i] > 0 && seconds[i] < limit) {
+    if (seconds[i] > 0 && seconds[i] < seconds[fastest])
+      fastest = i;
+  double limit = seconds[fastest] * (1 + GAIN_OF_STRUCTURE);
+  best = seconds[cheapest] <= limit ? cheapest : fastest;
+  for (uint32_t i = 0; i < n; i++)
+    if (seconds[i] > 0 && seconds[i] <= limit && kernels[i] < kernels[best])
       best = i;
-      limit = seconds[i];
-    }
   return best;
 }
 
