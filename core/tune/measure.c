@@ -402,10 +402,45 @@ static gie_status enter_home(struct selection *s, gie_id value, struct field *f)
   return GIE_OK;
 }
 
+/* The kernels of a node's choice: for a step that is left over the best may be one that was not worth a measurement by
+ * its estimate, before others turned out to be slow. */
+static gie_status enter_choice(struct selection *s, gie_id id, struct field *f)
+{
+  const struct tune_alt *a = &s->nodes[id].alts[s->nodes[id].choice];
+  if (a->kind == ALT_KERNEL) {
+    s->t->cands[a->cand].wanted = true;
+    GIE_TRY(enter(s->t, f, a->cand));
+  }
+  for (uint32_t i = 0; i < a->n_rest; i++) {
+    tuner_want_set(s->t, a->rest[i]);
+    GIE_TRY(enter_set(s->t, f, a->rest[i]));
+  }
+  return GIE_OK;
+}
+
+static gie_status measure_choice(struct selection *s, gie_id id)
+{
+  struct field f = {0};
+  GIE_TRY(enter_choice(s, id, &f));
+  return f.n ? run_field(s->t, gie_node_get(s->g, id)->name, &f) : GIE_OK;
+}
+
+static gie_status price_all(struct selection *s)
+{
+  GIE_TRY(tuner_price(s->t));
+  GIE_FOR_NODES(s->g, id)
+    for (size_t i = 0; s->nodes[id].open && i < s->nodes[id].n_alts; i++)
+      s->nodes[id].alts[i].cost = select_alt_cost(s->t, &s->nodes[id].alts[i]);
+  return GIE_OK;
+}
+
 gie_status select_settle(struct selection *s, bool *changed)
 {
   struct tuner *t = s->t;
   uint32_t before = t->report.timed + t->report.cached;
+  GIE_FOR_NODES(s->g, id)
+    if (s->nodes[id].open)
+      GIE_TRY(measure_choice(s, id));
   for (gie_id v = 0; v < gie_graph_n_values(s->g); v++) {
     struct field f = {0};
     if (!select_is_chosen(s, v))
@@ -415,8 +450,7 @@ gie_status select_settle(struct selection *s, bool *changed)
       GIE_TRY(run_field(t, gie_value_get(s->g, v)->name, &f));
   }
   *changed = t->report.timed + t->report.cached != before;
-  GIE_TRY(tuner_price(t));
-  return GIE_OK;
+  return price_all(s);
 }
 
 gie_status select_measure(struct selection *s)
@@ -436,9 +470,5 @@ gie_status select_measure(struct selection *s)
     if (s->nodes[id].open)
       select_price(s, id);
   GIE_TRY(measure_conversions(s));
-  GIE_TRY(tuner_price(t));
-  GIE_FOR_NODES(s->g, id)
-    for (size_t i = 0; s->nodes[id].open && i < s->nodes[id].n_alts; i++)
-      s->nodes[id].alts[i].cost = select_alt_cost(t, &s->nodes[id].alts[i]);
-  return GIE_OK;
+  return price_all(s);
 }

@@ -23,9 +23,12 @@ static double alt_estimate(const struct tuner *t, const struct tune_alt *a)
   return sum;
 }
 
+/* With those that are the best by now, whatever others expected. */
 void tuner_want_set(struct tuner *t, uint32_t set)
 {
   double best = set_estimate(t, set);
+  if (t->sets[set].best != TUNE_NONE)
+    t->cands[t->sets[set].best].wanted = true;
   for (uint32_t i = 0; i < t->sets[set].n; i++) {
     struct tune_cand *c = &t->cands[t->sets[set].cands[i]];
     c->wanted |= t->o->exhaustive || c->estimate <= PRUNE * best;
