@@ -222,6 +222,7 @@ static gie_status measure_all(struct bench *b)
   gie_status st = GIE_OK;
   if (b->baseline)
     GIE_TRY(bench_read_baseline(b));
+  GIE_TRY(tool_check_weights(b->t, b->file));
   GIE_TRY(tool_open_net(b->t, b->file, b->passes, &b->net));
   tool_progress_begin(b->t, &b->progress);
   for (uint32_t i = 0; st == GIE_OK && i < (b->n_batches ? b->n_batches : 1); i++)

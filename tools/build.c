@@ -382,10 +382,10 @@ static gie_status load(struct tool *t, const char *file, struct tool_list *batch
   const struct tool_list as_it_is = t->load_options;
   struct gie_graph *own;
   if (!batches->n)
-    return gie_graph_load(t->ctx, file, as_it_is.v, g);
+    return tool_load(t, file, g);
   if (tool_load_option(t, "batch=open") != TOOL_GO_ON)
     return GIE_E_MEMORY;
-  gie_status st = gie_graph_load(t->ctx, file, t->load_options.v, g);
+  gie_status st = tool_load(t, file, g);
   if (st != GIE_OK || !has_unknown(*g) || gie_graph_load(t->ctx, file, as_it_is.v, &own) != GIE_OK)
     return st;
   bool is_own = is_own_batch(own, batches);
@@ -417,7 +417,7 @@ int tool_build(struct tool *t, int argc, char **argv)
     return tool_fail(t, GIE_E_USAGE, "give one network; usage: gie build %s", cmd.usage);
   const char *file = args.n ? args.v[0] : onnx;
   if ((exit_code = build_place(t, &f)) != TOOL_GO_ON || (exit_code = build_check(t, &f)) != TOOL_GO_ON ||
-      (exit_code = tool_check_weights(t, file)) != TOOL_GO_ON || (exit_code = tool_open(t)) != TOOL_GO_ON)
+      (exit_code = tool_open(t)) != TOOL_GO_ON)
     return exit_code;
   gie_status st = load(t, file, &f.batches, &g);
   if (st != GIE_OK)

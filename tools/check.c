@@ -76,7 +76,7 @@ static int check(struct tool *t, const char *path, bool json)
   struct gie_graph *g;
   struct fits fits;
   uint32_t bad = 0;
-  gie_status st = gie_graph_load(t->ctx, path, t->load_options.v, &g);
+  gie_status st = tool_load(t, path, &g);
   if (st != GIE_OK)
     return tool_error(t, st);
   st = fits_find(t, g, &fits);

@@ -204,7 +204,7 @@ static void print_json(struct tool *t, const struct inspect *x)
 static int inspect(struct tool *t, struct inspect *x)
 {
   struct gie_graph *g;
-  gie_status st = gie_graph_load(t->ctx, x->path, t->load_options.v, &g);
+  gie_status st = tool_load(t, x->path, &g);
   if (st != GIE_OK)
     return tool_error(t, st);
   x->g = g;

@@ -243,7 +243,7 @@ static gie_status optimize(struct tool *t, struct opt *o, struct gie_graph *g, c
 static int opt(struct tool *t, struct opt *o, const char *path, const char *passes)
 {
   struct gie_graph *g;
-  gie_status st = gie_graph_load(t->ctx, path, t->load_options.v, &g);
+  gie_status st = tool_load(t, path, &g);
   if (st != GIE_OK)
     return tool_error(t, st);
   st = optimize(t, o, g, path, passes);

@@ -269,13 +269,20 @@ static int add_load_options(struct tool *t)
   return exit_code;
 }
 
-int tool_check_weights(struct tool *t, const char *file)
+gie_status tool_check_weights(struct tool *t, const char *file)
 {
   size_t n = strlen(file);
   if (!t->weights || (!(n > 5 && strcmp(file + n - 5, ".onnx") == 0) && !gie_plan_probe(file)))
-    return TOOL_GO_ON;
-  return tool_fail(t, GIE_E_USAGE, "%s has its weights in itself; --weights and --model go with a .prototxt",
-                   tool_safe(t, file));
+    return GIE_OK;
+  return gie_fail(t->ctx, GIE_E_USAGE,
+                  "%s has its weights in itself; --weights and --model go with a .prototxt",
+                  tool_safe(t, file));
+}
+
+gie_status tool_load(struct tool *t, const char *file, struct gie_graph **out)
+{
+  GIE_TRY(tool_check_weights(t, file));
+  return gie_graph_load(t->ctx, file, t->load_options.v, out);
 }
 
 int tool_parse(struct tool *t, const struct tool_command *cmd, int argc, char **argv, struct tool_list *args)

@@ -178,6 +178,7 @@ static gie_status prepare(struct tool *t, struct run *r)
                                      .threads = t->threads,
                                      .profile = r->profile || r->trace};
   profile_init(t, &r->times);
+  GIE_TRY(tool_check_weights(t, r->model));
   GIE_TRY(tool_open_net(t, r->model, r->passes, &r->net));
   GIE_TRY(tool_open_exec(t, &r->net, r->batch, &options, &r->exec));
   GIE_TRY(tool_make_feeds(t, &r->net, &r->exec, &r->feed, &r->feeds));
@@ -302,9 +303,7 @@ int tool_run(struct tool *t, int argc, char **argv)
     return tool_fail(t, GIE_E_USAGE, "--batch wants at least 1");
   if (r.batch == NO_BATCH)
     r.batch = 0;
-  if ((exit_code = tool_check_fallback(t)) != TOOL_GO_ON ||
-      (exit_code = tool_check_weights(t, args.v[0])) != TOOL_GO_ON ||
-      (exit_code = tool_open(t)) != TOOL_GO_ON)
+  if ((exit_code = tool_check_fallback(t)) != TOOL_GO_ON || (exit_code = tool_open(t)) != TOOL_GO_ON)
     return exit_code;
   r.model = args.v[0];
   r.j = r.is_json ? &r.json : NULL;

@@ -122,7 +122,9 @@ struct tool_command {
  * the help for --help. */
 int tool_parse(struct tool *t, const struct tool_command *cmd, int argc, char **argv, struct tool_list *args);
 /* Refuses --weights for a network that reads none, a plan or an ONNX model. */
-int tool_check_weights(struct tool *t, const char *file);
+gie_status tool_check_weights(struct tool *t, const char *file);
+/* gie_graph_load() with what the flags say about weights, for verbs with one network. */
+gie_status tool_load(struct tool *t, const char *file, struct gie_graph **out);
 /* One more "key=value" for importers (struct gie_source). */
 int tool_load_option(struct tool *t, const char *option);
 /* The name nearest to a misspelt one, or NULL when none is near. `name_at` gives name i or NULL. */

@@ -175,6 +175,7 @@ static gie_status bind_steps(struct run_spec *s, struct run_binder *b, struct ru
   }
   b->streams = 1; /* nodes that are bound one by one have the threads to themselves */
   warn_missed(b);
+  run_rules_warn_forced(&b->rules, b->device->ctx, s->graph);
   if (st == GIE_OK)
     return unsupported_end(&u, b->device->ops->kind);
   gie_buf_free(&u.text);

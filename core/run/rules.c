@@ -116,23 +116,53 @@ void run_rules_free(struct run_rules *r, struct gie_context *ctx)
   memset(r, 0, sizeof *r);
 }
 
+/* One "node:kernel" of the list: the node's name is the first *name bytes, the kernel's begins at *kernel; returns the
+ * length of both. The kernel's name has no colon, a node's may. */
+static size_t forced_pair(const char *s, size_t *name, size_t *kernel)
+{
+  size_t len = strcspn(s, ","), colon = len;
+  while (colon > 0 && s[colon - 1] != ':')
+    colon--;
+  *name = colon > 0 ? colon - 1 : 0;
+  *kernel = colon;
+  return len;
+}
+
 const char *run_rules_forced(const struct run_rules *r, const struct gie_node *n, char *buf, size_t size)
 {
-  size_t name = strlen(n->name);
-  for (const char *s = r->force; s && *s;) {
-    size_t len = strcspn(s, ",");
-    /* the kernel's name has no colon, a node's may: split at the last one */
-    size_t colon = len;
-    while (colon > 0 && s[colon - 1] != ':')
-      colon--;
-    if (colon > 0 && colon - 1 == name && memcmp(s, n->name, name) == 0 && len - colon < size) {
-      memcpy(buf, s + colon, len - colon);
-      buf[len - colon] = 0;
+  size_t name, kernel, len;
+  for (const char *s = r->force; s && *s; s += len + (s[len] == ',')) {
+    len = forced_pair(s, &name, &kernel);
+    if (kernel > 0 && name == strlen(n->name) && memcmp(s, n->name, name) == 0 && len - kernel < size) {
+      memcpy(buf, s + kernel, len - kernel);
+      buf[len - kernel] = 0;
       return buf;
     }
-    s += len + (s[len] == ',');
   }
   return NULL;
+}
+
+static bool has_node(const struct gie_graph *g, const char *name, size_t len)
+{
+  GIE_FOR_NODES(g, id) {
+    const char *own = gie_node_get(g, id)->name;
+    if (strlen(own) == len && memcmp(own, name, len) == 0)
+      return true;
+  }
+  return false;
+}
+
+void run_rules_warn_forced(const struct run_rules *r, struct gie_context *ctx, const struct gie_graph *g)
+{
+  size_t name, kernel, len;
+  for (const char *s = r->force; s && *s; s += len + (s[len] == ',')) {
+    len = forced_pair(s, &name, &kernel);
+    if (!has_node(g, s, name))
+      gie_log(ctx, GIE_LOG_WARN, "run",
+              "GIE_FORCE: \"%.*s\" names no node of the graph; it is NODE:KERNEL, with the name "
+              "that the node has after the passes",
+              (int)len, s);
+  }
 }
 
 bool run_kernel_has_op(const struct gie_kernel *k, const char *op)

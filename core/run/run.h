@@ -183,6 +183,8 @@ gie_status run_rules_init(struct run_rules *r, struct gie_context *ctx, const ch
 /* Reference kernels before all others: for results that are the same on every machine. */
 void run_rules_reference_first(struct run_rules *r);
 void run_rules_free(struct run_rules *r, struct gie_context *ctx);
+/* A warning for each name in GIE_FORCE that no node has. */
+void run_rules_warn_forced(const struct run_rules *r, struct gie_context *ctx, const struct gie_graph *g);
 /* The kernel that GIE_FORCE names for a node (copied to buf), or NULL. */
 const char *run_rules_forced(const struct run_rules *r, const struct gie_node *n, char *buf, size_t size);
 bool run_kernel_has_op(const struct gie_kernel *k, const char *op);

@@ -36,7 +36,12 @@ expect 0 '2 profiles' build "$net" $plain --batch=1,4 -o "$tmp/a.plan"
 expect 0 '"profiles": 2' build "$net" $plain --batch=1,4 --json -o "$tmp/b.plan"
 expect 64 'has its weights in itself' build "$net" $plain --batch=1 --model=no-such.caffemodel -o "$tmp/x.plan"
 expect 64 'has its weights in itself' run "$net" --random --weights=no-such.caffemodel
+for verb in bench check inspect "opt -o $tmp/x.gie"; do
+  # shellcheck disable=SC2086
+  expect 64 'has its weights in itself' $verb "$net" --weights=no-such.caffemodel
+done
 expect 64 'has its weights in itself' run "$tmp/a.plan" --random --weights=no-such.caffemodel
+expect 64 'has its weights in itself' bench "$tmp/a.plan" --weights=no-such.caffemodel
 cmp "$tmp/a.plan" "$tmp/b.plan" || fail "two builds differ"
 expect 0 'prob' run "$tmp/a.plan" --random
 expect 0 'f32[0,44]' run "$tmp/a.plan" --random --shapes=image:0x3x48x48 # nothing in, nothing out

@@ -59,6 +59,8 @@ expect 1 '(rtol 0.01)' debug compare "$tmp/net.gie" "$tmp/net.gie" --passes= --m
   --config=FORCE=fourth:test.wrong --rtol=0.01
 expect 0 'same: ' debug compare "$tmp/net.gie" "$tmp/net.gie" --passes= --module="$kernels" \
   --config=FORCE=fourth:test.wrong --rtol=100
+expect 0 'GIE_FORCE: "nobody:test.wrong" names no node' debug compare "$tmp/net.gie" "$tmp/net.gie" --passes= \
+  --module="$kernels" --config=FORCE=nobody:test.wrong
 # Only the last element is wrong: NaN there and in all that reads it.
 bad 1 'first NaN: node "second" (relu, kernel test.nan), value "s"; its operands have none' 'second:test.nan'
 grep -q 'first difference: node "second" (relu, kernel test.nan), value "s": relative error inf' "$tmp/out" ||
