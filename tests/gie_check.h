@@ -35,6 +35,13 @@
   } while (0)
 #define ck_gie_ok(ctx, expr) ck_gie(ctx, expr, GIE_OK)
 
+/* Reproducible numbers of 31 bits: Knuth's MMIX generator (TAOCP 2, 3.3.4), its high bits. */
+static inline uint32_t check_random(uint64_t *state)
+{
+  *state = *state * 6364136223846793005u + 1442695040888963407u;
+  return (uint32_t)(*state >> 33);
+}
+
 /* Processor time of this process, for bounds on time: other processes cannot make a test fail. */
 static inline double check_seconds(void)
 {

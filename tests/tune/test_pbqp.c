@@ -21,8 +21,7 @@ struct sample {
 static uint64_t seed;
 static uint32_t draw(uint32_t n)
 {
-  seed = seed * 6364136223846793005u + 1442695040888963407u;
-  return (uint32_t)(seed >> 33) % n;
+  return check_random(&seed) % n;
 }
 
 /* Small integers tie often; seconds do not. */

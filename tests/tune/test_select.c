@@ -435,12 +435,6 @@ END_TEST
 
 /* ---- Against brute force ------------------------------------------------------------------------------ */
 
-static uint32_t next_random(uint64_t *seed)
-{
-  *seed = *seed * 6364136223846793005u + 1442695040888963407u;
-  return (uint32_t)(*seed >> 33);
-}
-
 static const char *const OPS[] = {"exp", "tanh", "sigmoid", "softplus"};
 static const char *const LAYOUTS[] = {"nchw", "nhwc"};
 
@@ -448,13 +442,13 @@ static const char *const LAYOUTS[] = {"nchw", "nhwc"};
 static void random_network(uint64_t *seed, char *text, size_t size)
 {
   size_t at = (size_t)snprintf(text, size, "graph { input %%v0" T4 " ");
-  uint32_t n = 3 + next_random(seed) % 3;
+  uint32_t n = 3 + check_random(seed) % 3;
   for (uint32_t i = 1; i <= n; i++) {
-    uint32_t a = next_random(seed) % i, b = next_random(seed) % i;
-    if (next_random(seed) % 3 == 0)
+    uint32_t a = check_random(seed) % i, b = check_random(seed) % i;
+    if (check_random(seed) % 3 == 0)
       at += (size_t)snprintf(text + at, size - at, "%%v%u = add(%%v%u, %%v%u) ", i, a, b);
     else
-      at += (size_t)snprintf(text + at, size - at, "%%v%u = %s(%%v%u) ", i, OPS[next_random(seed) % 4], a);
+      at += (size_t)snprintf(text + at, size - at, "%%v%u = %s(%%v%u) ", i, OPS[check_random(seed) % 4], a);
   }
   snprintf(
       text + at, size - at,
@@ -472,19 +466,19 @@ static uint32_t random_rows(uint64_t *seed, struct cost_row *rows)
     for (uint32_t l = 0; l < 2; l++)
       rows[n++] = (struct cost_row){.op = op < 4 ? OPS[op] : "add",
                                     .in = LAYOUTS[l],
-                                    .out = LAYOUTS[next_random(seed) % 4 ? l : !l],
-                                    .ms = 1 + next_random(seed) % 8 * 0.25,
-                                    .pitch = next_random(seed) % 2};
+                                    .out = LAYOUTS[check_random(seed) % 4 ? l : !l],
+                                    .ms = 1 + check_random(seed) % 8 * 0.25,
+                                    .pitch = check_random(seed) % 2};
   for (uint32_t l = 0; l < 2; l++)
     rows[n++] = (struct cost_row){.op = "concat",
                                   .in = LAYOUTS[l],
                                   .out = LAYOUTS[l],
-                                  .ms = 0.25 + next_random(seed) % 8 * 0.25};
+                                  .ms = 0.25 + check_random(seed) % 8 * 0.25};
   for (uint32_t l = 0; l < 4; l++)
     rows[n++] = (struct cost_row){.op = "reorder",
                                   .in = LAYOUTS[l % 2],
                                   .out = LAYOUTS[l / 2],
-                                  .ms = 0.25 + next_random(seed) % 4 * 0.25,
+                                  .ms = 0.25 + check_random(seed) % 4 * 0.25,
                                   .pitch = true};
   for (uint32_t i = 0; i < n; i++)
     rows[i].name = names[i];
