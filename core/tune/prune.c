@@ -4,8 +4,9 @@
 #include <math.h>
 
 #define PRUNE 4.0 /* estimates of different kernels are trusted to this factor */
-#define RANGE 1.5 /* what ranges cost may make one that takes so much longer the better one */
-#define KEEP 4    /* of one kernel's variants between the same forms, those that it expects most of */
+#define AROUND \
+  1.5 /* what ranges cost, or conversions at the edge, may make one that takes so much longer the better one */
+#define KEEP 4 /* of one kernel's variants between the same forms, those that it expects most of */
 
 static double set_estimate(const struct tuner *t, uint32_t set)
 {
@@ -139,7 +140,8 @@ bool select_reconsider(struct selection *s, gie_id id)
   struct tuner *t = s->t;
   struct tune_node *node = &s->nodes[id];
   const struct gie_node *n = gie_node_get(s->g, id);
-  double best = INFINITY, factor = n->n_out && s->has_view[n->out[0]] ? RANGE : 1;
+  bool is_around = (n->n_out && s->has_view[n->out[0]]) || select_is_at_the_edge(s, n);
+  double best = INFINITY, factor = is_around ? AROUND : 1;
   bool some = false;
   for (size_t i = 0; i < node->n_alts; i++) {
     const struct tune_alt *a = &node->alts[i];

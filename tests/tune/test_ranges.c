@@ -241,12 +241,12 @@ START_TEST(test_both_ends)
 END_TEST
 
 /* One kernel expects a hundredth of what it takes, one what it takes: nobody trusts the first more than its figure. A third
- * that expects more than the first really takes is not looked at, though it would be the fastest. */
+ * that expects far more than the first really takes is not looked at, though it would be the fastest. */
 START_TEST(test_expectations)
 {
   static const struct cost_row hopes[] = {{"dreamer", "exp", "nchw", "nchw", 0.06, 0, true, 0, 0},
                                           {"honest", "exp", "nchw", "nchw", 5.0, 0, true, 0, 0},
-                                          {"modest", "exp", "nchw", "nchw", 7.0, 0, true, 0, 0}};
+                                          {"modest", "exp", "nchw", "nchw", 10.0, 0, true, 0, 0}};
   static const struct range_row figures[] = {{"dreamer", false, false, 6.0}, {"modest", false, false, 1.0}};
   struct gie_plan *plan = decide("graph { input %x" T4 " %a = exp(%x) output %a }", hopes, N(hopes), figures,
                                  N(figures), "exp:honest", 5.0);
