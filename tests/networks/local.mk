@@ -1,6 +1,6 @@
 # Real networks of the shared test data; each test skips visibly without it.
 check_PROGRAMS += tests/networks/test_networks tests/networks/test_mnist
-TESTS += tests/networks/test_networks tests/networks/test_mnist tests/networks/squeezenet.sh
+TESTS += tests/networks/test_networks tests/networks/test_mnist tests/networks/squeezenet.sh tests/networks/googlenet.sh
 
 tests_networks_test_networks_SOURCES = tests/networks/test_networks.c
 tests_networks_test_networks_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
