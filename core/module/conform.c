@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Conformance, the worker's frame: which checks there are, in which order, and what is said of them. */
 #include "core/module/conform.h"
+#include <malloc.h>
 #include <math.h>
+
+#define LEAK 16384 /* bytes that may stay when something was repeated many times */
 
 /* ---- The wire */
 
@@ -115,6 +118,26 @@ void conform_end(struct conform *c, enum conform_word word, const char *fmt, ...
   va_end(ap);
   say(c, word, "", text);
   c->n++;
+}
+
+static size_t heap(void)
+{
+  struct mallinfo2 m = mallinfo2();
+  return m.uordblks + m.hblkhd;
+}
+
+bool conform_repeat(struct conform *c, const struct conform_repeat *r)
+{
+  size_t before = 0, after;
+  for (long i = 0; i < r->warm + r->n; i++) {
+    if (i == r->warm)
+      before = heap();
+    if (!r->once(r->user, i))
+      return false;
+  }
+  after = heap();
+  return after <= before + LEAK ||
+         conform_wrong(c, "%ld %s leave %zu bytes behind%s", r->n, r->what, after - before, r->hint);
 }
 
 /* ---- What the module registers */

@@ -77,6 +77,16 @@ bool conform_is_fatal(const struct conform *c);
 GIE_PRINTF(2, 3) bool conform_begin(struct conform *c, const char *fmt, ...);
 GIE_PRINTF(3, 4) void conform_end(struct conform *c, enum conform_word word, const char *fmt, ...);
 
+/* Something that is done warm + n times, i = 0, 1, …, and leaves nothing behind: n WHAT do, the message says otherwise, with a HINT. `once` says
+ * itself what else is wrong, and returns false. */
+struct conform_repeat {
+  long warm, n; /* the heap keeps some freed blocks at hand: it is measured after `warm` */
+  bool (*once)(void *user, long i);
+  void *user;
+  const char *what, *hint;
+};
+bool conform_repeat(struct conform *c, const struct conform_repeat *r);
+
 /* ---- Guesses of operands and attributes (conform_guess.c) */
 
 /* A graph of one node with that op and random operands that the op accepts, or NULL: *refused has the status and the error
@@ -101,9 +111,6 @@ bool conform_text(const struct gie_graph *g, char **text, size_t *size);
  * one runs (*ran); false: `wrong`. */
 bool conform_same(const struct gie_graph *before, const struct gie_graph *after, bool names, uint64_t seed,
                   bool *ran, char *wrong, size_t size);
-/* Bytes that are allocated in this process, and how many more may be after something was repeated many times. */
-size_t conform_heap(void);
-#define CONFORM_LEAK 16384
 
 /* ---- Checks (conform_op.c, conform_kernel.c, conform_pass.c, conform_format.c) */
 

@@ -15,7 +15,7 @@
 #define CHANGES 3000
 #define MAX_FAILURES 3000
 #define WARM 40
-#define LIFES 200
+#define LIFES 160
 #define FAILING 1000 /* imports that fail in search of a leak */
 #define WRITTEN 40   /* random graphs that are written */
 #define NO_REASON "no reason given"
@@ -269,51 +269,56 @@ static bool import_without(struct trial *t, long n, bool refused, bool *reached)
          conform_wrong(t->c, "import fails when it is repeated: %s", gie_error_text(ctx));
 }
 
+struct failures {
+  struct trial *t;
+  bool refused; /* the file is, also with memory */
+  long n;       /* allocations 1 to n - 1 are there */
+};
+
+static bool fail_again(void *user, long i)
+{
+  struct failures *f = user;
+  bool reached;
+  long which = 1 + i % (f->n - 1);
+  conform_doing(f->t->c, "allocation %ld fails once more", which);
+  return import_without(f->t, which, f->refused, &reached);
+}
+
 /* Each allocation fails in turn, which is an error; many times, of which nothing may be left. */
 static bool check_failures(struct trial *t)
 {
+  struct failures f = {.t = t, .n = 1};
   struct gie_graph *whole;
-  size_t before = 0, after;
   bool reached = true;
-  long n = 1;
   if (!read_bytes(t, t->bytes, t->size, &whole))
     return false;
-  bool refused = whole == NULL;
+  f.refused = whole == NULL;
   gie_graph_free(whole);
-  while (n < MAX_FAILURES && reached) {
-    conform_doing(t->c, "allocation %ld fails", n);
-    if (!import_without(t, n++, refused, &reached))
+  while (f.n < MAX_FAILURES && reached) {
+    conform_doing(t->c, "allocation %ld fails", f.n);
+    if (!import_without(t, f.n++, f.refused, &reached))
       return false;
   }
-  n -= !reached; /* allocations 1 to n - 1 are there */
-  for (long i = 0; n > 1 && i < WARM + FAILING; i++) {
-    if (i == WARM)
-      before = conform_heap();
-    long which = 1 + i % (n - 1);
-    conform_doing(t->c, "allocation %ld fails once more", which);
-    if (!import_without(t, which, refused, &reached))
-      return false;
-  }
-  after = conform_heap();
-  return n == 1 || after <= before + CONFORM_LEAK ||
-         conform_wrong(t->c, "%d imports that fail leave %zu bytes behind", FAILING, after - before);
+  f.n -= !reached;
+  const struct conform_repeat r = {WARM, FAILING, fail_again, &f, "imports that fail", ""};
+  return f.n == 1 || conform_repeat(t->c, &r);
+}
+
+/* The whole file, and one that ends early. */
+static bool read_again(void *user, long i)
+{
+  struct trial *t = user;
+  struct gie_graph *g;
+  if (!read_bytes(t, t->bytes, i % 2 ? t->size : t->size - t->size / 3, &g))
+    return false;
+  gie_graph_free(g);
+  return true;
 }
 
 static bool check_leaks(struct trial *t)
 {
-  size_t before = 0, after;
-  for (int i = 0; i < LIFES; i++) {
-    struct gie_graph *g;
-    if (i == WARM)
-      before = conform_heap();
-    /* the whole file, and one that ends early */
-    if (!read_bytes(t, t->bytes, i % 2 ? t->size : t->size - t->size / 3, &g))
-      return false;
-    gie_graph_free(g);
-  }
-  after = conform_heap();
-  return after <= before + CONFORM_LEAK ||
-         conform_wrong(t->c, "%d imports leave %zu bytes behind", LIFES - WARM, after - before);
+  const struct conform_repeat r = {WARM, LIFES, read_again, t, "imports", ""};
+  return conform_repeat(t->c, &r);
 }
 
 static void check_memory(struct trial *t, const char *name)

@@ -3,18 +3,11 @@
 #include "core/module/conform.h"
 #include "core/module/random_graph.h"
 #include <gie/gie.h>
-#include <malloc.h>
 #include <math.h>
 
 #define TOLERANCE 1e-4      /* r of max|a-b| <= r * max|b| */
 #define SMALL 1e-3          /* what max|b| is at least */
 #define MAX_INPUT (1 << 24) /* elements of an input that is made up */
-
-size_t conform_heap(void)
-{
-  struct mallinfo2 m = mallinfo2();
-  return m.uordblks + m.hblkhd;
-}
 
 struct gie_graph *conform_random(struct gie_context *ctx, uint64_t seed)
 {

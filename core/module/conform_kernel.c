@@ -9,8 +9,8 @@
 #define MAX_VARIANTS 6    /* tried for each case */
 #define MAX_ASKED 64      /* variants that are asked for */
 #define MAX_FAILURES 1000 /* allocations of an instance that fail in turn */
-#define WARM 200          /* instances before the heap is measured: it keeps some freed blocks at hand */
-#define LIFES 4000        /* instances made and ended in search of a leak */
+#define WARM 200
+#define LIFES 4000 /* instances made and ended in search of a leak */
 #define BIG_COUNT 1000000
 
 /* A case under test. */
@@ -256,49 +256,55 @@ static bool create_without(struct trial *t, struct side *s, long n, bool *reache
          conform_wrong(t->c, "create fails without want of memory: %s", gie_error_text(ctx));
 }
 
+struct lives {
+  struct trial *t;
+  struct side *s;
+  long n; /* allocations 1 to n - 1 are there */
+};
+
+static bool fail_again(void *user, long i)
+{
+  struct lives *l = user;
+  bool reached;
+  if (i % 100 == 0)
+    conform_doing(l->t->c, "failing instance %ld of %d", i, WARM + LIFES);
+  return create_without(l->t, l->s, 1 + i % (l->n - 1), &reached);
+}
+
 /* Each allocation of create() fails in turn, which is an error; many times, of which nothing may be left. */
 static bool check_failures(struct trial *t, struct side *s)
 {
-  size_t before = 0, after;
+  struct lives l = {t, s, 1};
   bool reached = true;
-  long n = 1;
-  while (n < MAX_FAILURES && reached)
-    if (!create_without(t, s, n++, &reached))
+  while (l.n < MAX_FAILURES && reached)
+    if (!create_without(t, s, l.n++, &reached))
       return false;
-  n -= !reached; /* allocations 1 to n - 1 are there */
-  for (long i = 0; n > 1 && i < WARM + LIFES; i++) {
-    if (i == WARM)
-      before = conform_heap();
-    if (i % 100 == 0)
-      conform_doing(t->c, "failing instance %ld of %d", i, WARM + LIFES);
-    if (!create_without(t, s, 1 + i % (n - 1), &reached))
-      return false;
-  }
-  after = conform_heap();
-  return n == 1 || after <= before + CONFORM_LEAK ||
-         conform_wrong(t->c,
-                       "%d instances that fail leave %zu bytes behind; free in create what it allocated",
-                       LIFES, after - before);
+  l.n -= !reached;
+  const struct conform_repeat r = {
+      WARM, LIFES, fail_again, &l, "instances that fail", "; free in create what it allocated"};
+  return l.n == 1 || conform_repeat(t->c, &r);
+}
+
+static bool live_again(void *user, long i)
+{
+  struct lives *l = user;
+  const struct gie_kernel *k = l->t->k;
+  void *instance = NULL;
+  (void)i;
+  if (k->create(k, &l->s->prob, &l->s->var, &instance) != GIE_OK)
+    return conform_wrong(l->t->c, "create fails when it is repeated: %s", gie_error_text(l->t->c->ctx));
+  if (k->destroy)
+    k->destroy(instance);
+  return true;
 }
 
 /* Many instances, of which nothing may be left. */
 static bool check_leaks(struct trial *t, struct side *s)
 {
-  struct gie_context *ctx = t->c->ctx;
-  void *instance = NULL;
-  size_t before = 0;
-  for (int i = 0; i < LIFES; i++) {
-    if (i == WARM)
-      before = conform_heap();
-    if (t->k->create(t->k, &s->prob, &s->var, &instance) != GIE_OK)
-      return conform_wrong(t->c, "create fails when it is repeated: %s", gie_error_text(ctx));
-    if (t->k->destroy)
-      t->k->destroy(instance);
-  }
-  size_t after = conform_heap();
-  return after <= before + CONFORM_LEAK ||
-         conform_wrong(t->c, "%d instances leave %zu bytes behind; free in destroy what create allocates",
-                       LIFES - 1, after - before);
+  struct lives l = {t, s, 0};
+  const struct conform_repeat r = {WARM, LIFES,       live_again,
+                                   &l,   "instances", "; free in destroy what create allocates"};
+  return conform_repeat(t->c, &r);
 }
 
 /* ---- What it answers */

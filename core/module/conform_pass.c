@@ -8,7 +8,7 @@
 #define ROUNDS 100       /* in which it has to come to an end */
 #define MAX_FAILURES 400 /* allocations that fail in turn */
 #define WARM 50
-#define LIFES 300
+#define LIFES 250
 
 struct trial {
   struct conform *c;
@@ -153,21 +153,22 @@ static bool check_failures(struct trial *t)
   return true;
 }
 
+static bool run_again(void *user, long i)
+{
+  struct trial *t = user;
+  struct gie_graph *g;
+  uint32_t changes;
+  (void)i;
+  if (gie_graph_clone(t->kept, &g) != GIE_OK || apply(t, g, &changes) != GIE_OK)
+    return conform_wrong(t->c, "it fails when it is repeated: %s", gie_error_text(t->c->ctx));
+  gie_graph_free(g);
+  return true;
+}
+
 static bool check_leaks(struct trial *t)
 {
-  size_t before = 0, after;
-  for (int i = 0; i < LIFES; i++) {
-    struct gie_graph *g;
-    uint32_t changes;
-    if (i == WARM)
-      before = conform_heap();
-    if (gie_graph_clone(t->kept, &g) != GIE_OK || apply(t, g, &changes) != GIE_OK)
-      return conform_wrong(t->c, "it fails when it is repeated: %s", gie_error_text(t->c->ctx));
-    gie_graph_free(g);
-  }
-  after = conform_heap();
-  return after <= before + CONFORM_LEAK ||
-         conform_wrong(t->c, "%d runs leave %zu bytes behind", LIFES - WARM, after - before);
+  const struct conform_repeat r = {WARM, LIFES, run_again, t, "runs", ""};
+  return conform_repeat(t->c, &r);
 }
 
 /* ---- All */
