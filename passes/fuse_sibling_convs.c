@@ -5,6 +5,9 @@
  *     %b = conv(%x, %w, %d) | relu       ->    %y = conv(%x, %w', %b') | relu
  *                                              %a view(%y, 1, 0, 64), %b view(%y, 1, 64, 32) = split(%y, [64, 32])
  *
+ * in the order of the graph, but for one that only a concat reads: at the end if that begins with it, at the beginning if it
+ * ends with it (widen_concat).
+ *
  * Siblings read the same value, have the same op, attributes, kernel size and dtype, and the same
  * epilogue without operands; their numbers of channels may differ. conv with group 1, gemm, and
  * matmul by a matrix. A missing bias is 0 where another one has one. The results are views of the wide
@@ -155,6 +158,16 @@ static bool add_member(const struct state *st, struct siblings *w, gie_id id)
   return gie_add64(w->total, w->channels[w->n++], &w->total);
 }
 
+/* Where a sibling's channels go, so that widen_concat can leave them in place: to the end (1) if a concat begins with them,
+ * to the beginning (-1) if one ends with them. */
+static int place_of(const struct gie_graph *g, const struct gie_node *n)
+{
+  const struct gie_node *r = pass_only_reader(g, n->out[0]);
+  if (!r || !pass_is_op(r, "concat") || r->n_operands < 2)
+    return 0;
+  return r->in[0] == n->out[0] ? 1 : r->in[r->n_operands - 1] == n->out[0] ? -1 : 0;
+}
+
 static gie_status fuse_group(struct state *st, const struct group *group, uint32_t *changes)
 {
   struct siblings w = {.g = st->g, .ctx = st->ctx};
@@ -162,8 +175,10 @@ static gie_status fuse_group(struct state *st, const struct group *group, uint32
   w.channels = gie_alloc(st->ctx, group->n, sizeof *w.channels);
   gie_status s = w.nodes && w.channels ? GIE_OK : GIE_E_MEMORY;
   bool fits = s == GIE_OK;
-  for (gie_id id = group->first; fits && id != GIE_NONE; id = st->next[id])
-    fits = add_member(st, &w, id);
+  for (int place = -1; place <= 1; place++)
+    for (gie_id id = group->first; fits && id != GIE_NONE; id = st->next[id])
+      if (place_of(st->g, gie_node_get(st->g, id)) == place)
+        fits = add_member(st, &w, id);
   if (fits && w.first) { /* a group has members */
     int rank = gie_value_get(st->g, w.first->out[0])->type.shape.rank;
     w.result_axis = pass_is_op(w.first, "conv") ? 1 : rank - 1;

@@ -54,4 +54,5 @@ libgie_internal_la_SOURCES += passes/passes.def passes/forms.h passes/match.h pa
   passes/share_concat_prefix.c \
   passes/siblings.c \
   passes/sink_transpose.c \
-  passes/upcast_f16.c
+  passes/upcast_f16.c \
+  passes/widen_concat.c

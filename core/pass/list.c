@@ -74,7 +74,9 @@ static const char default_pipeline[] = "eliminate_deadend,"
 static const struct {
   const char *name, *passes;
 } pipelines[] = {{"default", default_pipeline},
-                 {"structure", "fuse_sibling_convs,share_concat_prefix,eliminate_concat,eliminate_split"}};
+                 {"structure", "fuse_sibling_convs,share_concat_prefix,eliminate_concat,eliminate_split"},
+                 {"wide_structure",
+                  "fuse_sibling_convs,widen_concat,share_concat_prefix,eliminate_concat,eliminate_split"}};
 
 const char *gie_pipeline_default(void) { return default_pipeline; }
 

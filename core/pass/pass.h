@@ -9,7 +9,7 @@
 const struct gie_pass *pass_at(const struct gie_context *ctx, uint32_t i);
 /* By name; a built-in pass wins over a module's. NULL: there is none. */
 const struct gie_pass *pass_find(const struct gie_context *ctx, const char *name);
-/* The passes that a name of n bytes stands for ("default", "structure"), or NULL. */
+/* The passes that a name of n bytes stands for ("default", "structure", "wide_structure"), or NULL. */
 const char *pass_pipeline(const char *name, size_t n);
 
 #endif

@@ -303,9 +303,9 @@ static bool layout_allows(const struct gie_layout *l, const struct gie_view *v, 
   return v->offset % l->block == 0 && (v->extent % l->block == 0 || v->offset + v->extent == whole);
 }
 
-/* The values that a node leaves in place when its views are kept: a concat's operands are ranges of its
- * result, or with it of what that is a range of; a split's and slice's results ranges of their operand. GIE_NONE when
- * that is not how they are. */
+/* The value in which a node leaves others when its views are kept: a concat's operands are ranges of its result, a split's
+ * and slice's results ranges of their operand, or with it of what that is a range of. GIE_NONE when that is not how they
+ * are. */
 static gie_id view_group(const struct selection *s, const struct gie_node *n)
 {
   bool concat = strcmp(n->op->name, "concat") == 0;
@@ -314,7 +314,7 @@ static gie_id view_group(const struct selection *s, const struct gie_node *n)
   uint32_t n_parts = concat ? n->n_operands : n->n_out;
   if (n->n_steps || (!concat && strcmp(n->op->name, "split") != 0 && strcmp(n->op->name, "slice") != 0))
     return GIE_NONE;
-  if (is_const(s, base) || (!concat && gie_value_get(s->g, base)->view.base != GIE_NONE))
+  if (is_const(s, base))
     return GIE_NONE;
   if (gie_value_get(s->g, base)->view.base != GIE_NONE)
     base = gie_value_get(s->g, base)->view.base;

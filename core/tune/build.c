@@ -250,7 +250,7 @@ static gie_status choose(struct tuner *t, const struct gie_graph *g, uint32_t pr
 
 /* Structures that selection may choose from: passes on the graph with numbers as dims, after the clean-up. */
 static const char *const STRUCTURES[] = {"", "share_concat_prefix,eliminate_concat,eliminate_split",
-                                         "structure"};
+                                         "structure", "wide_structure"};
 
 /* What kernels may round stands on the node: asking, the race and the executor read it there. */
 static gie_status note_math(const struct tuner *t, struct gie_graph *g)
@@ -270,8 +270,23 @@ static uint32_t list_structures(const struct tuner *t, const char *const **list)
   return t->o->structures ? t->o->n_structures : sizeof STRUCTURES / sizeof *STRUCTURES;
 }
 
-/* The structure of a copy; *changed: it is another than the network's own. */
-static gie_status restructure(struct tuner *t, struct gie_graph *g, const char *pipeline, bool *changed)
+#define PRINT_SIZE 512
+
+/* "pass:3 other:1 ", what passes changed how much: structures that are alike there are the same. */
+static void print_changes(const struct gie_pass_stat *stats, uint32_t n, const char *pipeline, char *print)
+{
+  size_t at = 0;
+  print[0] = 0;
+  for (uint32_t i = 0; i < n && at < PRINT_SIZE; i++)
+    if (stats[i].changes)
+      at += (size_t)snprintf(print + at, PRINT_SIZE - at, "%s:%u ", stats[i].pass,
+                             (unsigned)stats[i].changes);
+  if (n == MAX_STATS || at >= PRINT_SIZE) /* not all of it: unlike any other */
+    snprintf(print, PRINT_SIZE, "%s", pipeline);
+}
+
+/* The structure of a copy. */
+static gie_status restructure(struct tuner *t, struct gie_graph *g, const char *pipeline, char *print)
 {
   struct gie_pass_stat stats[MAX_STATS];
   uint32_t n = 0;
@@ -284,31 +299,37 @@ static gie_status restructure(struct tuner *t, struct gie_graph *g, const char *
   tuner_stage(t, &t->report.times.passes);
   gie_status st = gie_pipeline_run(g, pipeline, &po);
   tuner_stage(t, NULL);
-  *changed = n > MAX_STATS;
-  for (uint32_t i = 0; i < n && i < MAX_STATS; i++)
-    *changed |= stats[i].changes != 0;
+  print_changes(stats, n < MAX_STATS ? n : MAX_STATS, pipeline, print);
   return st == GIE_OK ? note_math(t, g) : st;
 }
 
-/* One of the structures. *own: the steps of the first one that leaves the network as it is; another such one is
- * not gone through: *made stays false. */
-static gie_status choose_one(struct tuner *t, const struct gie_graph *g, uint32_t profile, uint32_t *own,
+/* Structures gone through, and how many steps of progress each was. */
+struct seen {
+  uint32_t n, steps[MAX_STRUCTURES];
+  char print[MAX_STRUCTURES][PRINT_SIZE];
+};
+
+/* One of the structures; *made: it is unlike those seen. */
+static gie_status choose_one(struct tuner *t, const struct gie_graph *g, uint32_t profile, struct seen *seen,
                              struct outcome *out, bool *made)
 {
-  uint32_t done = t->progress.done;
-  bool changed = true;
+  uint32_t done = t->progress.done, i = 0;
+  char *print = seen->print[seen->n];
   struct gie_graph *copy;
   GIE_TRY(gie_graph_clone(g, &copy));
-  gie_status st = restructure(t, copy, out->structure, &changed);
-  *made = changed || *own == 0;
-  if (st == GIE_OK && *made)
+  gie_status st = restructure(t, copy, out->structure, print);
+  while (i < seen->n && strcmp(seen->print[i], print) != 0)
+    i++;
+  *made = st == GIE_OK && i == seen->n;
+  if (*made)
     st = choose(t, copy, profile, out);
   gie_graph_free(copy);
   t->parts--;
-  if (!*made)
-    t->progress.done += *own;
-  else if (!changed)
-    *own = t->progress.done - done;
+  if (!*made && st == GIE_OK) {
+    t->progress.done += seen->steps[i];
+  } else {
+    seen->steps[seen->n++] = t->progress.done - done;
+  }
   return st;
 }
 
@@ -366,13 +387,14 @@ static gie_status choose_structure(struct tuner *t, const struct gie_graph *g, u
 {
   const char *const *list;
   struct outcome o[MAX_STRUCTURES] = {0};
-  uint32_t n_list = list_structures(t, &list), n = 0, best = 0, own = 0;
+  struct seen seen = {0};
+  uint32_t n_list = list_structures(t, &list), n = 0, best = 0;
   gie_status st = GIE_OK;
   for (uint32_t i = 0; st == GIE_OK && i < n_list; i++) {
     uint32_t n_nodes = t->report.nodes;
     bool made = false;
     o[n].structure = list[i];
-    st = choose_one(t, g, profile, &own, &o[n], &made);
+    st = choose_one(t, g, profile, &seen, &o[n], &made);
     if (i > 0) /* the network's are counted once */
       t->report.nodes = n_nodes;
     n += made;

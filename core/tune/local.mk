@@ -13,6 +13,7 @@ libgie_internal_la_SOURCES += \
   core/tune/cost.c \
   core/tune/failed.c \
   core/tune/fit.c \
+  core/tune/home.c \
   core/tune/key.c \
   core/tune/lower.c \
   core/tune/measure.c \

@@ -80,11 +80,6 @@ static gie_status drop_view(struct gie_graph *h, gie_id value)
   return gie_value_get(h, value)->view.base == GIE_NONE ? GIE_OK : gie_value_set_view(h, value, &none);
 }
 
-static const struct tune_alt *chosen(const struct selection *s, gie_id node)
-{
-  return &s->nodes[node].alts[s->nodes[node].choice];
-}
-
 /* The step as a node of its own on value x; its result takes x's form. */
 static gie_status add_step(struct lowering *l, const struct gie_node *n, uint32_t step, uint32_t set,
                            gie_id x, gie_id operand, gie_id before, gie_id *out)
@@ -193,7 +188,7 @@ static gie_status set_reader(struct lowering *l, const struct gie_use *use, gie_
   gie_id node = use->node;
   uint32_t slot = use->slot;
   for (uint32_t i = 0; l->rest[use->node] && i < orig->n_steps; i++) {
-    uint32_t fused = chosen(l->s, use->node)->n_steps;
+    uint32_t fused = select_chosen(l->s, use->node)->n_steps;
     if (i >= fused && orig->steps[i].operand == (int32_t)use->slot) {
       node = l->rest[use->node][i - fused];
       slot = orig->steps[i].reverse ? 0 : 1;
@@ -226,10 +221,10 @@ static gie_status place(struct lowering *l, gie_id value)
     if (!s->is_live[use.node])
       continue;
     gie_id to;
-    if (select_keeps(s, value, use.node) && chosen(s, use.node)->kind == ALT_VIEW)
+    if (select_keeps(s, value, use.node) && select_chosen(s, use.node)->kind == ALT_VIEW)
       to = range != GIE_NONE ? range : made;
     else
-      to = pick(&home, open ? &chosen(s, use.node)->in[use.slot] : &plain, rank, made, copies);
+      to = pick(&home, open ? &select_chosen(s, use.node)->in[use.slot] : &plain, rank, made, copies);
     GIE_TRY(set_reader(l, &use, to));
   }
   gie_id shown = v->n_outputs ? pick(&home, &plain, rank, made, copies) : made;
@@ -239,7 +234,7 @@ static gie_status place(struct lowering *l, gie_id value)
 static gie_status place_consts(struct lowering *l, gie_id id)
 {
   const struct gie_node *n = gie_node_get(l->s->g, id);
-  const struct tune_alt *a = chosen(l->s, id);
+  const struct tune_alt *a = select_chosen(l->s, id);
   for (uint32_t i = 0; i < n->n_in; i++) {
     const struct gie_value *v = gie_value_get(l->s->g, n->in[i]);
     gie_id made;
@@ -262,7 +257,7 @@ static gie_status set_forms(struct lowering *l)
   const struct selection *s = l->s;
   GIE_FOR_NODES(s->g, id)
     for (uint32_t i = 0; s->nodes[id].open && i < gie_node_get(s->g, id)->n_out; i++) {
-      struct form f = as_form(&chosen(s, id)->out[i].form);
+      struct form f = as_form(&select_chosen(s, id)->out[i].form);
       GIE_TRY(form_set(l->h, gie_node_get(s->g, id)->out[i], &f));
     }
   return GIE_OK;
@@ -270,7 +265,7 @@ static gie_status set_forms(struct lowering *l)
 
 static gie_status lower_node(struct lowering *l, gie_id id)
 {
-  const struct tune_alt *a = chosen(l->s, id);
+  const struct tune_alt *a = select_chosen(l->s, id);
   GIE_TRY(place_consts(l, id));
   GIE_TRY(cut(l, id, a));
   return a->kind == ALT_KERNEL ? note_candidate(l, id, a->cand) : GIE_OK;
@@ -280,7 +275,7 @@ static gie_status lower_node(struct lowering *l, gie_id id)
 static gie_status rebase(struct lowering *l, gie_id id)
 {
   const struct gie_node *n = gie_node_get(l->h, id), *orig = gie_node_get(l->s->g, id);
-  if (chosen(l->s, id)->kind != ALT_VIEW || l->s->nodes[id].view_of != orig->in[0])
+  if (select_chosen(l->s, id)->kind != ALT_VIEW || l->s->nodes[id].view_of != orig->in[0])
     return GIE_OK;
   for (uint32_t i = 0; i < n->n_out; i++) {
     struct gie_view view = gie_value_get(l->h, n->out[i])->view;

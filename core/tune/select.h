@@ -254,6 +254,31 @@ static inline bool tune_form_same(const struct tune_form *a, const struct tune_f
 }
 /* What a value has when nobody chooses: plain, of its dtype. */
 struct tune_form tune_plain_form(const struct gie_value *v);
+/* E_UNSUPPORTED, or E_MEMORY when that is what they failed for: names a node whose candidates have all failed and
+ * says why; GIE_OK: there is none. */
+gie_status select_check_failed(struct selection *s);
+/* Seconds of the present choice, every conversion once. */
+double select_true_cost(struct selection *s);
+double select_alt_cost(const struct tuner *t, const struct tune_alt *a);
+/* Prices the alternatives of a node and marks those that others outdo (price.c). */
+void select_price(struct selection *s, gie_id id);
+
+/* ---- Values under a choice (home.c) ------------------------------------------------------------------ */
+
+static inline const struct gie_value *select_value(const struct selection *s, gie_id v)
+{
+  return gie_value_get(s->g, v);
+}
+/* It has alternatives. */
+static inline bool select_is_open(const struct selection *s, gie_id node)
+{
+  return node != GIE_NONE && s->nodes[node].open;
+}
+static inline const struct tune_alt *select_chosen(const struct selection *s, gie_id node)
+{
+  return &s->nodes[node].alts[s->nodes[node].choice];
+}
+
 /* True for values whose form is open: no constant, dims known, made or read by a node with alternatives. */
 bool select_is_chosen(const struct selection *s, gie_id value);
 /* Distinct forms that alternatives left write the value in, and that readers, graph outputs and the storage
@@ -263,8 +288,8 @@ void select_forms(const struct selection *s, gie_id value, struct tune_form *fro
 /* The node whose ALT_VIEW would make the value a range of another: the concat that reads it, or the split or
  * slice that makes it. GIE_NONE: none. */
 gie_id select_group(const struct selection *s, gie_id value);
-/* Whether the reader is a concat that, with its views kept, finds the value where it is: its group, or one inside it whose
- * result is a range of the same base. */
+/* Whether the reader, with its views kept, finds the value where it is: a concat that puts it there, or one inside that, or a
+ * split or slice of what is a range itself. */
 bool select_keeps(const struct selection *s, gie_id value, gie_id reader);
 
 /* Where a value is under the present choice, and what has to be made of it. */
@@ -282,15 +307,20 @@ void select_home(const struct selection *s, gie_id value, struct tune_home *out)
 /* Set of conversion i of a value that is at home there, i < n_forms + copied. */
 gie_status select_home_conversion(struct selection *s, gie_id value, const struct tune_home *h, uint32_t i,
                                   uint32_t *set);
-/* E_UNSUPPORTED, or E_MEMORY when that is what they failed for: names a node whose candidates have all failed and
- * says why; GIE_OK: there is none. */
-gie_status select_check_failed(struct selection *s);
-/* Seconds of the present choice, every conversion once. */
-double select_true_cost(struct selection *s);
+/* Seconds of a conversion of v; INFINITY when nothing can do it. */
+double select_conversion(struct selection *s, const struct gie_value *v, const struct tune_form *from,
+                         const struct tune_form *to);
 /* Whether a reader with that port can take the value from where it is. */
 bool select_reads_home(const struct tune_home *h, const struct tune_port *port, int rank);
-double select_alt_cost(const struct tuner *t, const struct tune_alt *a);
-/* Prices the alternatives of a node and marks those that others outdo (price.c). */
-void select_price(struct selection *s, gie_id id);
+/* Whether a maker with that port can write the value into its range. */
+bool select_writes_range(const struct selection *s, gie_id value, const struct tune_port *port,
+                         const struct tune_form *range);
+
+/* The maker is a concat inside that concat: both keep their views, in one form, or none does. */
+bool select_is_inner(const struct selection *s, const struct gie_value *v, gie_id reader);
+/* The reader takes parts out of what is a range itself: it keeps its views where the group of v keeps its own, in one form. */
+bool select_is_part(const struct selection *s, const struct gie_value *v, gie_id reader);
+/* Whether both keep their views, in one form, or none does. */
+bool select_agree(const struct tune_alt *a, const struct tune_alt *b, int rank);
 
 #endif

@@ -12,209 +12,12 @@
 #define SWEEPS 20
 #define TIE 0.01 /* of the whole cost: less is no reason to copy what ranges hold without a kernel */
 
-/* ---- Values under a choice -------------------------------------------------------------------------- */
-
-static const struct gie_value *value_of(const struct selection *s, gie_id v)
-{
-  return gie_value_get(s->g, v);
-}
-
-static bool is_open(const struct selection *s, gie_id node)
-{
-  return node != GIE_NONE && s->nodes[node].open;
-}
-
-static const struct tune_alt *chosen(const struct selection *s, gie_id node)
-{
-  return &s->nodes[node].alts[s->nodes[node].choice];
-}
-
-bool select_is_chosen(const struct selection *s, gie_id value)
-{
-  const struct gie_value *v = value_of(s, value);
-  if (v->kind == GIE_VALUE_DEAD || v->kind == GIE_VALUE_CONST || !run_type_is_static(&v->type))
-    return false;
-  if (is_open(s, v->producer))
-    return true;
-  struct gie_use use = {.node = GIE_NONE};
-  while (gie_value_next_use(s->g, value, &use))
-    if (is_open(s, use.node))
-      return true;
-  return false;
-}
-
-gie_id select_group(const struct selection *s, gie_id value)
-{
-  const struct gie_value *v = value_of(s, value);
-  if (v->view.base == GIE_NONE)
-    return GIE_NONE;
-  gie_id writer = value_of(s, v->view.base)->producer;
-  if (is_open(s, writer) && s->nodes[writer].view_of == v->view.base && writer != v->producer)
-    return writer;
-  return is_open(s, v->producer) && s->nodes[v->producer].view_of == v->view.base ? v->producer : GIE_NONE;
-}
-
-bool select_keeps(const struct selection *s, gie_id value, gie_id reader)
-{
-  const struct gie_value *v = value_of(s, value);
-  return v->view.base != GIE_NONE && is_open(s, reader) && s->nodes[reader].view_of == v->view.base &&
-         strcmp(gie_node_get(s->g, reader)->op->name, "concat") == 0;
-}
-
-/* The maker is a concat inside that reader: both keep their views, in one form, or none does. */
-static bool is_inner(const struct selection *s, const struct gie_value *v, gie_id reader)
-{
-  return select_keeps(s, v->id, reader) && is_open(s, v->producer) &&
-         s->nodes[v->producer].view_of == v->view.base &&
-         strcmp(gie_node_get(s->g, v->producer)->op->name, "concat") == 0;
-}
-
-static bool agree(const struct tune_alt *inner, const struct tune_alt *outer, int rank)
-{
-  bool a = inner->kind == ALT_VIEW, b = outer->kind == ALT_VIEW;
-  return a == b && (!a || tune_form_equal(&inner->out[0].form, &outer->out[0].form, rank));
-}
-
-/* Bytes that the range's start in its base is sure to be aligned to. */
-static uint32_t range_align(const struct selection *s, gie_id value, const struct tune_form *form)
-{
-  const struct gie_view *view = &value_of(s, value)->view;
-  struct gie_type type = value_of(s, view->base)->type;
-  struct gie_desc base, part;
-  size_t offset;
-  type.dtype = form->dtype;
-  if (gie_desc_make(s->t->ctx, &type, &form->layout, &base, NULL) != GIE_OK ||
-      gie_desc_view(s->t->ctx, &base, view->axis, view->offset, view->extent, &part, &offset) != GIE_OK)
-    return 1;
-  uint32_t a = RUN_ALIGN;
-  while (a > 1 && offset % a)
-    a /= 2;
-  return a;
-}
-
-/* Whether a maker with that port can write the value into its range. */
-static bool writes_range(const struct selection *s, gie_id value, const struct tune_port *port,
-                         const struct tune_form *range)
-{
-  return tune_takes_range(port, value_of(s, value)->view.axis) &&
-         tune_form_equal(&port->form, range, value_of(s, value)->type.shape.rank) &&
-         port->align <= range_align(s, value, range);
-}
-
-bool select_reads_home(const struct tune_home *h, const struct tune_port *port, int rank)
-{
-  return tune_form_equal(&port->form, &h->from.form, rank) &&
-         (!h->in_place || tune_takes_range(port, h->axis));
-}
-
-static struct tune_port source_port(const struct selection *s, gie_id value)
-{
-  const struct gie_value *v = value_of(s, value);
-  struct tune_port plain = {.form = tune_plain_form(v), .pitch = true};
-  return is_open(s, v->producer) ? chosen(s, v->producer)->out[v->out_index] : plain;
-}
-
-static void need(struct tune_home *h, const struct tune_form *f, int rank)
-{
-  for (uint32_t i = 0; i < h->n_forms; i++)
-    if (tune_form_equal(&h->forms[i], f, rank))
-      return;
-  if (h->n_forms < sizeof h->forms / sizeof *h->forms)
-    h->forms[h->n_forms++] = *f;
-}
-
-void select_home(const struct selection *s, gie_id value, struct tune_home *h)
-{
-  const struct gie_value *v = value_of(s, value);
-  int rank = v->type.shape.rank;
-  gie_id group = select_group(s, value);
-  bool kept = group != GIE_NONE && chosen(s, group)->kind == ALT_VIEW;
-  struct tune_port plain = {.form = tune_plain_form(v)};
-  memset(h, 0, sizeof *h);
-  h->from = source_port(s, value);
-  h->axis = v->view.axis;
-  if (kept && group == v->producer) {
-    h->in_place = true;
-    h->range = h->from.form;
-  } else if (kept) {
-    h->range = chosen(s, group)->out[0].form;
-    h->in_place = writes_range(s, value, &h->from, &h->range);
-    h->copied = !h->in_place;
-    h->more = h->in_place ? h->from.more : 0;
-  }
-  struct gie_use use = {.node = GIE_NONE};
-  while (gie_value_next_use(s->g, value, &use)) {
-    bool open = is_open(s, use.node);
-    if ((kept && select_keeps(s, value, use.node) && chosen(s, use.node)->kind == ALT_VIEW) ||
-        !s->is_live[use.node])
-      continue;
-    const struct tune_port *port = open ? &chosen(s, use.node)->in[use.slot] : &plain;
-    if (!select_reads_home(h, port, rank))
-      need(h, &port->form, rank);
-    else if (h->in_place)
-      h->more += port->more;
-  }
-  if (v->n_outputs && !select_reads_home(h, &plain, rank))
-    need(h, &plain.form, rank);
-}
-
-/* ---- Forms ------------------------------------------------------------------------------------------ */
-
-static void add_form(const struct tune_form *f, struct tune_form *list, uint32_t *n, uint32_t max, int rank)
-{
-  for (uint32_t i = 0; i < *n; i++)
-    if (tune_form_equal(&list[i], f, rank))
-      return;
-  if (*n < max)
-    list[(*n)++] = *f;
-}
-
-void select_forms(const struct selection *s, gie_id value, struct tune_form *from, uint32_t *n_from,
-                  struct tune_form *to, uint32_t *n_to, uint32_t max)
-{
-  const struct gie_value *v = value_of(s, value);
-  struct tune_form plain = tune_plain_form(v);
-  int rank = v->type.shape.rank;
-  bool open = is_open(s, v->producer);
-  for (size_t i = 0; open && i < s->nodes[v->producer].n_alts; i++)
-    if (!s->nodes[v->producer].alts[i].pruned)
-      add_form(&s->nodes[v->producer].alts[i].out[v->out_index].form, from, n_from, max, rank);
-  if (!open)
-    add_form(&plain, from, n_from, max, rank);
-  if (v->n_outputs)
-    add_form(&plain, to, n_to, max, rank);
-  struct gie_use use = {.node = GIE_NONE};
-  while (gie_value_next_use(s->g, value, &use)) {
-    const struct tune_node *r = &s->nodes[use.node];
-    for (size_t i = 0; r->open && i < r->n_alts; i++)
-      if (!r->alts[i].pruned)
-        add_form(&r->alts[i].in[use.slot].form, to, n_to, max, rank);
-    if (!r->open)
-      add_form(&plain, to, n_to, max, rank);
-  }
-}
-
-static double conversion(struct selection *s, const struct gie_value *v, const struct tune_form *from,
-                         const struct tune_form *to)
-{
-  uint32_t set;
-  if (tuner_conversion(s->t, &v->type, from, to, &set) != GIE_OK)
-    return INFINITY;
-  return tuner_set_seconds(s->t, set);
-}
-
-gie_status select_home_conversion(struct selection *s, gie_id value, const struct tune_home *h, uint32_t i,
-                                  uint32_t *set)
-{
-  return tuner_conversion(s->t, &value_of(s, value)->type, &h->from.form,
-                          i < h->n_forms ? &h->forms[i] : &h->range, set);
-}
-
 /* ---- True cost -------------------------------------------------------------------------------------- */
 
 static double value_cost(struct selection *s, gie_id value)
 {
-  const struct gie_value *v = value_of(s, value);
+  const struct gie_value *v = select_value(s, value);
+  gie_id group = select_group(s, value);
   struct tune_home h;
   double sum = 0;
   if (!select_is_chosen(s, value))
@@ -222,13 +25,19 @@ static double value_cost(struct selection *s, gie_id value)
   select_home(s, value, &h);
   sum += h.more;
   if (h.copied)
-    sum += conversion(s, v, &h.from.form, &h.range);
+    sum += select_conversion(s, v, &h.from.form, &h.range);
   for (uint32_t i = 0; i < h.n_forms; i++)
-    sum += conversion(s, v, &h.from.form, &h.forms[i]);
+    sum += select_conversion(s, v, &h.from.form, &h.forms[i]);
   struct gie_use use = {.node = GIE_NONE};
-  while (v->view.base != GIE_NONE && gie_value_next_use(s->g, value, &use))
-    if (is_inner(s, v, use.node) && !agree(chosen(s, v->producer), chosen(s, use.node), v->type.shape.rank))
+  while (v->view.base != GIE_NONE && gie_value_next_use(s->g, value, &use)) {
+    if (select_is_inner(s, v, use.node) &&
+        !select_agree(select_chosen(s, v->producer), select_chosen(s, use.node), v->type.shape.rank))
       return INFINITY;
+    if (select_is_part(s, v, use.node) && select_chosen(s, use.node)->kind == ALT_VIEW &&
+        (group == GIE_NONE ||
+         !select_agree(select_chosen(s, group), select_chosen(s, use.node), v->type.shape.rank)))
+      return INFINITY;
+  }
   return sum;
 }
 
@@ -237,7 +46,7 @@ double select_true_cost(struct selection *s)
   double sum = 0;
   GIE_FOR_NODES(s->g, id)
     if (s->nodes[id].open)
-      sum += chosen(s, id)->cost;
+      sum += select_chosen(s, id)->cost;
   for (gie_id v = 0; v < gie_graph_n_values(s->g); v++)
     sum += value_cost(s, v);
   return sum;
@@ -247,7 +56,7 @@ double select_true_cost(struct selection *s)
 static double cost_around(struct selection *s, gie_id id)
 {
   const struct gie_node *n = gie_node_get(s->g, id);
-  double sum = chosen(s, id)->cost;
+  double sum = select_chosen(s, id)->cost;
   for (uint32_t i = 0; i < n->n_in; i++) {
     bool seen = n->in[i] == GIE_NONE;
     for (uint32_t k = 0; k < i; k++)
@@ -341,16 +150,18 @@ static double pair_cost(struct network *net, const struct gie_value *v, const st
 {
   int rank = v->type.shape.rank;
   gie_id group = select_group(net->s, v->id);
-  if (reader && maker && is_inner(net->s, v, reader_node) && !agree(maker, reader, rank))
+  if (reader && maker && select_is_inner(net->s, v, reader_node) && !select_agree(maker, reader, rank))
     return INFINITY;
+  if (reader && reader->kind == ALT_VIEW && select_is_part(net->s, v, reader_node))
+    return group == GIE_NONE || (group == v->producer && !select_agree(maker, reader, rank)) ? INFINITY : 0;
   if (reader && reader->kind == ALT_VIEW && select_keeps(net->s, v->id, reader_node))
-    return writes_range(net->s, v->id, from, &reader->out[0].form)
+    return select_writes_range(net->s, v->id, from, &reader->out[0].form)
                ? from->more
-               : conversion(net->s, v, &from->form, &reader->out[0].form);
+               : select_conversion(net->s, v, &from->form, &reader->out[0].form);
   bool in_range = maker && maker->kind == ALT_VIEW && group == v->producer;
   if (tune_form_equal(&from->form, &to->form, rank) && (!in_range || tune_takes_range(to, v->view.axis)))
     return in_range ? to->more : 0;
-  return conversion(net->s, v, &from->form, &to->form);
+  return select_conversion(net->s, v, &from->form, &to->form);
 }
 
 static double share(const struct network *net, const struct gie_value *v)
@@ -367,7 +178,7 @@ static gie_status add_edge(struct network *net, gie_id maker, gie_id reader, con
 static gie_status add_use(struct network *net, const struct gie_value *v, const struct gie_use *use)
 {
   struct tune_port plain = {.form = tune_plain_form(v), .pitch = true};
-  bool made = is_open(net->s, v->producer), read = is_open(net->s, use->node);
+  bool made = select_is_open(net->s, v->producer), read = select_is_open(net->s, use->node);
   uint32_t a = made ? net->n_alts[net->index[v->producer]] : 1,
            b = read ? net->n_alts[net->index[use->node]] : 1;
   double *m = gie_alloc(net->s->t->ctx, (size_t)a * b, sizeof *m);
@@ -390,11 +201,11 @@ static gie_status add_use(struct network *net, const struct gie_value *v, const 
   return st;
 }
 
-/* Between a concat that keeps v in place and another reader of v, which may take no pitch. */
+/* Between a concat that keeps v in place and another reader of v, which may take no pitch, or parts that lie there. */
 static gie_status add_pitch(struct network *net, const struct gie_value *v, gie_id group,
                             const struct gie_use *use)
 {
-  if (!is_open(net->s, use->node) || use->node == group || net->shared)
+  if (!select_is_open(net->s, use->node) || use->node == group || net->shared)
     return GIE_OK;
   uint32_t a = net->n_alts[net->index[group]], b = net->n_alts[net->index[use->node]];
   double *m = gie_alloc(net->s->t->ctx, (size_t)a * b, sizeof *m);
@@ -404,10 +215,12 @@ static gie_status add_pitch(struct network *net, const struct gie_value *v, gie_
     for (uint32_t k = 0; k < b; k++) {
       const struct tune_alt *x = alt_at(net, group, i), *y = alt_at(net, use->node, k);
       const struct tune_port *port = &y->in[use->slot];
-      if (x->kind == ALT_VIEW && tune_form_equal(&port->form, &x->out[0].form, v->type.shape.rank))
+      if (y->kind == ALT_VIEW && select_is_part(net->s, v, use->node))
+        m[(size_t)i * b + k] = select_agree(x, y, v->type.shape.rank) ? 0 : INFINITY;
+      else if (x->kind == ALT_VIEW && tune_form_equal(&port->form, &x->out[0].form, v->type.shape.rank))
         m[(size_t)i * b + k] = tune_takes_range(port, v->view.axis)
                                    ? port->more
-                                   : conversion(net->s, v, &port->form, &port->form);
+                                   : select_conversion(net->s, v, &port->form, &port->form);
     }
   gie_status st = add_edge(net, group, use->node, m);
   gie_free(net->s->t->ctx, m);
@@ -417,7 +230,7 @@ static gie_status add_pitch(struct network *net, const struct gie_value *v, gie_
 static gie_status add_output(struct network *net, const struct gie_value *v)
 {
   struct tune_port plain = {.form = tune_plain_form(v)};
-  for (uint32_t i = 0; is_open(net->s, v->producer) && i < net->n_alts[net->index[v->producer]]; i++) {
+  for (uint32_t i = 0; select_is_open(net->s, v->producer) && i < net->n_alts[net->index[v->producer]]; i++) {
     const struct tune_alt *x = alt_at(net, v->producer, i);
     double c = pair_cost(net, v, &x->out[v->out_index], x, NULL, GIE_NONE, &plain) / share(net, v);
     pbqp_add_cost(net->p, net->index[v->producer], i, c);
@@ -427,7 +240,7 @@ static gie_status add_output(struct network *net, const struct gie_value *v)
 
 static gie_status add_value(struct network *net, gie_id value)
 {
-  const struct gie_value *v = value_of(net->s, value);
+  const struct gie_value *v = select_value(net->s, value);
   gie_id group = select_group(net->s, value);
   struct gie_use use = {.node = GIE_NONE};
   if (!select_is_chosen(net->s, value))
@@ -532,12 +345,12 @@ static void follow(struct selection *s, gie_id id)
   const struct gie_node *n = gie_node_get(s->g, id);
   for (int sweep = 0; sweep < 2; sweep++) {
     for (uint32_t i = 0; i < n->n_in; i++)
-      if (n->in[i] != GIE_NONE && is_open(s, value_of(s, n->in[i])->producer))
-        improve(s, value_of(s, n->in[i])->producer);
+      if (n->in[i] != GIE_NONE && select_is_open(s, select_value(s, n->in[i])->producer))
+        improve(s, select_value(s, n->in[i])->producer);
     for (uint32_t i = 0; i < n->n_out; i++) {
       struct gie_use use = {.node = GIE_NONE};
       while (gie_value_next_use(s->g, n->out[i], &use))
-        if (is_open(s, use.node))
+        if (select_is_open(s, use.node))
           improve(s, use.node);
     }
   }
@@ -574,7 +387,7 @@ gie_status select_prefer_views(struct selection *s)
   if (!saved)
     return GIE_E_MEMORY;
   GIE_FOR_NODES(s->g, id)
-    if (is_open(s, id) && s->nodes[id].view_of != GIE_NONE && chosen(s, id)->kind == ALT_KERNEL)
+    if (select_is_open(s, id) && s->nodes[id].view_of != GIE_NONE && select_chosen(s, id)->kind == ALT_KERNEL)
       try_views(s, id, limit, saved, saved + n);
   gie_free(s->t->ctx, saved);
   s->cost = select_true_cost(s);

@@ -202,6 +202,46 @@ START_TEST(test_split_views)
 }
 END_TEST
 
+/* A split of what is a range itself: its results lie in the base of that, and so does what is cut out of the base. */
+START_TEST(test_views_of_ranges)
+{
+  static const char parts[] =
+      "graph { input %x : f32[1,16,4,4] nchw const %from : i64[1] = {8} const %to : i64[1] = {24} "
+      "const %axis : i64[1] = {1} %m : f32[1,16,4,4] nchw view(%z, 1, 0, 16) = sigmoid(%x) "
+      "%b : f32[1,8,4,4] nchw view(%z, 1, 0, 8), %a : f32[1,8,4,4] nchw view(%z, 1, 8, 8) = split(%m) {axis=1} "
+      "%p : f32[1,8,4,4] nchw view(%z, 1, 16, 8) = tanh(%b) %z : f32[1,24,4,4] nchw = concat(%m, %p) {axis=1} "
+      "%y : f32[1,16,4,4] nchw view(%z, 1, 8, 16) = slice(%z, %from, %to, %axis) %e = exp(%y) output %e }";
+  struct cost_row rows[] = {{"cat", "concat", NULL, NULL, 2.0, 0, true, 0, 0},
+                            {"cut", "split", NULL, NULL, 2.0, 0, true, 0, 0},
+                            {"part", "slice", NULL, NULL, 2.0, 0, true, 0, 0},
+                            {"s", "sigmoid", "nchw", "nchw", 1.0, 0, true, 0, 0},
+                            {"t", "tanh", "nchw", "nchw", 1.0, 0, true, 0, 0},
+                            {"e", "exp", "nchw", "nchw", 1.0, 0, true, 0, 0},
+                            {"turn", "reorder", NULL, NULL, 0.5, 0, true, 0, 0}};
+  decide(rows, N(rows), parts, "sigmoid:s split:- tanh:t concat:- slice:- exp:e", 3.0);
+  rows[3].pitch = false; /* its result is copied to where the parts lie */
+  decide(rows, N(rows), parts, "sigmoid:s reorder:- split:- tanh:t concat:- slice:- exp:e", 3.5);
+  rows[3].pitch = true;
+  rows[4].pitch = false; /* a copy before and one behind */
+  decide(rows, N(rows), parts, "sigmoid:s split:- reorder:- tanh:t reorder:- concat:- slice:- exp:e", 4.0);
+  rows[4].pitch = true;
+  rows[5].pitch = false; /* what is cut out is copied, by whatever is cheapest */
+  decide(rows, N(rows), parts, "sigmoid:s split:- tanh:t concat:- slice:- reorder:- exp:e", 3.5);
+  rows[2].ms = 0.4;
+  decide(rows, N(rows), parts, "sigmoid:s split:- tanh:t concat:- slice:part exp:e", 3.4);
+  rows[2].ms = 2.0;
+  rows[5].pitch = true;
+  rows[3].in = rows[3].out =
+      "nhwc"; /* another form on the way: all that lies there is nchw, so it is turned first */
+  decide(rows, N(rows), parts, "reorder:turn sigmoid:s reorder:- split:- tanh:t concat:- slice:- exp:e",
+         4.0);
+  rows[0].ms = rows[1].ms = 0.1; /* copies are cheaper than anything that keeps ranges */
+  rows[3].in = rows[3].out = "nchw";
+  rows[3].pitch = rows[4].pitch = false;
+  decide(rows, N(rows), parts, "sigmoid:s split:cut tanh:t concat:cat slice:- exp:e", 3.2);
+}
+END_TEST
+
 /* Narrower floats only when the caller accepts them; then casts are part of the price. */
 START_TEST(test_precision)
 {
@@ -543,6 +583,6 @@ END_TEST
 
 GIE_TESTS_MAIN("select", test_greedy_is_wrong, test_a_long_chain_pays_for_reorders, test_shared_conversion,
                test_epilogue_cut, test_cut_step_keeps_its_operand, test_views, test_nested_views,
-               test_split_views, test_precision, test_precision_of_views, test_precision_of_copies,
-               test_structures, test_left_out, test_fastest, test_progress, test_too_many, test_ties,
-               test_nothing_runs_it, test_against_brute_force)
+               test_split_views, test_views_of_ranges, test_precision, test_precision_of_views,
+               test_precision_of_copies, test_structures, test_left_out, test_fastest, test_progress,
+               test_too_many, test_ties, test_nothing_runs_it, test_against_brute_force)
