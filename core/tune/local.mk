@@ -36,6 +36,7 @@ libgie_internal_la_SOURCES += \
   core/tune/select.h \
   core/tune/solve.c \
   core/tune/streams.c \
+  core/tune/structure.c \
   core/tune/table.c \
   core/tune/target.c \
   core/tune/tune.h \

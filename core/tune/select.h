@@ -263,6 +263,25 @@ double select_alt_cost(const struct tuner *t, const struct tune_alt *a);
 /* Prices the alternatives of a node and marks those that others outdo (price.c). */
 void select_price(struct selection *s, gie_id id);
 
+/* ---- Structures (structure.c) ------------------------------------------------------------------------ */
+
+#define TUNE_MAX_STRUCTURES 16
+
+/* The strategy for one profile. */
+struct tune_outcome {
+  struct gie_graph *graph; /* lowered */
+  char *table;
+  const char *structure;
+  double cost, lower_bound;
+  bool exact, measured;
+  struct tune_run run; /* of the whole graph */
+};
+void tune_outcome_free(struct tune_outcome *o, struct gie_context *ctx);
+uint32_t tune_count_structures(const struct tuner *t);
+/* Chooses for each structure of a graph with numbers as dims; the fastest in *out. */
+gie_status tune_choose(struct tuner *t, const struct gie_graph *g, uint32_t profile,
+                       struct tune_outcome *out);
+
 /* ---- Values under a choice (home.c) ------------------------------------------------------------------ */
 
 static inline const struct gie_value *select_value(const struct selection *s, gie_id v)
