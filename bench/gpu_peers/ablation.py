@@ -21,7 +21,7 @@ CASES = (  # name, flags of the build, environment of the run
     ("everything on", ["--fp16"], {}),
     ("vertical fusion", ["--fp16", "--disable=" + VERTICAL], {}),
     ("horizontal fusion", ["--fp16", "--disable=fuse_sibling_convs"], {}),
-    ("concat removal", ["--fp16", "--disable=eliminate_concat,eliminate_split"], {}),
+    ("concat removal", ["--fp16", "--disable=eliminate_concat,eliminate_split,widen_concat"], {}),
     ("streams", ["--fp16", "--disable=assign_streams"], {}),
     ("layouts", ["--fp16", "--plain"], {}),
     ("GEMV", ["--fp16", "--backend=-cublas.gemv"], {}),
