@@ -278,13 +278,21 @@ static const struct gie_kernel KERNELS[] = {
 #include "backends/cpu/kernels.def"
 };
 
+const struct gie_kernel *cpu_kernel_of(const char *op)
+{
+  for (size_t i = 0; i < sizeof KERNELS / sizeof *KERNELS; i++)
+    if (strcmp(KERNELS[i].ops[0], op) == 0)
+      return &KERNELS[i];
+  return strcmp(cpu_kernel_if.ops[0], op) == 0 ? &cpu_kernel_if : NULL;
+}
+
 static gie_status init(const struct gie_host *host, void **state)
 {
   (void)state;
   GIE_TRY(host->register_device(host, &DEVICE));
   for (size_t i = 0; i < sizeof KERNELS / sizeof *KERNELS; i++)
     GIE_TRY(host->register_kernel(host, &KERNELS[i]));
-  return GIE_OK;
+  return host->register_kernel(host, &cpu_kernel_if);
 }
 
 GIE_MODULE("cpu", GIE_MODULE_KERNEL, init)

@@ -171,6 +171,10 @@ gie_status cpu_for(const struct cpu_call *c, int64_t n, int64_t grain, cpu_body 
 /* Runs the epilogue on a row of result 0 and stores it. The row's dtype is what the op itself yields. */
 gie_status cpu_emit(const struct cpu_call *c, const int64_t *idx, int axis, int n, struct cpu_row *row);
 
+/* The reference kernel of an op, NULL if there is none; that of if is in branch.c. */
+const struct gie_kernel *cpu_kernel_of(const char *op);
+extern const struct gie_kernel cpu_kernel_if;
+
 gie_status cpu_fail_division(const struct cpu_call *c);
 __attribute__((format(printf, 3, 4))) bool cpu_refuse(char *why, size_t size, const char *fmt, ...);
 

@@ -279,8 +279,7 @@ static bool same_elements(const struct gie_dim *a, const struct gie_dim *b, uint
   return true;
 }
 
-static gie_status write_known(struct gie_graph *g, struct gie_value *v, const struct gie_dim *known,
-                              uint32_t n)
+gie_status ir_write_known(struct gie_graph *g, struct gie_value *v, const struct gie_dim *known, uint32_t n)
 {
   if (n == UINT32_MAX) {
     v->n_known = UINT32_MAX;
@@ -297,9 +296,9 @@ static gie_status write_known(struct gie_graph *g, struct gie_value *v, const st
   return GIE_OK;
 }
 
-/* The better known of two types, where the new one wins any conflict. */
-static void refine(struct gie_type *old, const struct gie_type *new_type)
+void ir_refine(struct gie_value *v, const struct gie_type *new_type)
 {
+  struct gie_type *old = &v->type;
   struct gie_type merged = *new_type;
   if (merged.dtype == GIE_DTYPE_NONE)
     merged.dtype = old->dtype;
@@ -309,6 +308,8 @@ static void refine(struct gie_type *old, const struct gie_type *new_type)
     if (!gie_dim_is_known(merged.shape.dim[i]))
       merged.shape.dim[i] = old->shape.dim[i];
   *old = merged;
+  if (v->layout.rank && v->layout.rank != v->type.shape.rank)
+    memset(&v->layout, 0, sizeof v->layout); /* a layout of another rank says nothing */
 }
 
 static gie_status contradiction(const struct gie_graph *g, const struct gie_node *n,
@@ -334,10 +335,8 @@ static gie_status infer_and_write(struct gie_graph *g, struct ir_node *n, struct
       return contradiction(g, &n->pub, v, &out[i]);
     if (declared)
       v->type = merged;
-    refine(&v->type, &out[i]);
-    if (v->layout.rank && v->layout.rank != v->type.shape.rank)
-      memset(&v->layout, 0, sizeof v->layout); /* a layout of another rank says nothing */
-    GIE_TRY(write_known(g, v, known, i == 0 ? n_known : UINT32_MAX));
+    ir_refine(v, &out[i]);
+    GIE_TRY(ir_write_known(g, v, known, i == 0 ? n_known : UINT32_MAX));
   }
   return GIE_OK;
 }
@@ -347,6 +346,8 @@ static gie_status infer_with(struct gie_graph *g, struct ir_node *n, bool declar
   struct gie_type few[2], *out = few;
   if (!n->pub.op->infer)
     return GIE_OK;
+  if (n->pub.op->flags & GIE_OP_BODIES)
+    GIE_TRY(ir_infer_bodies(g, &n->pub, declared));
   if (n->pub.n_out > 2 && !(out = gie_alloc(g->ctx, n->pub.n_out, sizeof *out)))
     return GIE_E_MEMORY;
   gie_status s = infer_and_write(g, n, out, declared);

@@ -51,6 +51,16 @@ void ir_set_known(const struct gie_infer *x, const struct gie_dim *dims, uint32_
 /* Result 0 is operand 0 with other dims: same elements, in order. */
 void ir_pass_known(const struct gie_infer *x);
 
+/* ---- What only inference writes (infer.c, infer_bodies.c) */
+
+/* The better known of two types, where the new one wins any conflict. */
+void ir_refine(struct gie_value *v, const struct gie_type *new_type);
+/* UINT32_MAX: the elements are not known. */
+gie_status ir_write_known(struct gie_graph *g, struct gie_value *v, const struct gie_dim *known, uint32_t n);
+/* Takes the captures' types and known elements into the bodies of a node with GIE_OP_BODIES and infers there. Captures
+ * that are still to be added are waited for. `declared`: a body's input may not contradict its capture. */
+gie_status ir_infer_bodies(struct gie_graph *g, const struct gie_node *n, bool declared);
+
 /* ---- Axes */
 
 /* Turns an axis -rank … rank-1 into 0 … rank-1; E_ATTR otherwise. */

@@ -63,6 +63,12 @@ static inline struct ir_node *ir_node(const struct gie_graph *g, gie_id id)
   return id < g->n_nodes && !g->nodes[id]->removed ? g->nodes[id] : NULL;
 }
 
+/* Graphs as attributes, which a problem has no place for: such a node is neither timed nor found in a cache. */
+static inline bool ir_has_bodies(const struct gie_node *n)
+{
+  return n->n_captures > 0 || (n->op->flags & GIE_OP_BODIES);
+}
+
 /* Whether somebody else has a reference, so that its bytes must stay (blob.c). */
 bool ir_blob_is_shared(const struct gie_blob *b);
 /* A new value with a checked name (NULL: fresh), in the name map (value.c). */

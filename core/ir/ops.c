@@ -13,6 +13,7 @@
 #define GIE_A_INTS_REQ(a) {#a, GIE_ATTR_INTS, GIE_REQUIRED, 0, NULL},
 #define GIE_A_DTYPE_REQ(a) {#a, GIE_ATTR_DTYPE, GIE_REQUIRED, 0, NULL},
 #define GIE_A_TENSOR(a) {#a, GIE_ATTR_TENSOR, GIE_OPTIONAL, 0, NULL},
+#define GIE_A_GRAPH_REQ(a) {#a, GIE_ATTR_GRAPH, GIE_REQUIRED, 0, NULL},
 
 #define GIE_OP(name, onnx, tier, flags, min_in, max_in, min_out, max_out, dtypes, infer, operands, help, \
                ...)                                                                                      \

@@ -229,6 +229,11 @@ static gie_status read_call(struct reader *r, struct scope *sc, const struct res
     GIE_TRY(ir_node_append_in(sc->g, n, n->pub.n_in, ids->v[i]));
     n->pub.n_captures++;
   }
+  if (n->pub.n_captures) {
+    gie_status s = ir_infer_declared(sc->g, n);
+    if (s != GIE_OK)
+      return gie_error_prefix(r->ctx, s, "line %u, column %u", at.line, at.column);
+  }
   GIE_TRY(lex_accept(lx, '!', &noted));
   if (noted) {
     GIE_TRY(read_attrs(r, sc, &notes));

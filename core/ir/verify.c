@@ -247,7 +247,7 @@ static gie_status type_matches_inference(const struct gie_graph *g, const struct
 
 /* ---- Bodies ------------------------------------------------------------------------------------------------- */
 
-/* Symbols of a body are its own, so only numbers can be compared. */
+/* Symbols of an opaque node's body are its own, so only numbers are compared. */
 static bool may_be_same_type(const struct gie_type *a, const struct gie_type *b)
 {
   if (a->dtype != GIE_DTYPE_NONE && b->dtype != GIE_DTYPE_NONE && a->dtype != b->dtype)
@@ -266,7 +266,8 @@ static bool may_be_same_type(const struct gie_type *a, const struct gie_type *b)
 static gie_status captures_fit(const struct gie_graph *g, const struct gie_node *n,
                                const struct gie_graph *body, const char *name)
 {
-  if (body->n_inputs < n->n_captures)
+  bool exact = n->op->flags & GIE_OP_BODIES;
+  if (body->n_inputs < n->n_captures || (exact && body->n_inputs > n->n_captures))
     return node_broken(g, n, "body-captures", GIE_E_GRAPH, "%.100s has %zu inputs for %u captures", name,
                        body->n_inputs, (unsigned)n->n_captures);
   for (uint32_t i = 0; i < n->n_captures; i++) {

@@ -125,6 +125,8 @@ static gie_status copy_node(struct single *s, const struct gie_node *n)
     uint32_t slot;
     GIE_TRY(gie_node_add_capture(s->graph, s->node, s->id[i], &slot));
   }
+  if (n->n_captures)
+    GIE_TRY(gie_node_infer(s->graph, s->node));
   for (uint32_t i = 0; i < n->notes.n; i++)
     GIE_TRY(gie_node_set_note(s->graph, s->node, &n->notes.v[i]));
   const struct gie_node *copy = gie_node_get(s->graph, s->node);

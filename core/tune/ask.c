@@ -10,7 +10,7 @@ static bool is_static_node(const struct gie_graph *g, const struct gie_node *n)
     if (v && !run_type_is_static(&v->type))
       return false;
   }
-  return n->n_captures == 0;
+  return !ir_has_bodies(n);
 }
 
 /* ---- Asking ------------------------------------------------------------------------------------- */

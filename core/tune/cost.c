@@ -116,6 +116,8 @@ static const struct op_work {
     {"shape", 0, PER_OUT, READ_REST},
     {"constant_of_shape", 0, PER_OUT, READ_ALL},
     {"reorder", 0, PER_OUT, READ_ALL},
+    /* what its branches do is not known here: what it moves at least */
+    {"if", 0, PER_OUT, READ_ALL},
 };
 
 static const struct op_work *find_work(const char *op)

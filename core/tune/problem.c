@@ -262,7 +262,7 @@ static bool is_kept(const struct maker *m, uint32_t slot)
 static gie_status make_graph(struct maker *m)
 {
   const struct gie_node *n = m->n;
-  if (n->n_captures || (n->op->flags & GIE_OP_OPAQUE))
+  if (ir_has_bodies(n) || (n->op->flags & GIE_OP_OPAQUE))
     return gie_fail(m->ctx, GIE_E_UNSUPPORTED, "%s has bodies or is opaque; no kernel is timed for it",
                     n->op->name);
   m->made = gie_arena_alloc(&m->mem, n->n_in + 1, sizeof *m->made);

@@ -96,7 +96,8 @@ enum gie_op_flags {
   GIE_OP_EPILOGUE = 1u << 2,       /* accumulates (conv, gemm, …): may carry an epilogue */
   GIE_OP_OPAQUE = 1u << 3,         /* unknown op carried through with raw attributes */
   GIE_OP_DATA_DEPENDENT = 1u << 4, /* output shape may depend on the values of an operand */
-  GIE_OP_IMPURE = 1u << 5          /* never folded, merged or removed as dead (side effect, randomness) */
+  GIE_OP_IMPURE = 1u << 5,         /* never folded, merged or removed as dead (side effect, randomness) */
+  GIE_OP_BODIES = 1u << 6 /* its graphs have the captures as inputs and the results as outputs, no others */
 };
 
 /* One attribute that an op understands. GIE_REQUIRED: must be given. GIE_OPTIONAL: may be absent and
