@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* An If whose condition is constant is replaced by the nodes of the branch that is taken.
+/* An if whose condition is constant is replaced by the nodes of the branch that is taken.
  *
- *     %y = "ai.onnx::If"(%true; %a) {then_branch=graph { input %a %r = relu(%a) output %r }, …}
+ *     %y = if(%true; %a) {then_branch=graph { input %a %r = relu(%a) output %r }, …}
  *       ->   %y = relu(%a)
  *
- * The If is an opaque node whose branches are bodies; their inputs are its captures in order. Types
- * are inferred again afterwards, because those behind an opaque node may not have been known.
+ * The branches are bodies; their inputs are its captures in order. An ONNX If that could not become an if, because its
+ * branches differ in shape or hold unknown operators, is treated alike. Types are inferred again afterwards,
+ * because those behind an opaque node may not have been known.
  *
  * Does not fire: condition not constant, a branch that is missing or has other numbers of inputs or
  * outputs than the node says, views, layouts or quantization inside the branch. */
@@ -40,7 +41,7 @@ static bool all_plain(const struct gie_graph *body)
 static const struct gie_graph *match(const struct gie_graph *g, const struct gie_node *n)
 {
   bool taken;
-  if (!pass_is_op(n, "ai.onnx::If") || !condition(g, n, &taken))
+  if ((!pass_is_op(n, "if") && !pass_is_op(n, "ai.onnx::If")) || !condition(g, n, &taken))
     return NULL;
   const struct gie_attr *a = gie_attrs_find(&n->attrs, taken ? "then_branch" : "else_branch");
   if (!a || a->kind != GIE_ATTR_GRAPH || gie_graph_n_inputs(a->u.g) != n->n_captures ||

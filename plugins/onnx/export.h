@@ -88,6 +88,8 @@ gie_status ex_op(struct ex *x, struct ex_scope *s, const struct gie_node *n, str
 bool ex_is_raw(const struct gie_node *n);
 gie_status ex_raw(struct ex *x, struct ex_scope *s, const struct gie_node *n, const char *const *results,
                   struct gie_buf *out);
+/* The attributes of a node as they are, bodies with what they read from outside by its name there. */
+gie_status ex_attrs(struct ex *x, struct ex_scope *s, const struct gie_node *n, struct gie_buf *node);
 /* Asks for an operator set of at least that version. */
 void ex_need(struct ex *x, int64_t opset);
 /* Notes the version of another domain. */

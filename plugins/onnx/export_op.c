@@ -249,6 +249,15 @@ static gie_status arith(struct form *f)
   return GIE_OK;
 }
 
+/* bf16 since opset 16. */
+static gie_status branches(struct form *f)
+{
+  for (uint32_t i = 0; i < f->n->n_out; i++)
+    if (gie_value_get(f->s->g, f->n->out[i])->type.dtype == GIE_BF16)
+      ex_need(f->x, 16);
+  return ex_attrs(f->x, f->s, f->n, &f->node);
+}
+
 /* Operators in several versions, and what of them the table of the importer does not say. `since`: the first
  * operator set that has the operator, where that is above the least. */
 static const struct special {
@@ -287,6 +296,7 @@ static const struct special {
     {"batch_norm", 0, NULL, batch_norm},
     {"shape", 0, NULL, shape},
     {"reshape", 0, NULL, reshape},
+    {"if", 0, NULL, branches},
 };
 
 static const struct special *find_special(const char *op)

@@ -172,7 +172,7 @@ static gie_status split_name(struct ex *x, const char *op, const char **domain, 
   return GIE_OK;
 }
 
-static gie_status put_attrs(struct ex *x, struct ex_scope *s, const struct gie_node *n, struct gie_buf *node)
+gie_status ex_attrs(struct ex *x, struct ex_scope *s, const struct gie_node *n, struct gie_buf *node)
 {
   for (uint32_t i = 0; i < n->attrs.n;) {
     if (!(n->op->flags & GIE_OP_OPAQUE) && strcmp(n->attrs.v[i].name, "opset") == 0)
@@ -203,7 +203,7 @@ gie_status ex_raw(struct ex *x, struct ex_scope *s, const struct gie_node *n, co
   for (uint32_t i = 0; i < n->n_operands; i++)
     in[i] = ex_name(s, n->in[i]);
   ex_node_begin(x, &node, in, n->n_operands, results, n->n_out);
-  gie_status st = put_attrs(x, s, n, &node);
+  gie_status st = ex_attrs(x, s, n, &node);
   ex_node_end(out, &node, n->name, type, domain);
   return st;
 }

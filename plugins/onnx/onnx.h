@@ -294,6 +294,7 @@ const struct onnx_op *onnx_find_op(const char *name);
 /* The row whose operator an op of the IR is; NULL when no single one is. */
 const struct onnx_op *onnx_op_of(const char *ir_op);
 
+gie_status onnx_lower_if(struct onnx_node *n); /* opaque.c */
 gie_status onnx_lower_plain(struct onnx_node *n);
 gie_status onnx_lower_binary(struct onnx_node *n);
 gie_status onnx_lower_prelu(struct onnx_node *n);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Nodes that stay as they are: operators nobody knows, and known ones in a form that the IR cannot
  * express. They keep operands, results, attributes and bodies, so that `gie check` can list them all at once
- * and a graph with them can still be looked at. Operators of modules come this way too. */
+ * and a graph with them can still be looked at. Operators of modules come this way too, and so does If, which is
+ * one that is known as long as its branches are. */
 #include "plugins/onnx/onnx.h"
 
 /* What has to be given back after the node was added. */
@@ -265,14 +266,12 @@ static gie_status name_results(struct onnx_node *n, const char **names, struct g
   return GIE_OK;
 }
 
-static gie_status add_opaque(struct raw *r, const char *op)
+static gie_status add_node(struct raw *r, const char *op, const struct gie_op *known, gie_id *node)
 {
   struct onnx_node *n = r->n;
   struct gie_node_spec spec = GIE_NODE_SPEC(op);
   const char **names = temp(r, n->n_out, sizeof *names);
   struct gie_type *types = temp(r, n->n_out, sizeof *types);
-  const struct gie_op *known = gie_op_find(n->ctx, op);
-  gie_id node;
   if (!names || !types)
     return GIE_E_MEMORY;
   GIE_TRY(name_results(n, names, types));
@@ -286,13 +285,28 @@ static gie_status add_opaque(struct raw *r, const char *op)
   spec.attrs = r->v;
   spec.n_attrs = r->count;
   spec.opaque = true;
-  GIE_TRY(gie_node_add(n->g, &spec, &node));
+  GIE_TRY(gie_node_add(n->g, &spec, node));
   for (size_t i = 0; i < r->n_captures; i++) {
     uint32_t slot;
-    GIE_TRY(gie_node_add_capture(n->g, node, r->captures[i].value, &slot));
+    GIE_TRY(gie_node_add_capture(n->g, *node, r->captures[i].value, &slot));
   }
+  return GIE_OK;
+}
+
+static gie_status bind_results(struct onnx_node *n, gie_id node)
+{
   for (uint32_t i = 0; i < n->n_out; i++)
     GIE_TRY(onnx_bind(n, i, gie_node_get(n->g, node)->out[i]));
+  return GIE_OK;
+}
+
+static gie_status add_opaque(struct raw *r, const char *op)
+{
+  struct onnx_node *n = r->n;
+  const struct gie_op *known = gie_op_find(n->ctx, op);
+  gie_id node;
+  GIE_TRY(add_node(r, op, known, &node));
+  GIE_TRY(bind_results(n, node));
   if (known)
     return GIE_OK;
   GIE_TRY(note_string(n->g, node, "reason", n->reason));
@@ -313,6 +327,81 @@ gie_status onnx_opaque(struct onnx_node *n)
   gie_status st = read_raw(&r);
   if (st == GIE_OK)
     st = add_opaque(&r, op);
+  raw_free(&r);
+  return st;
+}
+
+/* ---- If -------------------------------------------------------------------------------------- */
+
+/* An operator in a branch that nobody knows makes the whole node one. */
+static gie_status check_branches(struct raw *r)
+{
+  for (uint32_t i = 0; i < r->count && !r->n->reason; i++) {
+    const struct gie_graph *g = r->v[i].u.g;
+    GIE_FOR_NODES(g, id) {
+      const struct gie_node *inner = gie_node_get(g, id);
+      const struct gie_attr *why = gie_attrs_find(&inner->notes, "reason");
+      if (inner->op->flags & GIE_OP_OPAQUE)
+        return onnx_refuse(r->n, "%s has \"%.100s\" (%.100s): %.300s", r->v[i].name, inner->name,
+                           inner->op->name, why && why->kind == GIE_ATTR_STRING ? why->u.s : "not known");
+    }
+    if (gie_graph_n_inputs(g) > r->n_captures)
+      return onnx_refuse(r->n, "%s has inputs of its own", r->v[i].name);
+  }
+  return GIE_OK;
+}
+
+/* What is not known to be the same in both branches is not known of the result. */
+static gie_status check_results(struct onnx_node *n, gie_id node)
+{
+  char text[300];
+  for (uint32_t i = 0; i < n->n_out && !n->reason; i++) {
+    const struct gie_value *v = gie_value_get(n->g, gie_node_get(n->g, node)->out[i]);
+    bool known = v->type.dtype != GIE_DTYPE_NONE && v->type.shape.rank >= 0;
+    for (int k = 0; known && k < v->type.shape.rank; k++)
+      known = gie_dim_is_known(v->type.shape.dim[k]);
+    if (!known)
+      return onnx_refuse(n,
+                         "the branches are not known to yield the same shape: of result %u they agree on %s",
+                         (unsigned)i, gie_shape_text(n->g, &v->type.shape, text, sizeof text));
+  }
+  return GIE_OK;
+}
+
+/* The error at hand becomes the reason; the node that it names is the one that has it. */
+static gie_status refuse_for(struct onnx_node *n, gie_status st)
+{
+  const char *text = gie_error_text(n->ctx), *label = strstr(text, "(if): ");
+  return st == GIE_E_MEMORY || st == GIE_E_INTERNAL ? st : onnx_refuse(n, "%s", label ? label + 6 : text);
+}
+
+/* Adds it as the op `if`, or says why that cannot be. */
+static gie_status add_if(struct raw *r)
+{
+  struct onnx_node *n = r->n;
+  gie_id node = GIE_NONE;
+  gie_status st = add_node(r, "if", gie_op_find(n->ctx, "if"), &node);
+  if (st == GIE_OK)
+    st = gie_node_infer(n->g, node);
+  st = st == GIE_OK ? check_results(n, node) : refuse_for(n, st);
+  if (st != GIE_OK || !n->reason)
+    return st == GIE_OK ? bind_results(n, node) : st;
+  return node == GIE_NONE ? GIE_OK : gie_node_remove(n->g, node);
+}
+
+/* The branches are read once, whatever becomes of the node: reading again at each level would double the work. */
+gie_status onnx_lower_if(struct onnx_node *n)
+{
+  struct raw r = {.n = n};
+  n->n_out = (uint32_t)n->proto->n_output;
+  gie_status st = read_raw(&r);
+  if (st == GIE_OK)
+    st = check_branches(&r);
+  if (st == GIE_OK && !n->reason)
+    st = add_if(&r);
+  if (st == GIE_OK && n->reason)
+    st = add_opaque(&r, "ai.onnx::If");
+  n->reason = NULL; /* the node is there */
   raw_free(&r);
   return st;
 }

@@ -32,8 +32,8 @@ def session(path):
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
-def feeds(s):
-    """The same random inputs each time; a dim that is no number is 1."""
+def feeds(s, flag):
+    """The same random inputs each time; a dim that is no number is 1, a bool the flag: it may choose a branch."""
     rng = np.random.default_rng(1)
     out = {}
     for i in s.get_inputs():
@@ -41,6 +41,8 @@ def feeds(s):
         dtype = TYPES[i.type]
         real = np.issubdtype(dtype, np.floating)
         out[i.name] = (rng.standard_normal(dims) if real else rng.integers(0, 2, dims)).astype(dtype)
+        if dtype is np.bool_:
+            out[i.name][...] = flag
     return out
 
 
@@ -75,8 +77,9 @@ def check(gie, args, model, directory):
     if names != [o.name for o in b.get_outputs()] or \
             [i.name for i in a.get_inputs()] != [i.name for i in b.get_inputs()]:
         raise AssertionError("other names of inputs or outputs")
-    x = feeds(a)
-    worst = max(difference(q, p) for p, q in zip(a.run(names, x), b.run(names, x)))
+    flags = (False, True) if any(i.type == "tensor(bool)" for i in a.get_inputs()) else (False,)
+    worst = max(difference(q, p) for x in (feeds(a, flag) for flag in flags)
+                for p, q in zip(a.run(names, x), b.run(names, x)))
     sets = [m.opset_import[0].version for m in (before, after)]
     print(f"{'ok' if worst <= R else 'NOT OK'} {os.path.basename(model)}: {len(before.graph.node)} -> "
           f"{len(after.graph.node)} nodes, opset {sets[0]} -> {sets[1]}, difference {worst:.1e}", flush=True)

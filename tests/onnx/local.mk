@@ -4,7 +4,7 @@ ONNX_TESTS = tests/onnx/test_attributes tests/onnx/test_bad tests/onnx/test_expo
   tests/onnx/test_forms tests/onnx/test_import tests/onnx/test_windows tests/onnx/test_wire
 check_PROGRAMS += $(ONNX_TESTS) tests/onnx/node_tests
 TESTS += $(ONNX_TESTS) tests/onnx/node_tests.sh tests/onnx/node_export.sh
-EXTRA_DIST += tests/onnx/check_export.py tests/onnx/node_export.sh tests/onnx/node_tests.sh \
+EXTRA_DIST += tests/onnx/check_export.py tests/onnx/if_networks.py tests/onnx/node_export.sh tests/onnx/node_tests.sh \
   tests/onnx/excluded.txt
 
 tests_onnx_test_bad_SOURCES = tests/onnx/test_bad.c

@@ -59,6 +59,9 @@ static const struct {
     {"Crop", "of ONNX 1.0 to 1.4: slice"},
     {"Dropout", "inference form"},
     {"Gemm", "opset 6: C broadcasts as ever since"},
+    {"If",
+     "branches of known operators that yield the same element types and shapes, every size in them known before they run; on the host, with "
+     "reference kernels. Any other goes when its condition is constant"},
     {"ImageScaler", "of ONNX 1.0 to 1.4: mul, add"},
     {"LayerNormalization", "statistics in f32"},
     {"LogSoftmax", "below opset 13: flatten, log_softmax, reshape where the axis is not the last"},

@@ -443,8 +443,30 @@ static void body_of_function(struct ob *b)
   ob_output(b, "r");
   ob_end(b);
   ob_end(b);
+  branch(b, "else_branch", "Relu", "v");
   ob_end(b);
 }
+
+/* ---- If that cannot be an if */
+
+static void two_branches(struct ob *b, const char *op, const char *in, const char *other, const char *other_in)
+{
+  model(b);
+  ob_input(b, "c", OB_BOOL, "");
+  ob_input(b, "w", OB_F32, "m,3");
+  ob_input(b, "i", OB_I64, "2");
+  ob_node(b, "If", "c", "y");
+  branch(b, "then_branch", op, in);
+  branch(b, "else_branch", other, other_in);
+  ob_end(b);
+  ob_output(b, "y");
+}
+static void if_unknown_inside(struct ob *b) { two_branches(b, "Relu", "x", "Celu", "x"); }
+static void if_other_type(struct ob *b) { two_branches(b, "Relu", "x", "Shape", "x"); }
+static void if_other_rank(struct ob *b) { two_branches(b, "Relu", "x", "Flatten", "i"); }
+static void if_other_symbol(struct ob *b) { two_branches(b, "Relu", "x", "Relu", "w"); }
+static void if_unknown_size(struct ob *b) { two_branches(b, "Reshape", "x i", "Reshape", "x i"); }
+static void if_same_symbol(struct ob *b) { two_branches(b, "Tanh", "x", "Relu", "x"); }
 
 START_TEST(test_opaque)
 {
@@ -458,12 +480,21 @@ START_TEST(test_opaque)
       {"foreign constants", foreign_constants,
        "%words : ?[*] = \"ai.onnx::Constant\"()\nstring\n%sparse : ?[*] = \"ai.onnx::Constant\"()\nsparse\nadd(%x, %sparse)"},
       {"captures", captures,
-       "%late : f32[n,3] = tanh(%x)\n\"ai.onnx::If\"(%c; %late, %x)\nthen_branch=graph\ninput %late : f32[n,3]\n"
+       "%late : f32[n,3] = tanh(%x)\n%y : f32[n,3] = if(%c; %late, %x)\nthen_branch=graph\ninput %late : f32[n,3]\n"
        "input %x : f32[n,3]\nrelu(%late)\nelse_branch=graph\nadd(%x, %late)"},
       {"nested captures", nested_captures,
-       "\"ai.onnx::If\"(%c; %x, %c)\ninput %x : f32[n,3]\ninput %c : bool[]\n%own : f32[n,3] = relu(%x)\n\"ai.onnx::If\"(%c; %x, %own)"},
+       "%y : f32[n,3] = if(%c; %x, %c)\ninput %x : f32[n,3]\ninput %c : bool[]\n%own : f32[n,3] = relu(%x)\n%r : f32[n,3] = if(%c; %x, %own)"},
       {"a body in a function", body_of_function,
-       "\"ai.onnx::If\"(%c; %x)\ninput %u : f32[n,3]\nelu(%u) {alpha=0.5}\nadd(%s, %u)"},
+       "= if(%c; %x)\ninput %u : f32[n,3]\nelu(%u) {alpha=0.5}\nadd(%s, %u)"},
+      {"an unknown operator in a branch", if_unknown_inside,
+       "\"ai.onnx::If\"(%c; %x)\nelse_branch has \\\"r\\\" (ai.onnx::Celu): operator not supported"},
+      {"branches of two types", if_other_type,
+       "\"ai.onnx::If\"(%c; %x)\nresult 0 is f32[n,3] in one branch and i64[2] in else_branch"},
+      {"branches of two ranks", if_other_rank, "\"ai.onnx::If\"(%c; %x, %i)\nresult 0 is f32[n,3]"},
+      {"branches of two symbols", if_other_symbol,
+       "\"ai.onnx::If\"(%c; %x, %w)\nnot known to yield the same shape: of result 0 they agree on [?,3]"},
+      {"branches of unknown size", if_unknown_size, "\"ai.onnx::If\"(%c; %x, %i)\nof result 0 they agree on [?,?]"},
+      {"branches of one symbol", if_same_symbol, "%y : f32[n,3] = if(%c; %x)"},
   };
   CHECK_FORMS(forms);
 }

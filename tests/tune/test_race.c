@@ -290,6 +290,10 @@ START_TEST(test_every_op)
       struct gie_graph *g;
       ck_gie_ok(a.ctx, op_case_graph(a.ctx, &OP_CASES[i], dtype, &g));
       const struct gie_node *n = op_case_node(g);
+      if (ir_has_bodies(n)) { /* no problem, so nothing to race */
+        gie_graph_free(g);
+        continue;
+      }
       for (int j = 0; j < GIE_MAX_IO; j++)
         in[j].pitched = out[j].pitched = true;
       snprintf(name, sizeof name, "cpu.%s", n->op->name);
