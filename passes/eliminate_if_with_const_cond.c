@@ -82,7 +82,22 @@ static gie_status copy_steps(struct inlining *in, const struct gie_node *n, gie_
   return GIE_OK;
 }
 
-/* Symbols of the body mean nothing outside. */
+/* What were two values inside may be one outside, which can be captured only once: a copy of it is another. */
+static gie_status copy_captures(struct inlining *in, const struct gie_node *n, gie_id copy)
+{
+  uint32_t first = n->n_in - n->n_captures, slot;
+  for (uint32_t i = first; i < n->n_in; i++) {
+    gie_id value = mapped(in, n->in[i]);
+    GIE_TRY(gie_node_add_capture(in->g, copy, value, &slot));
+    if (slot == i)
+      continue;
+    GIE_TRY(pass_node(in->g, "identity", NULL, &value, 1, NULL, 0, copy, &value));
+    GIE_TRY(gie_node_add_capture(in->g, copy, value, &slot));
+  }
+  return GIE_OK;
+}
+
+/* Symbols of an opaque node's types may mean nothing outside. */
 static struct gie_type without_symbols(struct gie_type t)
 {
   for (int i = 0; i < t.shape.rank; i++)
@@ -117,9 +132,7 @@ static gie_status add_copy(struct inlining *in, const struct gie_node *n, gie_id
   GIE_TRY(copy_steps(in, n, copy));
   for (uint32_t i = 0; i < n->notes.n; i++)
     GIE_TRY(gie_node_set_note(in->g, copy, &n->notes.v[i]));
-  for (uint32_t i = n->n_in - n->n_captures, slot; i < n->n_in; i++)
-    GIE_TRY(gie_node_add_capture(in->g, copy, mapped(in, n->in[i]), &slot));
-  return GIE_OK;
+  return copy_captures(in, n, copy);
 }
 
 static gie_status copy_node(struct inlining *in, const struct gie_node *n)

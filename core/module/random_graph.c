@@ -396,6 +396,37 @@ static void there_in_f64(struct gen *g)
   add(g, g->v[x]);
 }
 
+static void branch(struct gen *g, const char *name, const struct value *v, const char *nodes)
+{
+  char type[64];
+  int n = snprintf(type, sizeof type, "%s[n", g->t);
+  for (int i = 1; i < v->rank; i++)
+    n += snprintf(type + n, sizeof type - (size_t)n, ",%d", (int)v->dim[i]);
+  gie_buf_printf(
+      g->b, "%s=graph (n) {\n    input %%x : %s]\n    input %%y : %s]\n    input %%k : %s[]\n    %s\n  }",
+      name, type, type, g->t, nodes);
+}
+
+/* One of two branches, by a constant or by the greatest element of an input. */
+static void choose(struct gen *g)
+{
+  static const char *const bodies[] = {
+      "output %x", "%r = mul(%y, %k)\n    output %r", "%a = tanh(%x)\n    %r = add(%a, %y)\n    output %r",
+      "%a = identity(%x)\n    %b = relu(%a)\n    %c = relu(%x)\n    %d = add(%b, %c)\n"
+      "    %r = sub(%d, %y)\n    output %r"};
+  int x = pick(g, 0), y = pick_like(g, x), k = number(g, 0.5), c = g->k;
+  g->k += 2;
+  if (rnd(g, 2))
+    gie_buf_printf(g->b, "  const %%t%d : bool[] = {%s}\n", c, rnd(g, 2) ? "true" : "false");
+  else
+    gie_buf_printf(g->b, "  %%t%d = reduce_max(%%v0)\n  %%t%d = greater(%%t%d, %%k%d)\n", c + 1, c, c + 1, k);
+  gie_buf_printf(g->b, "  %%v%d = if(%%t%d; %%v%d, %%v%d, %%k%d) {", g->n, c, x, y, k);
+  branch(g, "then_branch", &g->v[x], bodies[rnd(g, 4)]);
+  branch(g, ", else_branch", &g->v[x], bodies[rnd(g, 4)]);
+  gie_buf_puts(g->b, "}\n");
+  add(g, g->v[x]);
+}
+
 /* ---- Graph ------------------------------------------------------------------------------------------ */
 
 void random_graph(struct gie_buf *out, uint64_t seed, int n_nodes, const char *dtype, const char *ints_dtype)
@@ -429,6 +460,7 @@ void random_graph(struct gie_buf *out, uint64_t seed, int n_nodes, const char *d
                                                  conv_transpose,
                                                  gemm_with_bias,
                                                  there_in_f64,
+                                                 choose,
                                                  random_int_unary,
                                                  random_int_binary,
                                                  random_int_binary,

@@ -57,12 +57,29 @@ static gie_status verify(struct pipeline *p, const char *name)
   return gie_error_prefix(p->ctx, GIE_E_INTERNAL, "pass %s left a broken graph", name);
 }
 
+/* A pass works on one graph; the bodies of known ops are graphs like it, and come after the one round them. */
+static gie_status run_on(struct pipeline *p, const struct gie_pass *pass, struct gie_graph *g,
+                         uint32_t *changes)
+{
+  GIE_TRY(pass->run(g, &p->pc, changes));
+  GIE_FOR_NODES(g, id) {
+    const struct gie_node *n = gie_node_get(g, id);
+    uint32_t before = *changes;
+    for (uint32_t i = 0; (n->op->flags & GIE_OP_BODIES) && i < n->attrs.n; i++)
+      if (n->attrs.v[i].kind == GIE_ATTR_GRAPH)
+        GIE_TRY(run_on(p, pass, n->attrs.v[i].u.g, changes));
+    if (*changes > before)
+      GIE_TRY(gie_node_infer(g, id));
+  }
+  return GIE_OK;
+}
+
 static gie_status run_pass(struct pipeline *p, const struct gie_pass *pass, const char *argument)
 {
   p->pc.argument = argument;
   struct gie_pass_stat stat = {pass->name, 0, gie_graph_count_nodes(p->g), 0, 0};
   double start = now();
-  gie_status s = pass->run(p->g, &p->pc, &stat.changes);
+  gie_status s = run_on(p, pass, p->g, &stat.changes);
   stat.seconds = now() - start;
   if (s != GIE_OK)
     return gie_error_prefix(p->ctx, s, "pass %s", pass->name);

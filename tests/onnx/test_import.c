@@ -449,7 +449,8 @@ static void body_of_function(struct ob *b)
 
 /* ---- If that cannot be an if */
 
-static void two_branches(struct ob *b, const char *op, const char *in, const char *other, const char *other_in)
+static void two_branches(struct ob *b, const char *op, const char *in, const char *other,
+                         const char *other_in)
 {
   model(b);
   ob_input(b, "c", OB_BOOL, "");
@@ -493,7 +494,8 @@ START_TEST(test_opaque)
       {"branches of two ranks", if_other_rank, "\"ai.onnx::If\"(%c; %x, %i)\nresult 0 is f32[n,3]"},
       {"branches of two symbols", if_other_symbol,
        "\"ai.onnx::If\"(%c; %x, %w)\nnot known to yield the same shape: of result 0 they agree on [?,3]"},
-      {"branches of unknown size", if_unknown_size, "\"ai.onnx::If\"(%c; %x, %i)\nof result 0 they agree on [?,?]"},
+      {"branches of unknown size", if_unknown_size,
+       "\"ai.onnx::If\"(%c; %x, %i)\nof result 0 they agree on [?,?]"},
       {"branches of one symbol", if_same_symbol, "%y : f32[n,3] = if(%c; %x)"},
   };
   CHECK_FORMS(forms);
