@@ -350,10 +350,10 @@ static bool supports(const struct gie_kernel *k, const struct gie_problem *p, ch
 {
   struct branch *br;
   (void)k;
-  if (prepare(p, why, size, &br) != GIE_OK)
-    return false;
-  destroy(br);
-  return true;
+  gie_status st = prepare(p, why, size, &br);
+  if (st == GIE_OK)
+    destroy(br);
+  return st == GIE_OK || st == GIE_E_MEMORY; /* want of memory is for create() to say */
 }
 
 static size_t workspace(const struct gie_kernel *k, const struct gie_problem *p, const struct gie_variant *v)
@@ -362,7 +362,7 @@ static size_t workspace(const struct gie_kernel *k, const struct gie_problem *p,
   struct branch *br;
   (void)k, (void)v;
   if (prepare(p, why, sizeof why, &br) != GIE_OK)
-    return 0; /* create will say why */
+    return SIZE_MAX; /* nobody has that much */
   size_t bytes = br->workspace;
   destroy(br);
   return bytes;

@@ -360,6 +360,24 @@ static const struct {
     {"graph { input %c:bool[] input %a:f32[4] %y:f32[4] = \"ai.onnx::If\" (%c; %a)"
      " {then_branch=graph { input %a:i32[4] output %a }} output %y }",
      "[body-captures]"},
+    {"graph { input %c:bool[] input %a:f32[4] %y = if(%c; %a) {then_branch=graph { input %a:f32[4] output %a }, else_branch=graph { input %a:f32[4] %b = relu(%a) output %b }} output %y }",
+     NULL},
+    {"graph { input %c:bool[] input %a:f32[4] %y = if(%c; %a) {then_branch=graph { input %a:f32[4] output %a }} output %y }",
+     "attribute else_branch is missing"},
+    {"graph { input %c:bool[] input %a:f32[4] %y = if(%c; %a) {then_branch=graph { input %a:f32[4] output %a }, else_branch=graph { input %a:f32[4] output %a output %a }} output %y }",
+     "else_branch has 2 outputs, the node 1 results"},
+    {"graph { input %c:bool[] input %a:f32[4] %y = if(%c; %a) {then_branch=graph { input %a:f32[4] output %a }, else_branch=graph { input %a:f32[4] input %b:f32[4] output %a }} output %y }",
+     "else_branch has 2 inputs for 1 captures [body-captures]"},
+    {"graph { input %c:bool[] input %a:f32[4] %y = if(%c; %a) {then_branch=graph { input %a:f32[4] output %a }, else_branch=graph { const %a:f32[4]={1,2,3,4} output %a }} output %y }",
+     "else_branch has 0 inputs for 1 captures [body-captures]"},
+    {"graph { input %c:bool[] input %a:f32[4] %y = if(%c; %a) {then_branch=graph { input %a:f32[4] output %a }, else_branch=graph { input %a:f32[4] %b = cast(%a) {to=f16} output %b }} output %y }",
+     "result 0 is f32[4] in one branch and f16[4] in else_branch; both must yield the same"},
+    {"graph { input %c:bool[] input %a:f32[4] %y = if(%c; %a) {then_branch=graph { input %a:f32[5] output %a }, else_branch=graph { input %a:f32[5] output %a }} output %y }",
+     "input \"a\" is declared as f32[5], but what it captures is f32[4]"},
+    {"graph { input %c:bool[] input %a:f32[4] %y = if(%a; %a) {then_branch=graph { input %a:f32[4] output %a }, else_branch=graph { input %a:f32[4] output %a }} output %y }",
+     "operand 0 (cond) is f32; if takes bool"},
+    {"graph { input %c:bool[2] input %a:f32[4] %y = if(%c; %a) {then_branch=graph { input %a:f32[4] output %a }, else_branch=graph { input %a:f32[4] output %a }} output %y }",
+     "the condition has 2 elements; it must have one"},
 };
 
 START_TEST(bodies_are_checked)
