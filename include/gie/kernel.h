@@ -114,7 +114,11 @@ enum gie_narrow {
 
 /* in[0..n_in) follows node->in (operands, then step operands; an omitted operand has dtype
  * GIE_DTYPE_NONE). supports, variants and estimate see dense plain descriptors, and the variants say what
- * is wanted instead; pack_desc, pack, workspace and create see the layouts and strides at hand. */
+ * is wanted instead; pack_desc, pack, workspace and create see the layouts and strides at hand.
+ *
+ * The bodies of a node whose op has GIE_OP_BODIES are attributes of `node`. Their inputs are the last n_captures operands,
+ * with the same types (but not their layouts); what is inferred inside has numbers as dims, except sizes that only data
+ * tells. Bodies outlive the instance, as the node does. */
 struct gie_problem {
   size_t struct_size;
   struct gie_context *ctx;

@@ -347,37 +347,38 @@ END_TEST
 
 static const struct {
   const char *text, *expect;
+  gie_status status; /* GIE_OK: any failure */
 } bodies[] = {
     {"graph { input %c:bool[] input %a:f32[4] %y:f32[4] = \"ai.onnx::If\" (%c; %a)"
      " {then_branch=graph { input %a:f32[4] output %a }} output %y }",
-     NULL},
+     NULL, GIE_OK},
     {"graph { input %c:bool[] input %a:f32[4] %y:f32[4] = \"ai.onnx::If\" (%c; %a)"
      " {then_branch=graph { output %b const %b:f32[1]={1.0} }} output %y }",
-     "undefined"},
+     "undefined", GIE_OK},
     {"graph { input %c:bool[] input %a:f32[4] %y:f32[4] = \"ai.onnx::If\" (%c; %a)"
      " {then_branch=graph { const %b:f32[1]={1.0} output %b }} output %y }",
-     "[body-captures]"},
+     "[body-captures]", GIE_OK},
     {"graph { input %c:bool[] input %a:f32[4] %y:f32[4] = \"ai.onnx::If\" (%c; %a)"
      " {then_branch=graph { input %a:i32[4] output %a }} output %y }",
-     "[body-captures]"},
+     "[body-captures]", GIE_OK},
     {"graph { input %c:bool[] input %a:f32[4] %y = if(%c; %a) {then_branch=graph { input %a:f32[4] output %a }, else_branch=graph { input %a:f32[4] %b = relu(%a) output %b }} output %y }",
-     NULL},
+     NULL, GIE_OK},
     {"graph { input %c:bool[] input %a:f32[4] %y = if(%c; %a) {then_branch=graph { input %a:f32[4] output %a }} output %y }",
-     "attribute else_branch is missing"},
+     "attribute else_branch is missing", GIE_E_ATTR},
     {"graph { input %c:bool[] input %a:f32[4] %y = if(%c; %a) {then_branch=graph { input %a:f32[4] output %a }, else_branch=graph { input %a:f32[4] output %a output %a }} output %y }",
-     "else_branch has 2 outputs, the node 1 results"},
+     "else_branch has 2 outputs, the node 1 results", GIE_E_GRAPH},
     {"graph { input %c:bool[] input %a:f32[4] %y = if(%c; %a) {then_branch=graph { input %a:f32[4] output %a }, else_branch=graph { input %a:f32[4] input %b:f32[4] output %a }} output %y }",
-     "else_branch has 2 inputs for 1 captures [body-captures]"},
+     "else_branch has 2 inputs for 1 captures [body-captures]", GIE_E_GRAPH},
     {"graph { input %c:bool[] input %a:f32[4] %y = if(%c; %a) {then_branch=graph { input %a:f32[4] output %a }, else_branch=graph { const %a:f32[4]={1,2,3,4} output %a }} output %y }",
-     "else_branch has 0 inputs for 1 captures [body-captures]"},
+     "else_branch has 0 inputs for 1 captures [body-captures]", GIE_E_GRAPH},
     {"graph { input %c:bool[] input %a:f32[4] %y = if(%c; %a) {then_branch=graph { input %a:f32[4] output %a }, else_branch=graph { input %a:f32[4] %b = cast(%a) {to=f16} output %b }} output %y }",
-     "result 0 is f32[4] in one branch and f16[4] in else_branch; both must yield the same"},
+     "result 0 is f32[4] in one branch and f16[4] in else_branch; both must yield the same", GIE_E_TYPE},
     {"graph { input %c:bool[] input %a:f32[4] %y = if(%c; %a) {then_branch=graph { input %a:f32[5] output %a }, else_branch=graph { input %a:f32[5] output %a }} output %y }",
-     "input \"a\" is declared as f32[5], but what it captures is f32[4]"},
+     "input \"a\" is declared as f32[5], but what it captures is f32[4]", GIE_E_SHAPE},
     {"graph { input %c:bool[] input %a:f32[4] %y = if(%a; %a) {then_branch=graph { input %a:f32[4] output %a }, else_branch=graph { input %a:f32[4] output %a }} output %y }",
-     "operand 0 (cond) is f32; if takes bool"},
+     "operand 0 (cond) is f32; if takes bool", GIE_E_TYPE},
     {"graph { input %c:bool[2] input %a:f32[4] %y = if(%c; %a) {then_branch=graph { input %a:f32[4] output %a }, else_branch=graph { input %a:f32[4] output %a }} output %y }",
-     "the condition has 2 elements; it must have one"},
+     "the condition has 2 elements; it must have one", GIE_E_SHAPE},
 };
 
 START_TEST(bodies_are_checked)
@@ -388,6 +389,8 @@ START_TEST(bodies_are_checked)
     gie_graph_free(g);
   } else {
     ck_assert_int_ne(s, GIE_OK);
+    if (bodies[_i].status != GIE_OK)
+      ck_assert_int_eq(s, bodies[_i].status);
     ck_assert_msg(strstr(gie_error_text(ctx), bodies[_i].expect), "%s", gie_error_text(ctx));
   }
 }
