@@ -138,6 +138,17 @@ static void deep_types(struct ob *b)
   }
 }
 
+static void else_branch(struct ob *b)
+{
+  ob_attr(b, "else_branch", 5);
+  ob_begin(b, 6);
+  ob_node(b, "Neg", "x", "y");
+  ob_end(b);
+  ob_output(b, "y");
+  ob_end(b);
+  ob_end(b);
+}
+
 /* If in If in If … or Loop in Loop …: `levels` graphs inside the model's. */
 static void nested_graphs(struct ob *b, int levels, const char *op, const char *in, const char *body)
 {
@@ -153,8 +164,13 @@ static void nested_graphs(struct ob *b, int levels, const char *op, const char *
   ob_end(b);
   for (int i = 0; i <= levels; i++) {
     ob_output(b, "y");
-    for (int k = 0; k < 3 && i < levels; k++)
-      ob_end(b);
+    if (i == levels)
+      break;
+    ob_end(b);
+    ob_end(b);
+    if (strcmp(op, "If") == 0)
+      else_branch(b);
+    ob_end(b);
   }
 }
 static void graphs_32(struct ob *b) { nested_graphs(b, 32, "If", "c", "then_branch"); }
