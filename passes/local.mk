@@ -25,6 +25,7 @@ libgie_internal_la_SOURCES += passes/passes.def passes/forms.h passes/match.h pa
   passes/forms.c \
   passes/fuse_add_bias_into_conv.c \
   passes/fuse_bn_into_conv.c \
+  passes/fuse_consecutive_arithmetic.c \
   passes/fuse_consecutive_concats.c \
   passes/fuse_consecutive_reduce_unsqueeze.c \
   passes/fuse_consecutive_reshapes.c \

@@ -14,11 +14,6 @@
 
 #define MAX_ELEMENTS 65536 /* of a constant that is rewritten */
 
-static double smallest(enum gie_dtype t)
-{
-  return t == GIE_F64 ? 2.2250738585072014e-308 : t == GIE_F16 ? 6.103515625e-05 : 1.1754943508222875e-38;
-}
-
 /* The constant with f(element) for each element; *out stays GIE_NONE where one does not fit. */
 static gie_status map_constant(struct gie_graph *g, const struct gie_value *c, bool reciprocal, gie_id *out)
 {
@@ -31,7 +26,7 @@ static gie_status map_constant(struct gie_graph *g, const struct gie_value *c, b
   for (size_t i = 0; i < count && fits; i++) {
     double v = pass_load(t, from, i), r = reciprocal ? 1 / v : -v;
     fits = pass_store(t, gie_blob_data(blob), i, r) && v - v == 0 &&
-           (!reciprocal || (r - r == 0 && (r < 0 ? -r : r) >= smallest(t)));
+           (!reciprocal || (r - r == 0 && (r < 0 ? -r : r) >= pass_smallest(t)));
   }
   if (fits)
     return pass_const(g, &c->type, blob, out);

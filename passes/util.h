@@ -126,6 +126,12 @@ static inline double pass_load(enum gie_dtype t, const void *p, size_t i)
   return t == GIE_F16 ? gie_f16_to_f32(h) : gie_bf16_to_f32(h);
 }
 
+/* The least number that is not subnormal. */
+static inline double pass_smallest(enum gie_dtype t)
+{
+  return t == GIE_F64 ? 2.2250738585072014e-308 : t == GIE_F16 ? 6.103515625e-05 : 1.1754943508222875e-38;
+}
+
 /* False when a finite value does not fit the type. */
 static inline bool pass_store(enum gie_dtype t, void *p, size_t i, double v)
 {

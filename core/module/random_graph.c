@@ -61,6 +61,19 @@ static void divide(struct gen *g)
   add(g, g->v[x]);
 }
 
+/* Arithmetic with two constants in a row. */
+static void two_constants(struct gen *g)
+{
+  static const char *const ops[] = {"mul", "div", "add", "sub"};
+  static const double numbers[] = {0.5, -3, 4, 1.5};
+  int x = pick(g, 0), t = g->k++, sums = 2 * (int)rnd(g, 2);
+  int k = rnd(g, 2) ? per_channel(g, &g->v[x]) : number(g, numbers[rnd(g, 4)]),
+      d = number(g, numbers[rnd(g, 4)]);
+  gie_buf_printf(g->b, "  %%t%d = %s(%%k%d, %%v%d)\n  %%v%d = %s(%%t%d, %%k%d)\n", t, sums ? "sub" : "mul", k,
+                 x, g->n, ops[sums + (int)rnd(g, 2)], t, d);
+  add(g, g->v[x]);
+}
+
 static void square(struct gen *g)
 {
   int x = pick(g, 0), k = number(g, 2);
@@ -437,6 +450,7 @@ void random_graph(struct gie_buf *out, uint64_t seed, int n_nodes, const char *d
                                                  with_constant,
                                                  with_constant,
                                                  divide,
+                                                 two_constants,
                                                  square,
                                                  formula,
                                                  conv,

@@ -311,7 +311,7 @@ START_TEST(test_random)
     }
     gie_graph_free(g);
   }
-  printf("%d random graphs\n", n);
+  printf("%d random graphs, 0 differences\n", n);
   gie_context_free(ctx);
 }
 END_TEST
