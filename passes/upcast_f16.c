@@ -10,7 +10,7 @@
  *
  * Inputs and outputs of the graph keep their dtype; casts to the narrow type inside become casts
  * to f32. Opaque nodes, nodes with bodies and ops of modules that do not take f32 keep it too, with
- * casts round them.
+ * casts round them. Values that lie in something of which the readers get a cast become values of their own.
  *
  * Does not fire: the device has the arithmetic (GIE_DEVICE_F16, GIE_DEVICE_BF16). */
 #include "passes/util.h"
@@ -231,11 +231,36 @@ static gie_status narrow_output(struct upcast *u, uint32_t i)
   return gie_graph_set_output(u->g, i, u->cast_back[value]);
 }
 
+/* ---- Views ---------------------------------------------------------------------------------------- */
+
+/* A cast will stand between the value and what it lies in: one of both keeps the narrow type. */
+static bool is_torn(const struct upcast *u, const struct gie_value *v)
+{
+  const struct gie_value *base = v->view.base == GIE_NONE ? NULL : gie_value_get(u->g, v->view.base);
+  return base && is_narrow(u, v->type.dtype) &&
+         (base->kind != GIE_VALUE_RESULT || keeps_narrow(gie_node_get(u->g, base->producer)) ||
+          keeps_narrow(gie_node_get(u->g, v->producer)));
+}
+
+/* Views of one value read each other, so where one cannot stay none does. */
+static gie_status dissolve_views(struct upcast *u, uint32_t n_values)
+{
+  struct gie_view none = {.base = GIE_NONE};
+  bool torn = false;
+  for (gie_id v = 0; v < n_values && !torn; v++)
+    torn = is_torn(u, gie_value_get(u->g, v));
+  for (gie_id v = 0; v < n_values && torn; v++)
+    if (gie_value_get(u->g, v)->view.base != GIE_NONE)
+      GIE_TRY(gie_value_set_view(u->g, v, &none));
+  return GIE_OK;
+}
+
 /* ---- Pass ----------------------------------------------------------------------------------------- */
 
 static gie_status widen_all(struct upcast *u, uint32_t n_values)
 {
   gie_id first = gie_graph_first(u->g);
+  GIE_TRY(dissolve_views(u, n_values));
   for (uint32_t i = 0; i < gie_graph_n_inputs(u->g); i++)
     GIE_TRY(widen_behind(u, gie_graph_input(u->g, i), first));
   for (gie_id v = 0; v < n_values; v++)

@@ -230,7 +230,7 @@ static void slice(struct gen *g)
   if (v.dim[1] < 2)
     return;
   a = ints(g, 1, (const int64_t[]){1}), s = ints(g, 1, (const int64_t[]){1}),
-  e = ints(g, 1, (const int64_t[]){99});
+  e = ints(g, 1, (const int64_t[]){99999});
   gie_buf_printf(g->b, "  %%v%d = slice(%%v%d, %%k%d, %%k%d, %%k%d)\n", g->n, x, s, e, a);
   v.dim[1]--;
   add(g, v);
