@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 # Benchmarks: `make bench-programs` builds them, nothing runs them by itself. How each is run is said in
 # its script; bench/results/ has what came out.
-bench_programs = bench/import_large bench/conv_engines bench/cuda_kernels
+bench_programs = bench/import_large bench/conv_engines bench/cuda_kernels bench/passes_vs_peers/in_process
 EXTRA_PROGRAMS += $(bench_programs)
 bench_import_large_SOURCES = bench/import_large.c
 bench_conv_engines_SOURCES = bench/conv_engines.c
 bench_conv_engines_LDADD = libgie_internal.la libgie_rt_internal.la $(LIBM)
 bench_cuda_kernels_SOURCES = bench/cuda_kernels.c
 bench_cuda_kernels_LDADD = libgie_internal.la libgie_rt_internal.la $(LIBM)
+bench_passes_vs_peers_in_process_SOURCES = bench/passes_vs_peers/in_process.c
+bench_passes_vs_peers_in_process_LDADD = libgie.la
 
 if HAVE_CUDA
 bench_programs += bench/cuda/conv_tiles bench/cuda/planted

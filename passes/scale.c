@@ -105,35 +105,16 @@ static bool all_are(const double *v, int64_t n, double what)
   return true;
 }
 
-/* Weights of one channel that lie together, times its scale; in f64, rounded once. False when one does not fit. */
-static bool scale_run(enum gie_dtype t, const void *from, void *to, size_t first, size_t n, double scale)
-{
-  bool fits = true;
-  if (t != GIE_F32) {
-    for (size_t i = first; i < first + n; i++)
-      fits &= pass_store(t, to, i, pass_load(t, from, i) * scale);
-    return fits;
-  }
-  const char *a = (const char *)from + 4 * first; /* anywhere in a model */
-  float *b = (float *)to + first;
-  for (size_t i = 0; i < n; i++) {
-    float w;
-    memcpy(&w, a + 4 * i, sizeof w);
-    double v = (double)w * scale;
-    b[i] = (float)v;
-    fits &= !(fabs(v) <= DBL_MAX) | (fabsf(b[i]) <= FLT_MAX);
-  }
-  return fits;
-}
+#define LANES 16 /* elements at a time: a fixed number is what compilers make vectors of */
 
 /* Greatest magnitude of n floats; NaN and infinities are above all others, as their bits are. */
 static float greatest(const char *p, size_t n)
 {
-  uint32_t most[16] = {0}, all = 0, word[16];
+  uint32_t most[LANES] = {0}, all = 0, word[LANES];
   size_t i = 0;
-  for (; i + 16 <= n; i += 16) {
+  for (; i + LANES <= n; i += LANES) {
     memcpy(word, p + 4 * i, sizeof word);
-    for (int k = 0; k < 16; k++) {
+    for (int k = 0; k < LANES; k++) {
       word[k] &= 0x7fffffff;
       most[k] = word[k] > most[k] ? word[k] : most[k];
     }
@@ -142,11 +123,43 @@ static float greatest(const char *p, size_t n)
     memcpy(word, p + 4 * i, sizeof *word);
     all = (word[0] & 0x7fffffff) > all ? word[0] & 0x7fffffff : all;
   }
-  for (int k = 0; k < 16; k++)
+  for (int k = 0; k < LANES; k++)
     all = most[k] > all ? most[k] : all;
   float f;
   memcpy(&f, &all, sizeof f);
   return f;
+}
+
+/* n floats at `from`, which may lie anywhere in a model and be `to`, times the scale; in f64, rounded once. */
+static void scale_floats(const char *from, float *to, size_t n, double scale)
+{
+  size_t i = 0;
+  float w[LANES];
+  for (; i + LANES <= n; i += LANES) {
+    memcpy(w, from + 4 * i, sizeof w);
+    for (int k = 0; k < LANES; k++)
+      w[k] = (float)((double)w[k] * scale);
+    memcpy(to + i, w, sizeof w);
+  }
+  for (; i < n; i++) {
+    memcpy(w, from + 4 * i, sizeof *w);
+    to[i] = (float)((double)w[0] * scale);
+  }
+}
+
+/* Weights of one channel that lie together, times its scale. False when a finite one does not fit. */
+static bool scale_run(enum gie_dtype t, const void *from, void *to, size_t first, size_t n, double scale)
+{
+  bool fits = true;
+  const char *bytes = (const char *)from + 4 * first;
+  if (t == GIE_F32 && n >= LANES) {
+    scale_floats(bytes, (float *)to + first, n, scale);
+    if (from == to || greatest((const char *)to + 4 * first, n) <= FLT_MAX)
+      return true; /* where they are scaled in place it has been seen that they fit */
+  }
+  for (size_t i = first; i < first + n; i++)
+    fits &= pass_store(t, to, i, pass_load(t, from, i) * scale);
+  return fits;
 }
 
 /* Whether the weights may be scaled where they are: nobody else reads them, and all of them will fit. */
