@@ -7,6 +7,8 @@
 #define GAP 18.0
 #define BEND 10.0
 #define SWEEPS 12
+#define MANY 6          /* lines that come together */
+#define BOX_WEIGHT 64.0 /* there, against a bend */
 
 gie_status layers_item(struct layers *l, uint32_t tag, double width, uint32_t *out)
 {
@@ -62,26 +64,58 @@ static gie_status sink_all(struct layers *l)
 
 /* ---- Bends ----------------------------------------------------------------------------------- */
 
-/* Puts a chain of bends in the place of each edge that passes ranks. */
-static gie_status bend(struct layers *l)
+struct long_edge {
+  uint32_t from, tag, rank; /* of the end */
+  size_t edge;
+};
+
+static int by_beginning(const void *a, const void *b)
 {
-  size_t n = l->n_edges;
+  const struct long_edge *x = a, *y = b;
+  if (x->from != y->from)
+    return x->from < y->from ? -1 : 1;
+  if (x->tag != y->tag)
+    return x->tag < y->tag ? -1 : 1;
+  if (x->rank != y->rank)
+    return x->rank < y->rank ? -1 : 1;
+  return x->edge < y->edge ? -1 : x->edge > y->edge;
+}
+
+/* One chain of bends for all that leads from an item under one tag: what is read in many places is one line with
+ * branches. */
+static gie_status bend_sorted(struct layers *l, const struct long_edge *v, size_t n)
+{
+  uint32_t last = 0, item;
   for (size_t i = 0; i < n; i++) {
-    const struct layer_edge e = l->edges[i];
-    uint32_t last = e.from, item;
-    for (uint32_t rank = l->items[e.from].rank + 1; rank < l->items[e.to].rank; rank++) {
+    const struct layer_edge e = l->edges[v[i].edge];
+    if (i == 0 || v[i].from != v[i - 1].from || v[i].tag != v[i - 1].tag)
+      last = e.from;
+    for (uint32_t rank = l->items[last].rank + 1; rank < v[i].rank; rank++) {
       GIE_TRY(layers_item(l, UINT32_MAX, BEND, &item));
       l->items[item].rank = rank;
-      if (last == e.from)
-        l->edges[i].to = item;
-      else
-        GIE_TRY(layers_edge(l, last, item, e.tag));
+      GIE_TRY(layers_edge(l, last, item, e.tag));
       last = item;
     }
-    if (last != e.from)
-      GIE_TRY(layers_edge(l, last, e.to, e.tag));
+    l->edges[v[i].edge].from = last;
   }
   return GIE_OK;
+}
+
+/* Puts bends in the place of edges that pass ranks. */
+static gie_status bend(struct layers *l)
+{
+  struct long_edge *v = gie_alloc(l->ctx, l->n_edges + 1, sizeof *v);
+  size_t n = l->n_edges;
+  if (!v)
+    return GIE_E_MEMORY;
+  for (size_t i = 0; i < n; i++) {
+    const struct layer_edge *e = &l->edges[i];
+    v[i] = (struct long_edge){e->from, e->tag, l->items[e->to].rank, i};
+  }
+  qsort(v, n, sizeof *v, by_beginning);
+  gie_status st = bend_sorted(l, v, n);
+  gie_free(l->ctx, v);
+  return st;
 }
 
 /* ---- Order and place ------------------------------------------------------------------------- */
@@ -143,13 +177,19 @@ static gie_status index_edges(struct places *p, int side)
   return GIE_OK;
 }
 
+/* The mean of the neighbours. Where many lines come together boxes count for more than bends, so that the box stays
+ * below the one that leads to it and does not wander to the middle of the lines. */
 static double wanted(const struct places *p, int side, uint32_t item)
 {
   uint32_t from = p->first[side][item], to = p->first[side][item + 1];
-  double sum = 0;
-  for (uint32_t i = from; i < to; i++)
-    sum += p->l->items[p->near[side][i]].x;
-  return to > from ? sum / (to - from) : p->l->items[item].x;
+  double sum = 0, weight = 0;
+  for (uint32_t i = from; i < to; i++) {
+    const struct layer_item *t = &p->l->items[p->near[side][i]];
+    double w = t->tag == UINT32_MAX || to - from < MANY ? 1 : BOX_WEIGHT;
+    sum += w * t->x;
+    weight += w;
+  }
+  return weight > 0 ? sum / weight : p->l->items[item].x;
 }
 
 static int by_want(const void *a, const void *b)
@@ -197,6 +237,22 @@ static void sweep(struct places *p, int side, bool sort)
   }
 }
 
+/* Brings what has nothing above it over what it leads to, which has moved. */
+static void settle(struct places *p)
+{
+  for (uint32_t r = p->l->n_ranks; r-- > 0;) {
+    struct slot *s = p->slots + p->start[r];
+    size_t count = p->start[r + 1] - p->start[r];
+    for (size_t k = 0; k < count; k++) {
+      uint32_t item = s[k].item;
+      bool tops = p->first[0][item] == p->first[0][item + 1];
+      s[k].want = tops ? wanted(p, 1, item) : p->l->items[item].x;
+    }
+    qsort(s, count, sizeof *s, by_want);
+    place_rank(p, s, count);
+  }
+}
+
 static void shift(struct layers *l)
 {
   double least = 0, most = 0;
@@ -218,6 +274,7 @@ static gie_status place(struct places *p)
   for (int i = 0; i < SWEEPS; i++)
     sweep(p, i % 2, i < SWEEPS - 4);
   sweep(p, 0, false);
+  settle(p);
   shift(p->l);
   return GIE_OK;
 }
