@@ -2,13 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """`gie opt` beside onnxoptimizer, onnxsim and ONNX Runtime's offline "extended" optimization: nodes left and time.
 
-    compare.py [--gie=PROGRAM] [--runs=N] MODEL...
+    compare.py [--build=FOLDER] [--runs=N] MODEL...
 
 Nodes: of the saved model, without Constant, with ONNX Runtime's fused operators counted as the standard ones that they
-stand for (in parentheses as they are). Time: median of reading, optimizing and saving; for gie that is the whole
-command, for the others the calls without the start of Python. A peer that is not installed is left out.
+stand for (in parentheses as they are). Time: median of what leads from a model on disk to the optimized one on disk, in a
+process that has loaded what it needs: for gie bench/passes_vs_peers/in_process (`make bench-programs`), for the others
+their calls in this Python. None of that has fsync in it, which only gie calls; the last columns are that, and the whole
+command `gie opt` with its start and fsync. A peer that is not installed is left out.
 """
 import argparse
+import glob
+import json
 import os
 import platform
 import statistics
@@ -20,10 +24,24 @@ import time
 import onnx
 
 
-def by_gie(program):
+def by_command(build):
     def run(model, out):
-        subprocess.run([program, "opt", model, "--quiet", "-o", out], check=True)
+        subprocess.run([os.path.join(build, "gie"), "opt", model, "--quiet", "-o", out], check=True)
     return run
+
+
+def in_process(build, model, runs, directory):
+    """Nodes, milliseconds of everything but fsync, and of fsync; or why there are none."""
+    out = os.path.join(directory, "out.onnx")
+    folders = sorted({os.path.dirname(p) for p in glob.glob(os.path.join(os.path.abspath(build), "*", "*", ".libs", "*.so"))
+                      if "/tests/" not in p})
+    try:
+        done = subprocess.run([os.path.join(build, "bench/passes_vs_peers/in_process"), f"--runs={runs}", model, out],
+                              check=True, stdout=subprocess.PIPE, env={**os.environ, "GIE_MODULE_PATH": ":".join(folders)})
+        times = json.loads(done.stdout)
+        return count(out), times["all"], times["fsync"]
+    except (OSError, subprocess.CalledProcessError) as e:
+        return "failed", None, type(e).__name__
 
 
 def by_onnxoptimizer():
@@ -87,9 +105,24 @@ def measure(run, model, runs, directory):
             start = time.perf_counter()
             run(model, out)
             times.append(1e3 * (time.perf_counter() - start))
-        return count(out), f"{statistics.median(times):.0f}"
+        return count(out), statistics.median(times)
     except Exception as e:  # whatever a peer raises is its result
         return "failed", type(e).__name__
+
+
+def text(ms):
+    """Three digits of a time; anything else as it is."""
+    return f"{ms:.3g}" if isinstance(ms, float) and ms < 100 else f"{ms:.0f}" if isinstance(ms, float) else str(ms)
+
+
+def row(o, model, peers, directory):
+    nodes, ms, fsync = in_process(o.build, model, o.runs, directory)
+    others = {name: measure(run, model, o.runs, directory) for name, run in peers.items()}
+    command = measure(by_command(o.build), model, o.runs, directory)[1]
+    sim = others.get("onnxsim", ("", None))[1]
+    times = f"{sim / ms:.1f}" if isinstance(sim, float) and ms else ""
+    return [os.path.splitext(os.path.basename(model))[0], count(model), f"{nodes}, {text(ms)}"] + \
+        [f"{n}, {text(t)}" for n, t in others.values()] + [times, text(fsync), text(command)]
 
 
 def processor():
@@ -102,22 +135,23 @@ def processor():
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--gie", default="build/gie", help="the program")
+    parser.add_argument("--build", default="build", help="the build folder")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("models", nargs="+")
     o = parser.parse_args()
-    optimizers = {"gie": by_gie(o.gie)}
+    peers = {}
     for name, make in (("onnxoptimizer", by_onnxoptimizer), ("onnxsim", by_onnxsim), ("onnxruntime", by_onnxruntime)):
         try:
-            optimizers[name] = make()
+            peers[name] = make()
         except ImportError:
             print(f"{name} is not installed and left out", file=sys.stderr)
-    print(f"# {processor()}, {os.cpu_count()} processors, {time.strftime('%Y-%m-%d')}; median of {o.runs}; nodes, ms")
-    rows = [["network", "before"] + [f"{n}, ms" for n in optimizers]]
+    load = os.getloadavg()[0]
+    rows = [["network", "before", "gie"] + list(peers) + ["onnxsim/gie", "fsync", "gie opt"]]
     with tempfile.TemporaryDirectory() as directory:
         for model in o.models:
-            cells = [measure(run, model, o.runs, directory) for run in optimizers.values()]
-            rows.append([os.path.splitext(os.path.basename(model))[0], count(model)] + [", ".join(c) for c in cells])
+            rows.append(row(o, model, peers, directory))
+    print(f"# {processor()}, {os.cpu_count()} processors, load {load:.1f} to {os.getloadavg()[0]:.1f} of which 1 is this, "
+          f"{time.strftime('%Y-%m-%d')}; median of {o.runs}; nodes, ms")
     widths = [max(len(r[i]) for r in rows) for i in range(len(rows[0]))]
     for r in rows:
         print("  ".join(c.ljust(w) for c, w in zip(r, widths)).rstrip())
