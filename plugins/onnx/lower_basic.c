@@ -225,6 +225,30 @@ gie_status onnx_lower_constant_of_shape(struct onnx_node *n)
   return st;
 }
 
+/* Of two numbers that are known, as exporters write it for an axis from the end: a constant. */
+gie_status onnx_lower_mod(struct onnx_node *n)
+{
+  int64_t a, b, r;
+  uint32_t count[2] = {0};
+  gie_id x = onnx_in(n, 0), y = onnx_in(n, 1), id;
+  const struct gie_value *v = gie_value_get(n->g, x), *w = gie_value_get(n->g, y);
+  const Onnx__Attribute *fmod = onnx_attr_find(n, "fmod");
+  if (n->n_in != 2 || !v || !w)
+    return gie_fail(n->ctx, GIE_E_ATTR, "takes two operands");
+  if (v->type.dtype != GIE_I64 || w->type.dtype != GIE_I64 || v->type.shape.rank > 1 ||
+      w->type.shape.rank > 1 || v->type.shape.rank < 0 || w->type.shape.rank < 0 || (fmod && fmod->i) ||
+      !gie_value_ints(n->g, x, &a, 1, &count[0]) || !gie_value_ints(n->g, y, &b, 1, &count[1]) ||
+      count[0] != 1 || count[1] != 1 || b == 0)
+    return onnx_refuse(n, "only of two integers that are known");
+  r = b == -1 ? 0 : a % b;
+  r += r && (r < 0) != (b < 0) ? b : 0; /* the divisor's sign */
+  const char *name = onnx_value_name(n->scope, n->proto->output[0]);
+  if (!name)
+    return GIE_E_MEMORY;
+  GIE_TRY(typed_const(n, GIE_I64, &r, 1, v->type.shape.rank | w->type.shape.rank, name, &id));
+  return onnx_bind(n, 0, id);
+}
+
 /* ---- alpha*x + beta, per tensor or per channel ----------------------------------------------- */
 
 static gie_status scale_and_shift(struct onnx_node *n, double scale, gie_id shift)

@@ -303,6 +303,7 @@ gie_status onnx_lower_cast(struct onnx_node *n);
 gie_status onnx_lower_cast_like(struct onnx_node *n);
 gie_status onnx_lower_constant(struct onnx_node *n);
 gie_status onnx_lower_constant_of_shape(struct onnx_node *n);
+gie_status onnx_lower_mod(struct onnx_node *n);
 gie_status onnx_lower_affine(struct onnx_node *n);
 gie_status onnx_lower_image_scaler(struct onnx_node *n);
 

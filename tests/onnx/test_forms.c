@@ -278,6 +278,28 @@ static void constant_of_shape(struct ob *b)
   ob_tensor(b, 5, NULL, OB_I32, (const int64_t[]){1}, 1);
   ob_int(b, 5, 7);
 }
+/* Of a and c, as an initializer and as what a node makes of initializers. */
+static void mod(struct ob *b, int64_t a, int64_t c)
+{
+  const int64_t half = a / 2, rest = a - half;
+  ob_model(b, 8, 13);
+  ob_ints(b, "half", &half, 1);
+  ob_ints(b, "rest", &rest, 1);
+  ob_ints(b, "c", &c, 1);
+  node(b, "Add", "half rest", "a");
+  ob_output(b, "y");
+  ob_node(b, "Mod", "a c", "y");
+}
+static void mod_of_negative(struct ob *b) { mod(b, -1, 3); }
+static void mod_by_negative(struct ob *b) { mod(b, 7, -3); }
+static void mod_by_minus_one(struct ob *b) { mod(b, INT64_MIN, -1); }
+static void mod_by_zero(struct ob *b) { mod(b, 7, 0); }
+static void mod_c(struct ob *b)
+{
+  mod(b, -7, 3);
+  ob_attr_int(b, "fmod", 1);
+}
+static void mod_unknown(struct ob *b) { one(b, 13, "2", "Mod", "x x", "y"); }
 static void hard_swish_13(struct ob *b) { one(b, 13, "2", "HardSwish", "x", "y"); }
 static void gelu_20(struct ob *b) { one(b, 20, "2", "Gelu", "x", "y"); }
 static void gelu_tanh(struct ob *b)
@@ -348,6 +370,12 @@ START_TEST(test_pointwise)
        "const %i : i64[] = {-3}\nconst %is : i64[2] = {4, 5}\nconst %f : f32[] = {0.25}\n"
        "const %fs : f32[2] = {0.5, 1.5}\nconst %t : bool[2] = {true, false}\n%s : ?[*] = \"ai.onnx::Constant\"()\nconstants of strings"},
       {"constant of shape", constant_of_shape, "%y : i32[2,3] = constant_of_shape(%dims) {value=i32[1]{7}}"},
+      {"mod of a negative", mod_of_negative, "const %y : i64[1] = {2}"},
+      {"mod by a negative", mod_by_negative, "const %y : i64[1] = {-2}"},
+      {"mod that overflows", mod_by_minus_one, "const %y : i64[1] = {0}"},
+      {"mod by zero", mod_by_zero, "\"ai.onnx::Mod\"(%a, %c)\nonly of two integers that are known"},
+      {"mod with C's sign", mod_c, "\"ai.onnx::Mod\""},
+      {"mod of what is not known", mod_unknown, "\"ai.onnx::Mod\""},
       {"hard swish 13", hard_swish_13, "\"ai.onnx::HardSwish\"(%x)\nopset 13"},
       {"gelu 20", gelu_20, "%y : f32[2] = gelu(%x)\n"},
       {"gelu 20, tanh", gelu_tanh, "%y : f32[2] = gelu(%x) {tanh=1}"},
