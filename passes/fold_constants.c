@@ -12,10 +12,11 @@
  * large as the operands (an expand is cheaper to run than to store), and nodes that fail when they
  * run: they fail again, with their message, where it matters. */
 #include "core/run/run.h"
-#include "passes/util.h"
+#include "passes/perm.h"
 
 #define SMALL ((size_t)1 << 20) /* bytes that a result may always have */
 #define GROWTH 4
+#define TILE ((size_t)32) /* of a matrix, in the cache as rows and as columns */
 
 struct fold {
   struct gie_graph *g;
@@ -135,8 +136,7 @@ static bool match(const struct gie_graph *g, const struct gie_node *n)
 }
 
 /* The evaluated tensor as a constant instead of result i. */
-static gie_status take_result(struct fold *f, const struct gie_value *v, const struct gie_tensor *t,
-                              gie_id *out)
+static gie_status take_result(struct fold *f, const struct gie_value *v, struct gie_tensor *t, gie_id *out)
 {
   struct gie_blob *blob;
   size_t bytes = bytes_of(f->ctx, &v->type);
@@ -145,14 +145,14 @@ static gie_status take_result(struct fold *f, const struct gie_value *v, const s
     same = t->dim[i] == v->type.shape.dim[i].b;
   if (!same)
     return gie_fail(f->ctx, GIE_E_INTERNAL, "\"%s\" was computed as something else than inferred", v->name);
-  GIE_TRY(gie_blob_new(f->ctx, bytes, &blob));
-  if (bytes)
-    memcpy(gie_blob_data(blob), t->data, bytes);
+  void *data = t->data;
+  t->data = NULL;
+  GIE_TRY(ir_blob_of(f->ctx, data, bytes, &blob));
   GIE_TRY(pass_const(f->g, &v->type, blob, out));
   return replace(f, v, *out);
 }
 
-static gie_status take_results(struct fold *f, const struct gie_node *n, const struct gie_tensor *t,
+static gie_status take_results(struct fold *f, const struct gie_node *n, struct gie_tensor *t,
                                gie_id *constants)
 {
   uint32_t n_out = n->n_out;
@@ -169,13 +169,50 @@ static gie_status take_results(struct fold *f, const struct gie_node *n, const s
   return GIE_OK;
 }
 
+/* Columns as rows, a tile at a time, of elements of 4 bytes. */
+static void transpose_words(const char *from, char *to, size_t rows, size_t columns)
+{
+  for (size_t r = 0; r < rows; r += TILE)
+    for (size_t c = 0; c < columns; c += TILE)
+      for (size_t k = c; k < c + TILE && k < columns; k++)
+        for (size_t i = r; i < r + TILE && i < rows; i++)
+          memcpy(to + 4 * (k * rows + i), from + 4 * (i * columns + k), 4);
+}
+
+/* The kernel that is on every machine moves one element after the other, and the matrices of a transformer, which
+ * exporters transpose, are large. */
+static gie_status transpose_matrix(struct fold *f, const struct gie_node *n, struct gie_tensor *t, bool *done)
+{
+  const struct gie_value *x = gie_value_get(f->g, n->in[0]), *v = gie_value_get(f->g, n->out[0]);
+  int64_t perm[GIE_MAX_RANK], rows, columns;
+  int rank;
+  *done = false;
+  if (!pass_perm(f->g, n, perm, &rank) || rank != 2 || perm[0] != 1 || n->n_steps || !pass_is_plain(x) ||
+      gie_dtype_size(x->type.dtype) != 4 || x->type.dtype != v->type.dtype)
+    return GIE_OK;
+  rows = x->type.shape.dim[0].b, columns = x->type.shape.dim[1].b;
+  *t = (struct gie_tensor){sizeof *t, x->type.dtype, 2, {columns, rows}, NULL};
+  if (!(t->data = gie_alloc_raw(f->ctx, bytes_of(f->ctx, &x->type), 1)))
+    return GIE_E_MEMORY;
+  transpose_words(gie_value_bytes(f->g, x->id, NULL), t->data, (size_t)rows, (size_t)columns);
+  *done = true;
+  return GIE_OK;
+}
+
+static gie_status compute(struct fold *f, const struct gie_node *n, struct gie_tensor *t)
+{
+  bool done;
+  GIE_TRY(transpose_matrix(f, n, t, &done));
+  return done ? GIE_OK : run_once_node(&f->once, f->g, n->id, NULL, t);
+}
+
 /* A node that does not run stays: that is no error of the pass. */
 static gie_status run_node(struct fold *f, const struct gie_node *n, bool *folded)
 {
   uint32_t n_out = n->n_out;
   struct gie_tensor *t = gie_alloc(f->ctx, n_out, sizeof *t);
   gie_id *constants = gie_alloc(f->ctx, n_out, sizeof *constants);
-  gie_status s = t && constants ? run_once_node(&f->once, f->g, n->id, NULL, t) : GIE_E_MEMORY;
+  gie_status s = t && constants ? compute(f, n, t) : GIE_E_MEMORY;
   if (s == GIE_OK) {
     s = take_results(f, n, t, constants);
     *folded = true;

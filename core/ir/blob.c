@@ -11,8 +11,7 @@ struct gie_blob {
   void *data;
 };
 
-/* Takes over the bytes, also on failure; NULL when there was no memory for them. */
-static gie_status new_of(struct gie_context *ctx, void *data, size_t size, struct gie_blob **out)
+gie_status ir_blob_of(struct gie_context *ctx, void *data, size_t size, struct gie_blob **out)
 {
   struct gie_blob *b = data ? gie_alloc(ctx, 1, sizeof *b) : NULL;
   if (!b) {
@@ -29,12 +28,12 @@ static gie_status new_of(struct gie_context *ctx, void *data, size_t size, struc
 
 gie_status gie_blob_new(struct gie_context *ctx, size_t size, struct gie_blob **out)
 {
-  return new_of(ctx, gie_alloc(ctx, size, 1), size, out);
+  return ir_blob_of(ctx, gie_alloc(ctx, size, 1), size, out);
 }
 
 gie_status gie_blob_new_raw(struct gie_context *ctx, size_t size, struct gie_blob **out)
 {
-  return new_of(ctx, gie_alloc_raw(ctx, size, 1), size, out);
+  return ir_blob_of(ctx, gie_alloc_raw(ctx, size, 1), size, out);
 }
 
 struct gie_blob *gie_blob_ref(struct gie_blob *b)

@@ -71,6 +71,8 @@ static inline bool ir_has_bodies(const struct gie_node *n)
 
 /* Whether somebody else has a reference, so that its bytes must stay (blob.c). */
 bool ir_blob_is_shared(const struct gie_blob *b);
+/* Of bytes from gie_alloc(), which are taken over, also on failure. NULL: there was no memory for them. */
+gie_status ir_blob_of(struct gie_context *ctx, void *data, size_t size, struct gie_blob **out);
 /* A new value with a checked name (NULL: fresh), in the name map (value.c). */
 gie_status ir_value_new(struct gie_graph *g, const char *name, enum gie_value_kind kind,
                         struct ir_value **out);
