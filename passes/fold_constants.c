@@ -16,7 +16,6 @@
 
 #define SMALL ((size_t)1 << 20) /* bytes that a result may always have */
 #define GROWTH 4
-#define TILE ((size_t)32) /* of a matrix, in the cache as rows and as columns */
 
 struct fold {
   struct gie_graph *g;
@@ -152,6 +151,15 @@ static gie_status take_result(struct fold *f, const struct gie_value *v, struct 
   return replace(f, v, *out);
 }
 
+/* Weights that nobody reads any more go at once, so that the next result finds their memory. */
+static gie_status release(struct gie_graph *g, gie_id value)
+{
+  const struct gie_value *v = gie_value_get(g, value);
+  bool goes = v && v->kind == GIE_VALUE_CONST && !v->n_uses && !v->n_outputs && v->data.size > SMALL &&
+              !pass_holds_views(g, value);
+  return goes ? gie_value_remove(g, value) : GIE_OK;
+}
+
 static gie_status take_results(struct fold *f, const struct gie_node *n, struct gie_tensor *t,
                                gie_id *constants)
 {
@@ -162,21 +170,12 @@ static gie_status take_results(struct fold *f, const struct gie_node *n, struct 
     if (gie_value_get(f->g, out[i])->n_uses)
       GIE_TRY(take_result(f, gie_value_get(f->g, out[i]), &t[i], &constants[i]));
   }
+  gie_id operand = n->n_in == 1 ? n->in[0] : GIE_NONE;
   GIE_TRY(gie_node_remove(f->g, n->id));
   for (uint32_t i = 0; i < n_out; i++)
     if (constants[i] != GIE_NONE)
       GIE_TRY(gie_value_rename(f->g, constants[i], gie_value_get(f->g, out[i])->name));
-  return GIE_OK;
-}
-
-/* Columns as rows, a tile at a time, of elements of 4 bytes. */
-static void transpose_words(const char *from, char *to, size_t rows, size_t columns)
-{
-  for (size_t r = 0; r < rows; r += TILE)
-    for (size_t c = 0; c < columns; c += TILE)
-      for (size_t k = c; k < c + TILE && k < columns; k++)
-        for (size_t i = r; i < r + TILE && i < rows; i++)
-          memcpy(to + 4 * (k * rows + i), from + 4 * (i * columns + k), 4);
+  return release(f->g, operand);
 }
 
 /* The kernel that is on every machine moves one element after the other, and the matrices of a transformer, which
@@ -194,7 +193,7 @@ static gie_status transpose_matrix(struct fold *f, const struct gie_node *n, str
   *t = (struct gie_tensor){sizeof *t, x->type.dtype, 2, {columns, rows}, NULL};
   if (!(t->data = gie_alloc_raw(f->ctx, bytes_of(f->ctx, &x->type), 1)))
     return GIE_E_MEMORY;
-  transpose_words(gie_value_bytes(f->g, x->id, NULL), t->data, (size_t)rows, (size_t)columns);
+  pass_transpose_words(gie_value_bytes(f->g, x->id, NULL), t->data, (size_t)rows, (size_t)columns);
   *done = true;
   return GIE_OK;
 }

@@ -25,4 +25,16 @@ static inline struct gie_attr pass_perm_attr(const int64_t *perm, int rank)
   return (struct gie_attr){.name = "perm", .kind = GIE_ATTR_INTS, .n = (uint32_t)rank, .u.is = perm};
 }
 
+#define PASS_TILE ((size_t)32) /* of a matrix, in the cache as rows and as columns */
+
+/* Columns as rows, a tile at a time, of elements of 4 bytes. */
+static inline void pass_transpose_words(const char *from, char *to, size_t rows, size_t columns)
+{
+  for (size_t r = 0; r < rows; r += PASS_TILE)
+    for (size_t c = 0; c < columns; c += PASS_TILE)
+      for (size_t k = c; k < c + PASS_TILE && k < columns; k++)
+        for (size_t i = r; i < r + PASS_TILE && i < rows; i++)
+          memcpy(to + 4 * (k * rows + i), from + 4 * (i * columns + k), 4);
+}
+
 #endif
