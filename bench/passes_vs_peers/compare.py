@@ -7,8 +7,9 @@
 Nodes: of the saved model, without Constant, with ONNX Runtime's fused operators counted as the standard ones that they
 stand for (in parentheses as they are). Time: median of what leads from a model on disk to the optimized one on disk, in a
 process that has loaded what it needs: for gie bench/passes_vs_peers/in_process (`make bench-programs`), for the others
-their calls in this Python. None of that has fsync in it, which only gie calls; the last columns are that, and the whole
-command `gie opt` with its start and fsync. A peer that is not installed is left out.
+their calls in this Python. None of that has fsync in it, which only gie calls. Behind it what optimizing alone takes, between
+reading and writing, and how many times as long onnxsim takes for the whole and for that; then fsync, and the whole command
+`gie opt` with its start and fsync. A peer that is not installed is left out.
 """
 import argparse
 import glob
@@ -31,17 +32,16 @@ def by_command(build):
 
 
 def in_process(build, model, runs, directory):
-    """Nodes, milliseconds of everything but fsync, and of fsync; or why there are none."""
+    """Nodes and the medians of in_process; or why there are none."""
     out = os.path.join(directory, "out.onnx")
     folders = sorted({os.path.dirname(p) for p in glob.glob(os.path.join(os.path.abspath(build), "*", "*", ".libs", "*.so"))
                       if "/tests/" not in p})
     try:
         done = subprocess.run([os.path.join(build, "bench/passes_vs_peers/in_process"), f"--runs={runs}", model, out],
                               check=True, stdout=subprocess.PIPE, env={**os.environ, "GIE_MODULE_PATH": ":".join(folders)})
-        times = json.loads(done.stdout)
-        return count(out), times["all"], times["fsync"]
+        return count(out), json.loads(done.stdout)
     except (OSError, subprocess.CalledProcessError) as e:
-        return "failed", None, type(e).__name__
+        return "failed", {"all": type(e).__name__}
 
 
 def by_onnxoptimizer():
@@ -57,8 +57,12 @@ def by_onnxsim():
     import onnxsim
 
     def run(model, out):
-        simplified, _ = onnxsim.simplify(onnx.load(model))
+        loaded = onnx.load(model)
+        start = time.perf_counter()
+        simplified, _ = onnxsim.simplify(loaded)
+        alone = 1e3 * (time.perf_counter() - start)
         onnx.save(simplified, out)
+        return alone
     return run
 
 
@@ -95,19 +99,19 @@ def count(path):
 
 
 def measure(run, model, runs, directory):
-    """Nodes and milliseconds, or why there are none."""
+    """Nodes and milliseconds, of all and of what run() returns; or why there are none."""
     out = os.path.join(directory, "out.onnx")
-    times = []
+    times, alone = [], []
     try:
         for _ in range(runs):
             if os.path.exists(out):
                 os.unlink(out)
             start = time.perf_counter()
-            run(model, out)
+            alone.append(run(model, out))
             times.append(1e3 * (time.perf_counter() - start))
-        return count(out), statistics.median(times)
+        return count(out), statistics.median(times), statistics.median(alone) if alone[0] else None
     except Exception as e:  # whatever a peer raises is its result
-        return "failed", type(e).__name__
+        return "failed", type(e).__name__, None
 
 
 def text(ms):
@@ -115,14 +119,19 @@ def text(ms):
     return f"{ms:.3g}" if isinstance(ms, float) and ms < 100 else f"{ms:.0f}" if isinstance(ms, float) else str(ms)
 
 
+def ratio(a, b):
+    return f"{a / b:.1f}" if isinstance(a, float) and isinstance(b, float) else ""
+
+
 def row(o, model, peers, directory):
-    nodes, ms, fsync = in_process(o.build, model, o.runs, directory)
+    nodes, gie = in_process(o.build, model, o.runs, directory)
     others = {name: measure(run, model, o.runs, directory) for name, run in peers.items()}
     command = measure(by_command(o.build), model, o.runs, directory)[1]
-    sim = others.get("onnxsim", ("", None))[1]
-    times = f"{sim / ms:.1f}" if isinstance(sim, float) and ms else ""
-    return [os.path.splitext(os.path.basename(model))[0], count(model), f"{nodes}, {text(ms)}"] + \
-        [f"{n}, {text(t)}" for n, t in others.values()] + [times, text(fsync), text(command)]
+    _, whole, alone = others.get("onnxsim", (None, None, None))
+    return [os.path.splitext(os.path.basename(model))[0], count(model), f"{nodes}, {text(gie['all'])}"] + \
+        [f"{n}, {text(t)}" for n, t, _ in others.values()] + \
+        [text(gie.get("passes", "")), "" if alone is None else text(alone), ratio(whole, gie["all"]),
+         ratio(alone, gie.get("passes")), text(gie.get("fsync", "")), text(command)]
 
 
 def processor():
@@ -146,7 +155,8 @@ def main():
         except ImportError:
             print(f"{name} is not installed and left out", file=sys.stderr)
     load = os.getloadavg()[0]
-    rows = [["network", "before", "gie"] + list(peers) + ["onnxsim/gie", "fsync", "gie opt"]]
+    rows = [["network", "before", "gie"] + list(peers) +
+            ["gie alone", "onnxsim alone", "times", "alone", "fsync", "gie opt"]]
     with tempfile.TemporaryDirectory() as directory:
         for model in o.models:
             rows.append(row(o, model, peers, directory))
