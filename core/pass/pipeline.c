@@ -44,17 +44,27 @@ static gie_status dump(struct pipeline *p, const char *what)
   return GIE_OK;
 }
 
-/* A pass that leaves a broken graph is a bug, whatever the rule. */
-static gie_status verify(struct pipeline *p, const char *name)
-{
-#ifdef NDEBUG
-  if (!p->options.verify_each)
-    return GIE_OK;
+/* A build to find bugs with: not optimized, or with a sanitizer. */
+#if !defined __OPTIMIZE__ || defined __SANITIZE_ADDRESS__
+#define DEBUG_BUILD true
+#else
+#define DEBUG_BUILD false
 #endif
+
+/* A pass that leaves a broken graph is a bug, whatever the rule. */
+static gie_status verify(struct pipeline *p, const char *who)
+{
   gie_status s = gie_graph_verify(p->g);
   if (s == GIE_OK || s == GIE_E_MEMORY)
     return s;
-  return gie_error_prefix(p->ctx, GIE_E_INTERNAL, "pass %s left a broken graph", name);
+  return gie_error_prefix(p->ctx, GIE_E_INTERNAL, "%s left a broken graph", who);
+}
+
+static gie_status verify_pass(struct pipeline *p, const char *name)
+{
+  char who[NAME_MAX_BYTES + 8];
+  snprintf(who, sizeof who, "pass %s", name);
+  return p->options.verify_each ? verify(p, who) : GIE_OK;
 }
 
 /* A pass works on one graph; the bodies of known ops are graphs like it, and come after the one round them. */
@@ -89,7 +99,7 @@ static gie_status run_pass(struct pipeline *p, const struct gie_pass *pass, cons
           1e3 * stat.seconds);
   if (p->n_stats < p->options.max_stats)
     p->options.stats[p->n_stats++] = stat;
-  GIE_TRY(verify(p, pass->name));
+  GIE_TRY(verify_pass(p, pass->name));
   GIE_TRY(dump(p, pass->name));
   if (p->options.print && p->options.print_after && strcmp(p->options.print_after, pass->name) == 0)
     p->options.print(p->options.print_user, pass->name, p->g);
@@ -179,7 +189,7 @@ static gie_status run_list(struct pipeline *p, const char *list)
     if (!in_list(p->options.disable, name))
       GIE_TRY(run_pass(p, pass_find(p->ctx, name), argument));
   }
-  return GIE_OK;
+  return p->options.verify_each ? GIE_OK : verify(p, "one of the passes");
 }
 
 gie_status gie_pipeline_run(struct gie_graph *g, const char *pipeline,
@@ -191,6 +201,7 @@ gie_status gie_pipeline_run(struct gie_graph *g, const char *pipeline,
   if (options)
     memcpy(&p.options, options,
            options->struct_size < sizeof p.options ? options->struct_size : sizeof p.options);
+  p.options.verify_each |= DEBUG_BUILD;
   if (p.options.n_stats)
     *p.options.n_stats = 0;
   p.dump_dir = dir && *dir ? dir : NULL;

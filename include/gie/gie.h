@@ -85,7 +85,7 @@ struct gie_pass_stat {
 struct gie_pipeline_options {
   size_t struct_size;
   uint64_t device_flags;   /* what the graph is meant for; 0: a plain f32 CPU */
-  bool verify_each;        /* always on in debug builds */
+  bool verify_each;        /* not only at the end; always on in debug builds */
   const char *print_after; /* name of a pass, or NULL */
   void (*print)(void *user, const char *pass, const struct gie_graph *g);
   void *print_user;
