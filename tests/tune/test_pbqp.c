@@ -19,10 +19,7 @@ struct sample {
 };
 
 static uint64_t seed;
-static uint32_t draw(uint32_t n)
-{
-  return check_random(&seed) % n;
-}
+static uint32_t draw(uint32_t n) { return check_random(&seed) % n; }
 
 /* Small integers tie often; seconds do not. */
 static double draw_cost(uint32_t kind, uint32_t infinite_of_100)

@@ -233,8 +233,7 @@ START_TEST(test_views_of_ranges)
   rows[5].pitch = true;
   rows[3].in = rows[3].out =
       "nhwc"; /* another form on the way: all that lies there is nchw, so it is turned first */
-  decide(rows, N(rows), parts, "reorder:turn sigmoid:s reorder:- split:- tanh:t concat:- slice:- exp:e",
-         4.0);
+  decide(rows, N(rows), parts, "reorder:turn sigmoid:s reorder:- split:- tanh:t concat:- slice:- exp:e", 4.0);
   rows[0].ms = rows[1].ms = 0.1; /* copies are cheaper than anything that keeps ranges */
   rows[3].in = rows[3].out = "nchw";
   rows[3].pitch = rows[4].pitch = false;
