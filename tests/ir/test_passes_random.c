@@ -333,6 +333,7 @@ START_TEST(test_injected)
       has_add = has_add || strcmp(gie_node_get(g, id)->op->name, "add") == 0;
     injections += has_add;
     if (check(g, "test_inject,default")) {
+      ck_assert_msg(has_add, "graph %u fails without an injected error", (unsigned)seed);
       noticed++;
       g = shrink(g, "test_inject,default");
       ck_assert_uint_le(gie_graph_count_nodes(g), 12); /* a formula round it */
