@@ -3,13 +3,13 @@
  *
  *     x / c          ->  x * (1/c)       x - c          ->  x + (-c)
  *     pow(x, 2)      ->  x * x           pow(x, 0.5)    ->  sqrt(x)
- *     sum(x, y)      ->  x + y
+ *     sum(x, y)      ->  x + y           reduce_mean(x) over all axes behind the channels -> global_average_pool(x)
  *
  * 1/c is rounded once more than x/c: the result differs in the last bit. pow(-inf, 0.5) is inf and
  * sqrt(-inf) NaN.
  *
  * Does not fire on integers, where 1/c or -c does not fit the dtype or is subnormal, or on exponents that are not
- * one number or enlarge x. */
+ * one number or enlarge x, on means over other axes or that drop them. */
 #include "passes/util.h"
 
 #define MAX_ELEMENTS 65536 /* of a constant that is rewritten */
@@ -73,6 +73,20 @@ static gie_status power(struct gie_graph *g, const struct gie_node *n, bool *cha
   return pass_supplant(g, n->id, root);
 }
 
+static gie_status mean(struct gie_graph *g, const struct gie_node *n, bool *changed)
+{
+  const struct gie_value *x = gie_value_get(g, n->in[0]);
+  int rank = x->type.shape.rank;
+  uint32_t axes;
+  gie_id pooled;
+  if (rank < 3 || !gie_node_int(n, "keepdims") || !pass_axes(g, n, 1, rank, &axes) ||
+      axes != (1u << rank) - 4 || !pass_is_plain(gie_value_get(g, n->out[0])))
+    return GIE_OK;
+  *changed = true;
+  GIE_TRY(pass_node(g, "global_average_pool", n->name, &x->id, 1, NULL, 0, n->id, &pooled));
+  return pass_supplant(g, n->id, pooled);
+}
+
 static gie_status rewrite(struct gie_graph *g, const struct gie_node *n, bool *changed)
 {
   if (pass_is_op(n, "div"))
@@ -81,6 +95,8 @@ static gie_status rewrite(struct gie_graph *g, const struct gie_node *n, bool *c
     return by_constant(g, n, "add", changed);
   if (pass_is_op(n, "pow"))
     return power(g, n, changed);
+  if (pass_is_op(n, "reduce_mean"))
+    return mean(g, n, changed);
   if (!pass_is_op(n, "sum") || n->n_operands != 2)
     return GIE_OK;
   *changed = true;
@@ -104,5 +120,5 @@ static gie_status run(struct gie_graph *g, const struct gie_pass_ctx *pc, uint32
 
 const struct gie_pass gie_pass_reduce_strength = {
     sizeof(struct gie_pass), "reduce_strength",
-    "makes division by a constant a product, pow 2 a square, pow 0.5 a root, sub and sum add; not on integers",
+    "makes division by a constant a product, pow 2 a square, pow 0.5 a root, sub and sum add, a mean over all of a channel a pool; not on integers",
     run, NULL};

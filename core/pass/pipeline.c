@@ -189,7 +189,7 @@ static gie_status run_list(struct pipeline *p, const char *list)
     if (!in_list(p->options.disable, name))
       GIE_TRY(run_pass(p, pass_find(p->ctx, name), argument));
   }
-  return p->options.verify_each ? GIE_OK : verify(p, "one of the passes");
+  return p->options.verify_each ? GIE_OK : verify(p, "one of the passes (verifying each names it)");
 }
 
 gie_status gie_pipeline_run(struct gie_graph *g, const char *pipeline,
