@@ -10,13 +10,17 @@
  * there and %a needs no copy into %y, whose readers find it further apart. fuse_sibling_convs, which makes such splits
  * in inception-like networks, puts the parts so that this fits.
  *
- * Does not fire: %m an input or constant, %y a graph output or read by another concat, another axis, dims along it that
- * are no numbers, values of these that are quantized, stored in another layout, or views but for the parts in %m. */
+ * Does not fire: %m an input or constant or read by others, %y a graph output or read by another concat, another axis, dims
+ * along it that are no numbers, values of these that are quantized, stored in another layout, or views but for the parts in
+ * %m, more parts than siblings are made into one. */
 #include "passes/util.h"
 
+#define MAX_PARTS 64
+
+enum { FIRST, LAST };
+
 struct match {
-  const struct gie_node *concat, *split;
-  uint32_t slot; /* of the part among the operands of the concat */
+  const struct gie_node *concat, *split[2]; /* at either end; NULL: none */
   int32_t axis;
   int64_t start, end; /* of %y in %z */
 };
@@ -70,24 +74,23 @@ static bool concat_reads(const struct gie_graph *g, gie_id value)
   return false;
 }
 
-/* Whether operand `slot` of the concat is the part at the end of a split that lies next to the other operands. */
-static bool match_at(const struct gie_graph *g, struct match *m, uint32_t slot)
+/* Whether the first or last operand of the concat is the part of a split that lies next to the other operands; *before:
+ * the extent of the other parts. */
+static bool match_at(const struct gie_graph *g, struct match *m, int end, int64_t *before)
 {
   const struct gie_node *n = m->concat;
-  const struct gie_value *a = gie_value_get(g, n->in[slot]);
+  const struct gie_value *a = gie_value_get(g, n->in[end == FIRST ? 0 : n->n_operands - 1]);
   const struct gie_node *split = gie_node_get(g, a->producer);
-  int64_t whole, part, all;
+  int64_t whole, part;
   int32_t axis;
-  if (!split || !pass_is_op(split, "split") || split->n_steps || split->n_captures ||
-      split->out[slot ? 0 : split->n_out - 1] != a->id || split->n_out < 2 ||
-      !axis_of(split, a->type.shape.rank, &axis) || axis != m->axis || !is_simple_split(g, split) ||
-      !extent(g, split->in[0], axis, &whole) || !extent(g, a->id, axis, &part) ||
-      !extent(g, n->out[0], axis, &all))
+  if (!split || !pass_is_op(split, "split") || split->n_steps || split->n_captures || split->n_out < 2 ||
+      split->n_out > MAX_PARTS || split->out[end == FIRST ? split->n_out - 1 : 0] != a->id ||
+      !axis_of(split, a->type.shape.rank, &axis) || axis != m->axis ||
+      gie_value_get(g, split->in[0])->n_uses != 1 || gie_value_get(g, split->in[0])->n_outputs ||
+      !is_simple_split(g, split) || !extent(g, split->in[0], axis, &whole) || !extent(g, a->id, axis, &part))
     return false;
-  m->split = split;
-  m->slot = slot;
-  m->start = slot ? 0 : whole - part;
-  m->end = m->start + all;
+  m->split[end] = split;
+  *before = whole - part;
   return true;
 }
 
@@ -99,7 +102,15 @@ static bool match(const struct gie_graph *g, const struct gie_node *n, struct ma
       !pass_is_plain(y) || pass_holds_views(g, y->id) || !axis_of(n, y->type.shape.rank, &m->axis) ||
       concat_reads(g, y->id))
     return false;
-  return match_at(g, m, 0) || match_at(g, m, n->n_operands - 1);
+  int64_t size, before = 0, behind;
+  if (!extent(g, y->id, m->axis, &size))
+    return false;
+  match_at(g, m, FIRST, &before);
+  if (match_at(g, m, LAST, &behind) && m->split[LAST] == m->split[FIRST])
+    m->split[LAST] = NULL;
+  m->start = before;
+  m->end = before + size;
+  return m->split[FIRST] || m->split[LAST];
 }
 
 static gie_status add_concat(struct gie_graph *g, const struct match *m, gie_id *out)
@@ -110,7 +121,10 @@ static gie_status add_concat(struct gie_graph *g, const struct match *m, gie_id 
   if (!in)
     return GIE_E_MEMORY;
   memcpy(in, n->in, n->n_operands * sizeof *in);
-  in[m->slot] = m->split->in[0];
+  if (m->split[FIRST])
+    in[0] = m->split[FIRST]->in[0];
+  if (m->split[LAST])
+    in[n->n_operands - 1] = m->split[LAST]->in[0];
   gie_status st = pass_node(g, "concat", NULL, in, n->n_operands, n->attrs.v, n->attrs.n, n->id, out);
   gie_free(ctx, in);
   return st;
@@ -121,8 +135,9 @@ static gie_status rewrite(struct gie_graph *g, const struct match *m)
   static const struct gie_view none = {.base = GIE_NONE};
   const int64_t axis = m->axis;
   gie_id in[4], cut;
-  for (uint32_t i = 0; i < m->split->n_out; i++)
-    GIE_TRY(gie_value_set_view(g, m->split->out[i], &none));
+  for (int end = FIRST; end <= LAST; end++)
+    for (uint32_t i = 0; m->split[end] && i < m->split[end]->n_out; i++)
+      GIE_TRY(gie_value_set_view(g, m->split[end]->out[i], &none));
   GIE_TRY(add_concat(g, m, &in[0]));
   GIE_TRY(pass_const_ints(g, &m->start, 1, &in[1]));
   GIE_TRY(pass_const_ints(g, &m->end, 1, &in[2]));

@@ -183,10 +183,12 @@ gie_status ir_verify_values(const struct gie_graph *g)
 /* ---- Views ------------------------------------------------------------------------------------------- */
 
 /* The node computes nothing new into the view: it reads the storage that the view lies in, as a split does
- * with its operand and a concat with operands that are views of the same base. */
+ * with its operand and a concat with operands that are views of the same base; or there is nothing in it. */
 static bool only_reads(const struct gie_graph *g, const struct gie_value *v)
 {
   const struct gie_node *n = gie_node_get(g, v->producer);
+  if (v->view.extent == 0)
+    return true;
   for (uint32_t i = 0; n && i < n->n_in; i++) {
     const struct gie_value *in = gie_value_get(g, n->in[i]);
     if (!in)
