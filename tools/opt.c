@@ -82,6 +82,9 @@ static int list_passes(struct tool *t, bool json)
     printf("\nThe default pipeline, also called default:\n  %s\n", gie_pipeline_default());
     printf("\nWide products and views instead of copies, called structure:\n  %s\n",
            pass_pipeline("structure", strlen("structure")));
+    printf(
+        "\nThe same, with wide products whole inside the concat that reads a part, called wide_structure:\n  %s\n",
+        pass_pipeline("wide_structure", strlen("wide_structure")));
   }
   return 0;
 }

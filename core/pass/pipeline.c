@@ -152,6 +152,15 @@ static bool in_list(const char *list, const char *wanted)
   return false;
 }
 
+static gie_status no_such_pass(struct gie_context *ctx, const char *name, const char *what_for)
+{
+  if (pass_pipeline(name, strlen(name)))
+    return gie_fail(ctx, GIE_E_USAGE, "%s is a list of passes, no pass%s; gie opt --list shows what is in it",
+                    name, what_for);
+  return gie_fail(ctx, GIE_E_USAGE, "there is no pass \"%s\"%s; gie opt --list shows them all", name,
+                  what_for);
+}
+
 /* All names are looked up before the first pass runs. */
 static gie_status check_names(struct gie_context *ctx, const char *list, const char *disable,
                               const char *print_after)
@@ -161,17 +170,15 @@ static gie_status check_names(struct gie_context *ctx, const char *list, const c
     const char *argument = cut_argument(name);
     const struct gie_pass *pass = pass_find(ctx, name);
     if (!pass)
-      return gie_fail(ctx, GIE_E_USAGE, "there is no pass \"%s\"; gie opt --list shows them all", name);
+      return no_such_pass(ctx, name, "");
     if (argument && !GIE_OPTION(pass, argument))
       return gie_fail(ctx, GIE_E_USAGE, "pass %s takes no argument; leave \"=%s\" out", name, argument);
   }
   while (next_name(&disable, name))
     if (!pass_find(ctx, name))
-      return gie_fail(ctx, GIE_E_USAGE, "there is no pass \"%s\" to leave out; gie opt --list shows them all",
-                      name);
+      return no_such_pass(ctx, name, " to leave out");
   if (print_after && !pass_find(ctx, print_after))
-    return gie_fail(ctx, GIE_E_USAGE, "there is no pass \"%s\" to print after; gie opt --list shows them all",
-                    print_after);
+    return no_such_pass(ctx, print_after, " to print after");
   return GIE_OK;
 }
 
