@@ -9,7 +9,9 @@
  * padding, since what is padded with zeros is %m.
  *
  * Does not fire: %m shared or a graph output, weights, bias or parameters not constant, a constant that
- * varies along another axis or enlarges %x, division by 0, a new weight that does not fit the dtype. */
+ * varies along another axis or enlarges %x, division by 0, new weights that do not fit the dtype: too large, or
+ * those of an output channel lose more to numbers below the smallest normal one, as multiples of their
+ * scale[c], than the weights had lost to the dtype (scale.h). */
 #include "passes/scale.h"
 #include <math.h>
 
@@ -136,7 +138,7 @@ static bool shifts(const struct fold *f)
   return false;
 }
 
-/* New weights and bias into memory of their sizes; false when one does not fit. */
+/* New weights and bias into memory of their sizes; false when one does not fit, or too much is lost. */
 static bool fill(const struct fold *f, void *weights, void *bias)
 {
   const struct gie_value *w = gie_value_get(f->g, f->conv->in[1]);
@@ -146,15 +148,17 @@ static bool fill(const struct fold *f, void *weights, void *bias)
   size_t count = w->data.size / gie_dtype_size(t), taps = count / (size_t)(rows * columns), at = 0;
   for (int64_t k = 0; k < rows; k++) {
     double sum = pass_has_operand(f->conv, 2) ? element(f, f->conv->in[2], k) : 0;
+    struct pass_scale_error e = {0, 0};
     for (int64_t c = 0; c < columns; c++)
       for (size_t tap = 0; tap < taps; tap++, at++) {
         double v = pass_load(t, from, at);
         int64_t channel = k / (rows / f->group) * columns + c;
         sum += v * f->shift[channel];
+        pass_scale_count(&e, t, v, f->scale[channel]);
         if (!pass_store(t, weights, at, v * f->scale[channel]))
           return false;
       }
-    if (!pass_store(t, bias, (size_t)k, sum))
+    if (e.lost > e.had || !pass_store(t, bias, (size_t)k, sum))
       return false;
   }
   return true;
