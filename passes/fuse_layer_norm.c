@@ -9,7 +9,8 @@
  * makes scale one number 1; they may be any values that broadcast to %x without enlarging it.
  *
  * Does not fire: a value in between is read by others or a graph output, other axes or axes that are
- * not known, a reduction that does not keep its axes, integers. */
+ * not known, a reduction that does not keep its axes, integers, nothing to normalize: of 0 elements
+ * others refuse layer normalization, but none of its parts. */
 #include "passes/match.h"
 
 struct norm {
@@ -72,6 +73,14 @@ static bool match_deviation(const struct gie_graph *g, gie_id value, struct norm
   return false;
 }
 
+static bool is_empty(const struct gie_shape *s)
+{
+  for (int i = 0; i < s->rank; i++)
+    if (gie_dim_is_num(s->dim[i]) && s->dim[i].b == 0)
+      return true;
+  return false;
+}
+
 static bool match_core(const struct gie_graph *g, const struct gie_node *div, struct norm *out)
 {
   gie_id square;
@@ -83,7 +92,8 @@ static bool match_core(const struct gie_graph *g, const struct gie_node *div, st
   out->x = sub->in[0];
   mean = pass_private_producer(g, sub->in[1], "reduce_mean");
   const struct gie_value *x = gie_value_get(g, out->x);
-  if (!mean || gie_dtype_class(x->type.dtype) != 'f' || !pass_is_plain(x))
+  if (!mean || gie_dtype_class(x->type.dtype) != 'f' || !pass_is_plain(x) ||
+      is_empty(&x->type.shape))
     return false;
   out->axis = mean_axis(g, mean, out->x);
   out->last = div;
