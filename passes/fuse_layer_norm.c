@@ -73,14 +73,6 @@ static bool match_deviation(const struct gie_graph *g, gie_id value, struct norm
   return false;
 }
 
-static bool is_empty(const struct gie_shape *s)
-{
-  for (int i = 0; i < s->rank; i++)
-    if (gie_dim_is_num(s->dim[i]) && s->dim[i].b == 0)
-      return true;
-  return false;
-}
-
 static bool match_core(const struct gie_graph *g, const struct gie_node *div, struct norm *out)
 {
   gie_id square;
@@ -92,8 +84,7 @@ static bool match_core(const struct gie_graph *g, const struct gie_node *div, st
   out->x = sub->in[0];
   mean = pass_private_producer(g, sub->in[1], "reduce_mean");
   const struct gie_value *x = gie_value_get(g, out->x);
-  if (!mean || gie_dtype_class(x->type.dtype) != 'f' || !pass_is_plain(x) ||
-      is_empty(&x->type.shape))
+  if (!mean || gie_dtype_class(x->type.dtype) != 'f' || !pass_is_plain(x) || pass_is_empty(&x->type.shape))
     return false;
   out->axis = mean_axis(g, mean, out->x);
   out->last = div;

@@ -9,7 +9,7 @@
  * sqrt(-inf) NaN.
  *
  * Does not fire on integers, where 1/c or -c does not fit the dtype or is subnormal, or on exponents that are not
- * one number or enlarge x, on means over other axes or that drop them. */
+ * one number or enlarge x, on means over other axes or that drop them, or of 0 elements, which others refuse to pool. */
 #include "passes/util.h"
 
 #define MAX_ELEMENTS 65536 /* of a constant that is rewritten */
@@ -79,8 +79,9 @@ static gie_status mean(struct gie_graph *g, const struct gie_node *n, bool *chan
   int rank = x->type.shape.rank;
   uint32_t axes;
   gie_id pooled;
-  if (rank < 3 || !gie_node_int(n, "keepdims") || !pass_axes(g, n, 1, rank, &axes) ||
-      axes != (1u << rank) - 4 || !pass_is_plain(gie_value_get(g, n->out[0])))
+  if (rank < 3 || pass_is_empty(&x->type.shape) || !gie_node_int(n, "keepdims") ||
+      !pass_axes(g, n, 1, rank, &axes) || axes != (1u << rank) - 4 ||
+      !pass_is_plain(gie_value_get(g, n->out[0])))
     return GIE_OK;
   *changed = true;
   GIE_TRY(pass_node(g, "global_average_pool", n->name, &x->id, 1, NULL, 0, n->id, &pooled));

@@ -8,6 +8,15 @@
 #include "core/ir/ir.h"
 #include <gie/module.h>
 
+/* Certainly of 0 elements. */
+static inline bool pass_is_empty(const struct gie_shape *s)
+{
+  for (int i = 0; i < s->rank; i++)
+    if (gie_dim_is_num(s->dim[i]) && s->dim[i].b == 0)
+      return true;
+  return false;
+}
+
 /* Known and certainly equal: dtype, rank and every dim, whatever the symbols stand for. */
 static inline bool pass_same_type(const struct gie_type *a, const struct gie_type *b)
 {
