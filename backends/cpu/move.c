@@ -223,13 +223,13 @@ static gie_status slice_run(const struct cpu_call *c)
     return gie_fail(c->launch->ctx, GIE_E_SHAPE, "starts and steps differ in length");
   for (int i = 0; i < n; i++) {
     int64_t a = axes[i] < 0 ? axes[i] + rank : axes[i];
-    if (a < 0 || a >= rank || steps[i] == 0 || steps[i] == INT64_MIN)
+    if (a < 0 || a >= rank || steps[i] == 0)
       return gie_fail(c->launch->ctx, GIE_E_DATA, "bad axis or step of a slice");
     int64_t dim = m.src.dim[a], s = start[i] < 0 ? start[i] + dim : start[i],
             last = steps[i] > 0 ? dim : dim - 1;
     m.begin[a] = s < 0 ? 0 : s > last ? last : s;
-    m.step[a] = steps[i];
-    int64_t stride = steps[i] < 0 ? -steps[i] : steps[i];
+    m.step[a] = m.dst.dim[a] > 1 ? steps[i] : 1; /* a huge step goes nowhere then */
+    int64_t stride = steps[i] < 0 ? -(steps[i] + (steps[i] == INT64_MIN)) : steps[i];
     if (m.dst.dim[a] > 1 && m.dst.dim[a] - 1 > (dim - 1) / stride)
       return gie_fail(c->launch->ctx, GIE_E_DATA, "the slice does not give the result's shape");
   }

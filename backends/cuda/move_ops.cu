@@ -180,10 +180,10 @@ bool move_slice(const struct gie_problem *p, struct move *m, char *why, size_t s
     return cuda_refuse(why, size, "the steps are not constant, or not as many as bounds");
   for (uint32_t i = 0; i < n; i++) {
     int64_t a = axes[i] < 0 ? axes[i] + x.rank : axes[i];
-    if (a < 0 || a >= x.rank || steps[i] == 0 || steps[i] == INT64_MIN)
+    if (a < 0 || a >= x.rank || steps[i] == 0)
       return cuda_refuse(why, size, "bad axis or step of a slice");
     int64_t dim = x.dim[a], s = start[i] < 0 ? start[i] + dim : start[i], last = steps[i] > 0 ? dim : dim - 1;
-    int64_t stride = steps[i] < 0 ? -steps[i] : steps[i];
+    int64_t stride = steps[i] < 0 ? -(steps[i] + (steps[i] == INT64_MIN)) : steps[i];
     s = s < 0 ? 0 : s > last ? last : s;
     if (to.dim[a] > 1 && to.dim[a] - 1 > (dim - 1) / stride)
       return cuda_refuse(why, size, "the slice does not give the result's shape");
