@@ -10,8 +10,7 @@
  *
  * Does not fire: result shared or a graph output, an epilogue in between, weights or parameters
  * not constant, a bias that varies along another axis, var + epsilon not positive, or new weights
- * that do not fit the dtype: too large, or a channel that loses more to numbers below the smallest normal one
- * than its weights had lost to the dtype (scale.h). The old constants stay for whoever else reads them. */
+ * that do not fit the dtype: too large, or so small that they vanish (scale.h). The old constants stay for whoever else reads them. */
 #include "passes/scale.h"
 #include <math.h>
 

@@ -10,8 +10,8 @@
  *
  * Does not fire: result shared or a graph output, an epilogue in between, weights, bias or constant
  * not constant or varying along another axis, division by 0, constant divided by the product, a
- * constant that adds an axis, or new weights that do not fit the dtype: too large, or a channel that loses
- * more to numbers below the smallest normal one than its weights had lost to the dtype (scale.h). */
+ * constant that adds an axis, or new weights that do not fit the dtype: too large, or so small that
+ * they vanish (scale.h). */
 #include "passes/scale.h"
 
 /* What the constant has for channel i, when it varies along the channel axis alone. */

@@ -10,8 +10,7 @@
  *
  * Does not fire: %m shared or a graph output, weights, bias or parameters not constant, a constant that
  * varies along another axis or enlarges %x, division by 0, new weights that do not fit the dtype: too large, or
- * those of an output channel lose more to numbers below the smallest normal one, as multiples of their
- * scale[c], than the weights had lost to the dtype (scale.h). */
+ * so small that they vanish (scale.h). */
 #include "passes/scale.h"
 #include <math.h>
 
@@ -146,9 +145,9 @@ static bool fill(const struct fold *f, void *weights, void *bias)
   enum gie_dtype t = w->type.dtype;
   int64_t rows = w->type.shape.dim[0].b, columns = w->type.shape.dim[1].b;
   size_t count = w->data.size / gie_dtype_size(t), taps = count / (size_t)(rows * columns), at = 0;
+  struct pass_scale_error e = {0, 0};
   for (int64_t k = 0; k < rows; k++) {
     double sum = pass_has_operand(f->conv, 2) ? element(f, f->conv->in[2], k) : 0;
-    struct pass_scale_error e = {0, 0};
     for (int64_t c = 0; c < columns; c++)
       for (size_t tap = 0; tap < taps; tap++, at++) {
         double v = pass_load(t, from, at);
@@ -158,10 +157,10 @@ static bool fill(const struct fold *f, void *weights, void *bias)
         if (!pass_store(t, weights, at, v * f->scale[channel]))
           return false;
       }
-    if (e.lost > e.had || !pass_store(t, bias, (size_t)k, sum))
+    if (!pass_store(t, bias, (size_t)k, sum))
       return false;
   }
-  return true;
+  return !(e.lost > e.had);
 }
 
 static gie_status rewrite(struct fold *f, uint32_t *changes)

@@ -162,49 +162,36 @@ static bool scale_run(enum gie_dtype t, const void *from, void *to, size_t first
   return fits;
 }
 
-/* The rule of scale.h for one channel. It ends where the weights so far allow all of them to be lost, which for
- * ordinary numbers is at once. */
-static bool channel_keeps(const struct pass_scale *f, const struct gie_value *w, int64_t channel)
+/* The rule of scale.h. It ends where the products so far allow all of them to be lost, which for ordinary numbers is at
+ * once. */
+static bool keeps(const struct pass_scale *f)
 {
+  const struct gie_value *w = gie_value_get(f->g, f->node->in[1]);
   const void *from = gie_value_bytes(f->g, w->id, NULL);
-  int64_t first = channel / f->columns * f->per_group + channel % f->columns * f->inner,
-          step = f->columns * f->inner, runs = f->per_group / step;
-  double scale = f->scale[channel],
-         enough = (double)(runs * f->inner) * pass_smallest(w->type.dtype) / fabs(scale);
+  int64_t count = count_from(&w->type.shape, 0);
+  double enough = (double)count * pass_smallest(w->type.dtype);
   struct pass_scale_error e = {0, 0};
-  for (int64_t run = 0; run < runs; run++)
-    for (int64_t i = 0; i < f->inner && scale != 0; i++) {
-      pass_scale_count(&e, w->type.dtype, pass_load(w->type.dtype, from, (size_t)(first + run * step + i)),
-                       scale);
+  for (int64_t i = 0; i < count; i += f->inner)
+    for (int64_t k = i; k < i + f->inner; k++) {
+      pass_scale_count(&e, w->type.dtype, pass_load(w->type.dtype, from, (size_t)k),
+                       f->scale[channel_of(f, i)]);
       if (e.had >= enough)
         return true;
     }
   return !(e.lost > e.had);
 }
 
-static bool keeps(const struct pass_scale *f)
-{
-  const struct gie_value *w = gie_value_get(f->g, f->node->in[1]);
-  for (int64_t i = 0; i < f->channels; i++)
-    if (!channel_keeps(f, w, i))
-      return false;
-  return true;
-}
-
-/* Whether the weights may be scaled where they are: nobody else reads them, all of them will fit, and
- * none loses too much. */
+/* Whether the weights may be scaled where they are: nobody else reads them, and all of them will fit. */
 static bool may_overwrite(const struct pass_scale *f, const struct gie_value *w)
 {
   const char *bytes = gie_value_bytes(f->g, w->id, NULL);
   int64_t count = count_from(&w->type.shape, 0);
-  double room = (double)count * FLT_MIN; /* a product that large: beside it all others may vanish */
   if (w->type.dtype != GIE_F32 || w->n_uses != 1 || w->n_outputs || ir_blob_is_shared(w->data.blob) ||
       f->inner < 16 || w->data.offset % sizeof(float))
     return false;
   for (int64_t i = 0; i < count; i += f->inner) {
-    int64_t channel = channel_of(f, i);
-    double most = greatest(bytes + 4 * i, (size_t)f->inner) * fabs(f->scale[channel]);
-    if (!(most <= FLT_MAX) || !(most >= room || channel_keeps(f, w, channel)))
+    double most = greatest(bytes + 4 * i, (size_t)f->inner) * fabs(f->scale[channel_of(f, i)]);
+    if (!(most <= FLT_MAX))
       return false;
   }
   return true;
@@ -222,14 +209,14 @@ static gie_status new_weights(const struct pass_scale *f, gie_id *out)
     *out = w->id;
     return GIE_OK;
   }
+  if (!keeps(f))
+    return GIE_OK;
   if (may_overwrite(f, w)) { /* of a large network that saves the memory of a second one */
     char *bytes = (char *)gie_blob_data(w->data.blob) + w->data.offset;
     for (int64_t i = 0, n = count_from(&w->type.shape, 0); i < n; i += f->inner)
       scale_run(t, bytes, bytes, (size_t)i, (size_t)f->inner, f->scale[channel_of(f, i)]);
     return gie_graph_add_const(f->g, NULL, &w->type, &w->data, out); /* another name for other elements */
   }
-  if (!keeps(f))
-    return GIE_OK;
   GIE_TRY(gie_blob_new_raw(gie_graph_context(f->g), w->data.size, &blob));
   int64_t count = count_from(&w->type.shape, 0);
   for (int64_t i = 0; i < count && fits; i += f->inner)

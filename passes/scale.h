@@ -8,11 +8,10 @@
  * beta goes into b'. The old constants stay for whoever else reads them; weights whose bytes nobody else has are
  * scaled where they are.
  *
- * Products that become subnormal or 0 lose bits that the arithmetic left alone keeps. Fusing may cost no more
- * than the dtype has cost the weights: in terms of the weights, w' / scale, the errors of a channel's inexact
- * products below the smallest normal number, together, are at most those of rounding the channel's weights
- * to the dtype. So a few products may vanish beside large ones, subnormal weights may grow, and a channel that
- * vanishes as a whole keeps its arithmetic, and with it all of the node. */
+ * Products that become subnormal or 0 lose bits that the arithmetic left alone keeps: each at most what rounding costs the
+ * smallest normal number. Together that may be no more than what rounding costs all other products. So products, and
+ * channels that training has left dead, may vanish beside ordinary ones, subnormal weights may grow, and weights that would
+ * vanish as a whole keep their arithmetic. */
 #ifndef GIE_PASSES_SCALE_H
 #define GIE_PASSES_SCALE_H
 
@@ -29,23 +28,26 @@ struct pass_scale {
   double *scale, *shift; /* by channel */
 };
 
-/* Bounds of errors as the size of a normal number that is rounded with the same one: by scaling, and by rounding
- * the weights. */
+/* Bounds of the products' errors as the size of a normal number that is rounded with the same one: of those below the
+ * smallest one, and of the others. */
 struct pass_scale_error {
   double lost, had;
 };
 
 static inline void pass_scale_count(struct pass_scale_error *e, enum gie_dtype t, double w, double scale)
 {
-  double smallest = pass_smallest(t), size = w < 0 ? -w : w, factor = scale < 0 ? -scale : scale, room;
+  double smallest = pass_smallest(t), product = w * scale, size = product < 0 ? -product : product, room;
   if (w == 0 || scale == 0)
     return;
-  e->had += size > smallest ? size : smallest;
-  if (!(size * factor < smallest))
+  if (!(size < smallest)) {
+    e->had += size;
     return;
-  pass_store(t, &room, 0, w * scale);
-  if (t == GIE_F64 || w * scale == 0 || pass_load(t, &room, 0) != w * scale)
-    e->lost += smallest / factor;
+  }
+  if (-smallest < w && w < smallest) /* rounded like that already */
+    e->had += smallest * (scale < 0 ? -scale : scale);
+  pass_store(t, &room, 0, product);
+  if (t == GIE_F64 || product == 0 || pass_load(t, &room, 0) != product)
+    e->lost += smallest;
 }
 
 /* A constant of floats in plain order, or NULL. */
