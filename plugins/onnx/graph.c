@@ -221,6 +221,38 @@ static gie_status import_captures(struct onnx_scope *s, const struct onnx_scope 
   return GIE_OK;
 }
 
+/* Which values are made of what an opaque node makes: their sizes are nobody's but the file's to say. NULL when out of
+ * memory. */
+static const bool *behind_opaque(struct onnx_scope *s)
+{
+  bool *behind = gie_arena_alloc(&s->im->arena, (size_t)gie_graph_n_values(s->g) + 1, sizeof *behind);
+  if (!behind)
+    return NULL;
+  GIE_FOR_NODES(s->g, id) {
+    const struct gie_node *n = gie_node_get(s->g, id);
+    bool is = n->op->flags & GIE_OP_OPAQUE;
+    for (uint32_t i = 0; !is && i < n->n_in; i++)
+      is = n->in[i] != GIE_NONE && behind[n->in[i]];
+    for (uint32_t i = 0; i < n->n_out; i++)
+      behind[n->out[i]] = is;
+  }
+  return behind;
+}
+
+/* Declared dims fill in where the sizes of a branch have to be known. Elsewhere a size that depends on data is known when
+ * the model runs, and what the file says of it may be that of another run. */
+static gie_status declare_outputs(struct onnx_scope *s)
+{
+  const bool *behind = behind_opaque(s);
+  if (!behind)
+    return GIE_E_MEMORY;
+  for (uint32_t i = 0; i < s->proto->n_output; i++) {
+    gie_id id = gie_graph_output(s->g, i);
+    GIE_TRY(onnx_take_declared(s, s->proto->output[i], id, s->depth > 0 || behind[id]));
+  }
+  return GIE_OK;
+}
+
 static gie_status import_outputs(struct onnx_scope *s)
 {
   struct gie_map seen;
@@ -238,7 +270,7 @@ static gie_status import_outputs(struct onnx_scope *s)
       st = gie_graph_add_output(s->g, id);
   }
   gie_map_free(&seen);
-  return st;
+  return st == GIE_OK ? declare_outputs(s) : st;
 }
 
 /* ---- The whole ------------------------------------------------------------------------------- */

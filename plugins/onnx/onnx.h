@@ -177,6 +177,13 @@ const char *onnx_dtype_name(int32_t data_type); /* "string", "f8e4m3fn", …; NU
 gie_status onnx_input_type(struct onnx_scope *s, const Onnx__ValueInfo *v, struct gie_type *out);
 /* What value_info or the outputs say about a value; unknown where they are silent. */
 gie_status onnx_declared_type(struct onnx_scope *s, const char *name, struct gie_type *out);
+/* What an output is declared as. `define`: names of dims that are new become symbols, else unknown dims. */
+gie_status onnx_output_type(struct onnx_scope *s, const Onnx__ValueInfo *v, bool define,
+                            struct gie_type *out);
+/* Gives a result, which is listed as an output, what is declared of it and not known; E_TYPE when the two contradict. */
+gie_status onnx_take_declared(struct onnx_scope *s, const Onnx__ValueInfo *info, gie_id id, bool dims);
+/* What is not known of a type, dims only if wanted, is as in the other one. */
+void onnx_fill_type(struct gie_type *type, const struct gie_type *from, bool dims);
 /* "a sequence", "a tensor of strings", …; NULL if the type is one the IR has. */
 const char *onnx_foreign_type(const Onnx__Type *t);
 

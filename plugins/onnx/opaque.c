@@ -12,6 +12,7 @@ struct raw {
   uint32_t count, cap;
   struct onnx_capture *captures;
   size_t n_captures;
+  bool is_if; /* `v` are its branches and nothing else */
 };
 
 static void raw_free(struct raw *r)
@@ -223,6 +224,51 @@ static gie_status read_raw(struct raw *r)
   return GIE_OK;
 }
 
+/* ---- Types of the results of an If ------------------------------------------------------------ */
+
+/* A body has the symbols of the graph round it, and may have more. A number that is declared says what the symbol is
+ * when the branch is taken. */
+static gie_status branch_type(const struct raw *r, uint32_t branch, uint32_t result, struct gie_type *out)
+{
+  struct onnx_scope *s = r->n->scope;
+  const struct gie_graph *g = r->v[branch].u.g;
+  struct gie_type declared;
+  GIE_TRY(onnx_output_type(s, r->n->attrs[branch].a->g->output[result], false, &declared));
+  *out = gie_value_get(g, gie_graph_output(g, result))->type;
+  for (int i = 0; i < out->shape.rank; i++) {
+    struct gie_dim *d = &out->shape.dim[i];
+    if (gie_dim_is_num(*d) || !gie_dim_is_known(*d))
+      continue;
+    if (declared.shape.rank == out->shape.rank && gie_dim_is_num(declared.shape.dim[i]))
+      *d = declared.shape.dim[i];
+    else if (d->sym >= gie_graph_n_symbols(s->g))
+      *d = gie_dim_unknown();
+  }
+  return GIE_OK;
+}
+
+/* What is the same in both branches. */
+static gie_status if_type(const struct raw *r, uint32_t result, struct gie_type *out)
+{
+  *out = (struct gie_type){GIE_DTYPE_NONE, {.rank = -1}};
+  for (uint32_t i = 0; i < r->count; i++) {
+    struct gie_type t;
+    if (result >= gie_graph_n_outputs(r->v[i].u.g))
+      return GIE_OK;
+    GIE_TRY(branch_type(r, i, result, &t));
+    if (i == 0)
+      *out = t;
+    if (out->dtype != t.dtype)
+      out->dtype = GIE_DTYPE_NONE;
+    if (out->shape.rank != t.shape.rank)
+      out->shape.rank = -1;
+    for (int k = 0; k < out->shape.rank; k++)
+      if (!gie_dim_equal(out->shape.dim[k], t.shape.dim[k]))
+        out->shape.dim[k] = gie_dim_unknown();
+  }
+  return GIE_OK;
+}
+
 /* ---- The node -------------------------------------------------------------------------------- */
 
 static gie_status note_string(struct gie_graph *g, gie_id node, const char *name, const char *text)
@@ -256,12 +302,18 @@ static gie_status put_opset(struct raw *r, const struct gie_op *op)
   return GIE_OK;
 }
 
-static gie_status name_results(struct onnx_node *n, const char **names, struct gie_type *types)
+static gie_status name_results(const struct raw *r, const char **names, struct gie_type *types)
 {
+  struct onnx_node *n = r->n;
   for (uint32_t i = 0; i < n->n_out; i++) {
     if (!(names[i] = onnx_result_name(n, i)))
       return GIE_E_MEMORY;
     GIE_TRY(onnx_declared_type(n->scope, n->proto->output[i], &types[i]));
+    if (r->is_if) {
+      struct gie_type made;
+      GIE_TRY(if_type(r, i, &made));
+      onnx_fill_type(&types[i], &made, true);
+    }
   }
   return GIE_OK;
 }
@@ -274,7 +326,7 @@ static gie_status add_node(struct raw *r, const char *op, const struct gie_op *k
   struct gie_type *types = temp(r, n->n_out, sizeof *types);
   if (!names || !types)
     return GIE_E_MEMORY;
-  GIE_TRY(name_results(n, names, types));
+  GIE_TRY(name_results(r, names, types));
   GIE_TRY(put_opset(r, known));
   spec.name = n->proto->name && *n->proto->name ? n->proto->name : NULL;
   spec.in = n->in;
@@ -392,7 +444,7 @@ static gie_status add_if(struct raw *r)
 /* The branches are read once, whatever becomes of the node: reading again at each level would double the work. */
 gie_status onnx_lower_if(struct onnx_node *n)
 {
-  struct raw r = {.n = n};
+  struct raw r = {.n = n, .is_if = true};
   n->n_out = (uint32_t)n->proto->n_output;
   gie_status st = read_raw(&r);
   if (st == GIE_OK)

@@ -168,7 +168,13 @@ static inline void ob_input(struct ob *b, const char *name, int dtype, const cha
 {
   ob_value(b, 11, name, dtype, dims);
 }
-static inline void ob_output(struct ob *b, const char *name) { ob_value(b, 12, name, OB_F32, NULL); }
+/* An output of which no type is declared; ob_value(b, 12, …) declares one. */
+static inline void ob_output(struct ob *b, const char *name)
+{
+  ob_begin(b, 12);
+  ob_str(b, 1, name);
+  ob_end(b);
+}
 
 /* Strings of a list "a b c"; "_" is the empty one. */
 static inline void ob_list(struct ob *b, unsigned field, const char *list)

@@ -106,6 +106,12 @@ static void no_outputs(struct ob *b)
   model(b);
   node(b, "Relu", "x", "y");
 }
+static void output_of_other_type(struct ob *b)
+{
+  model(b);
+  node(b, "Relu", "x", "y");
+  ob_value(b, 12, "y", OB_I64, "9,9");
+}
 static void no_results(struct ob *b)
 {
   model(b);
@@ -266,6 +272,8 @@ START_TEST(test_graphs)
       {"no graph", no_graph, GIE_E_DATA, "no graph"},
       {"no nodes", no_nodes, GIE_E_GRAPH, "no nodes"},
       {"no outputs", no_outputs, GIE_E_GRAPH, "no outputs"},
+      {"an output of another type", output_of_other_type, GIE_E_TYPE,
+       "output \"y\" is declared as i64[9,9], but the graph makes it f32["},
       {"no results", no_results, GIE_E_GRAPH, "without results"},
       {"no op_type", no_op_type, GIE_E_GRAPH, "without op_type"},
       {"opset 0", opset_0, GIE_E_DATA, "operator set 0"},

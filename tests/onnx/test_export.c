@@ -172,6 +172,34 @@ START_TEST(test_bodies)
 }
 END_TEST
 
+/* What the file says of results that nobody knows is said again. */
+START_TEST(test_declared)
+{
+  struct onnx_test t;
+  struct ob b;
+  struct gie_graph *g, *back;
+  onnx_test_begin(&t);
+  ob_init(&b);
+  ob_model(&b, 8, 13);
+  ob_input(&b, "x", OB_F32, "3");
+  ob_node(&b, "Unheard", "x", "r");
+  ob_str(&b, 7, "com.x");
+  ob_end(&b);
+  ob_node(&b, "Relu", "r", "y");
+  ob_end(&b);
+  ob_value(&b, 12, "y", OB_F32, "m,4,?");
+  ck_gie_ok(t.ctx, onnx_test_load(&t, &b, &g));
+  ck_gie_ok(t.ctx, gie_graph_save(g, t.path));
+  ck_gie_ok(t.ctx, gie_graph_load(t.ctx, t.path, NULL, &back));
+  char *after = printed(t.ctx, back);
+  ck_assert_msg(strstr(after, "%y : f32[m,4,?] ncw = relu(%r)"), "%s", after);
+  gie_free(t.ctx, after);
+  gie_graph_free(back);
+  gie_graph_free(g);
+  onnx_test_end(&t);
+}
+END_TEST
+
 /* ---- Refusals -------------------------------------------------------------------------------- */
 
 START_TEST(test_refusals)
@@ -340,4 +368,4 @@ START_TEST(test_signs)
 }
 END_TEST
 
-GIE_TESTS_MAIN("onnx-export", test_forms, test_bodies, test_refusals, test_data, test_signs)
+GIE_TESTS_MAIN("onnx-export", test_forms, test_bodies, test_declared, test_refusals, test_data, test_signs)

@@ -469,6 +469,64 @@ static void if_other_symbol(struct ob *b) { two_branches(b, "Relu", "x", "Relu",
 static void if_unknown_size(struct ob *b) { two_branches(b, "Reshape", "x i", "Reshape", "x i"); }
 static void if_same_symbol(struct ob *b) { two_branches(b, "Tanh", "x", "Relu", "x"); }
 
+/* ---- What is declared of outputs */
+
+static void declared(struct ob *b, const char *name, int dtype, const char *dims)
+{
+  ob_value(b, 12, name, dtype, dims);
+}
+static void declared_behind_if(struct ob *b)
+{
+  model(b);
+  ob_input(b, "c", OB_BOOL, "");
+  ob_node(b, "If", "c", "z");
+  branch(b, "then_branch", "Relu", "x");
+  branch(b, "else_branch", "Size", "x");
+  ob_end(b);
+  node(b, "Relu", "z", "u");
+  declared(b, "u", OB_F32, "m,7,n");
+  declared(b, "z", OB_F32, NULL);
+}
+static void declared_by_data(struct ob *b)
+{
+  model(b);
+  ob_input(b, "i", OB_I64, "2");
+  ob_input(b, "k", OB_I64, "k");
+  node(b, "Reshape", "x i", "y");
+  node(b, "Reshape", "x k", "z");
+  declared(b, "y", OB_F32, "4,m");
+  declared(b, "z", OB_F32, "4,5");
+}
+static void declared_otherwise(struct ob *b)
+{
+  model(b);
+  node(b, "Relu", "x", "y");
+  declared(b, "y", OB_F32, "9,9,9");
+}
+static void declared_badly(struct ob *b)
+{
+  model(b);
+  node(b, "Celu", "x", "y");
+  node(b, "Celu", "x", "z");
+  declared(b, "y", OB_F32, "-1,3");
+  declared(b, "z", OB_F32, "1,2,3,4,5,6,7,8,9");
+}
+
+START_TEST(test_declared)
+{
+  static const struct form forms[] = {
+      {"behind an If", declared_behind_if,
+       "graph \"net\" (n, m)\n%z : f32[*] = \"ai.onnx::If\"(%c; %x)\n%u : f32[m,7,n] ncw = relu(%z)"},
+      {"sizes that depend on data", declared_by_data,
+       "%y : f32[?,?] = reshape(%x, %i)\n%z : f32[?,?] = reshape(%x, %k)"},
+      {"another shape", declared_otherwise, "%y : f32[n,3] = relu(%x)"},
+      {"shapes that cannot be", declared_badly,
+       "%y : f32[?,3] = \"ai.onnx::Celu\"\n%z : f32[*] = \"ai.onnx::Celu\""},
+  };
+  CHECK_FORMS(forms);
+}
+END_TEST
+
 START_TEST(test_opaque)
 {
   static const struct form forms[] = {
@@ -493,7 +551,7 @@ START_TEST(test_opaque)
        "\"ai.onnx::If\"(%c; %x)\nresult 0 is f32[n,3] in one branch and i64[2] in else_branch"},
       {"branches of two ranks", if_other_rank, "\"ai.onnx::If\"(%c; %x, %i)\nresult 0 is f32[n,3]"},
       {"branches of two symbols", if_other_symbol,
-       "\"ai.onnx::If\"(%c; %x, %w)\nnot known to yield the same shape: of result 0 they agree on [?,3]"},
+       "%y : f32[?,3] = \"ai.onnx::If\"(%c; %x, %w)\nnot known to yield the same shape: of result 0 they agree on [?,3]"},
       {"branches of unknown size", if_unknown_size,
        "\"ai.onnx::If\"(%c; %x, %i)\nof result 0 they agree on [?,?]"},
       {"branches of one symbol", if_same_symbol, "%y : f32[n,3] = if(%c; %x)"},
@@ -527,4 +585,4 @@ START_TEST(test_complete)
 }
 END_TEST
 
-GIE_TESTS_MAIN("onnx import", test_values, test_functions, test_opaque, test_complete)
+GIE_TESTS_MAIN("onnx import", test_values, test_functions, test_declared, test_opaque, test_complete)
