@@ -103,26 +103,27 @@ static struct gie_type output_type(const struct gie_graph *g, const struct gie_g
 }
 
 static gie_status disagree(const struct gie_infer *x, gie_status status, uint32_t i, const struct gie_type *t,
-                           const char *name)
+                           const char *first, const char *name)
 {
   char a[200], b[200];
-  return gie_fail(x->ctx, status, "result %u is %s in one branch and %s in %.100s; both must yield the same",
-                  (unsigned)i, ir_type_text(x, &x->out[i], a, sizeof a), ir_type_text(x, t, b, sizeof b),
-                  name);
+  return gie_fail(x->ctx, status, "result %u is %s in %.100s and %s in %.100s; both must yield the same",
+                  (unsigned)i, ir_type_text(x, &x->out[i], a, sizeof a), first,
+                  ir_type_text(x, t, b, sizeof b), name);
 }
 
 /* What is not certainly the same in all bodies is not known of the result. */
-static gie_status agree(const struct gie_infer *x, uint32_t i, const struct gie_type *t, const char *name)
+static gie_status agree(const struct gie_infer *x, uint32_t i, const struct gie_type *t, const char *first,
+                        const char *name)
 {
   struct gie_type *out = &x->out[i];
   struct gie_shape *s = &out->shape;
   if (out->dtype != t->dtype && out->dtype != GIE_DTYPE_NONE && t->dtype != GIE_DTYPE_NONE)
-    return disagree(x, GIE_E_TYPE, i, t, name);
+    return disagree(x, GIE_E_TYPE, i, t, first, name);
   if (s->rank >= 0 && t->shape.rank >= 0 && s->rank != t->shape.rank)
-    return disagree(x, GIE_E_SHAPE, i, t, name);
+    return disagree(x, GIE_E_SHAPE, i, t, first, name);
   for (int k = 0; s->rank == t->shape.rank && k < s->rank; k++)
     if (!ir_dim_may_equal(s->dim[k], t->shape.dim[k]))
-      return disagree(x, GIE_E_SHAPE, i, t, name);
+      return disagree(x, GIE_E_SHAPE, i, t, first, name);
   if (out->dtype != t->dtype)
     out->dtype = GIE_DTYPE_NONE;
   if (s->rank != t->shape.rank)
@@ -145,9 +146,19 @@ static gie_status check_condition(const struct gie_infer *x)
                         (long long)count);
 }
 
+/* Captures are added one by one behind the node: before, the bodies' inputs are only what is declared of them. */
+static bool captures_are_there(const struct gie_node *n)
+{
+  for (uint32_t k = 0; k < n->attrs.n; k++)
+    if (n->attrs.v[k].kind == GIE_ATTR_GRAPH && n->attrs.v[k].u.g->n_inputs != n->n_captures)
+      return false;
+  return true;
+}
+
 gie_status ir_shape_branches(struct gie_infer *x)
 {
-  bool first = true;
+  const char *first = NULL;
+  bool complete = captures_are_there(x->node);
   GIE_TRY(check_condition(x));
   for (uint32_t k = 0; k < x->node->attrs.n; k++) {
     const struct gie_attr *a = &x->node->attrs.v[k];
@@ -156,14 +167,14 @@ gie_status ir_shape_branches(struct gie_infer *x)
     if (a->u.g->n_outputs != x->n_out)
       return gie_fail(x->ctx, GIE_E_GRAPH, "%.100s has %zu outputs, the node %u results", a->name,
                       a->u.g->n_outputs, (unsigned)x->n_out);
-    for (uint32_t i = 0; i < x->n_out; i++) {
+    for (uint32_t i = 0; complete && i < x->n_out; i++) {
       struct gie_type t = output_type(x->graph, a->u.g, i);
-      if (first)
+      if (!first)
         x->out[i] = t;
       else
-        GIE_TRY(agree(x, i, &t, a->name));
+        GIE_TRY(agree(x, i, &t, first, a->name));
     }
-    first = false;
+    first = first ? first : a->name;
   }
   return GIE_OK;
 }

@@ -187,7 +187,7 @@ START_TEST(test_late_sizes)
   }
   ck_gie(ctx, run_late(x, true, -1, 3, 4), GIE_E_SHAPE); /* though the branch that is taken would do */
   ck_assert_ptr_nonnull(
-      strstr(gie_error_text(ctx), "result 0 is f32[3] in one branch and f32[4] in else_branch"));
+      strstr(gie_error_text(ctx), "result 0 is f32[3] in then_branch and f32[4] in else_branch"));
   gie_exec_free(x);
   gie_graph_free(g);
 }

@@ -548,7 +548,7 @@ START_TEST(test_opaque)
       {"an unknown operator in a branch", if_unknown_inside,
        "\"ai.onnx::If\"(%c; %x)\nelse_branch has \\\"r\\\" (ai.onnx::Celu): operator not supported"},
       {"branches of two types", if_other_type,
-       "\"ai.onnx::If\"(%c; %x)\nresult 0 is f32[n,3] in one branch and i64[2] in else_branch"},
+       "\"ai.onnx::If\"(%c; %x)\nresult 0 is f32[n,3] in then_branch and i64[2] in else_branch"},
       {"branches of two ranks", if_other_rank, "\"ai.onnx::If\"(%c; %x, %i)\nresult 0 is f32[n,3]"},
       {"branches of two symbols", if_other_symbol,
        "%y : f32[?,3] = \"ai.onnx::If\"(%c; %x, %w)\nnot known to yield the same shape: of result 0 they agree on [?,3]"},
