@@ -427,6 +427,20 @@ static gie_status refuse_for(struct onnx_node *n, gie_status st)
   return st == GIE_E_MEMORY || st == GIE_E_INTERNAL ? st : onnx_refuse(n, "%s", label ? label + 6 : text);
 }
 
+/* Where the branches are not known to agree, what both declare holds; the sizes are checked when it runs. */
+static gie_status complete_results(const struct raw *r, gie_id node)
+{
+  struct gie_graph *g = r->n->g;
+  for (uint32_t i = 0; i < r->n->n_out; i++) {
+    const struct gie_value *v = gie_value_get(g, gie_node_get(g, node)->out[i]);
+    struct gie_type type = v->type, both;
+    GIE_TRY(if_type(r, i, &both));
+    onnx_fill_type(&type, &both, true);
+    GIE_TRY(gie_value_set_type(g, v->id, &type));
+  }
+  return GIE_OK;
+}
+
 /* Adds it as the op `if`, or says why that cannot be. */
 static gie_status add_if(struct raw *r)
 {
@@ -435,6 +449,8 @@ static gie_status add_if(struct raw *r)
   gie_status st = add_node(r, "if", gie_op_find(n->ctx, "if"), &node);
   if (st == GIE_OK)
     st = gie_node_infer(n->g, node);
+  if (st == GIE_OK)
+    st = complete_results(r, node);
   st = st == GIE_OK ? check_results(n, node) : refuse_for(n, st);
   if (st != GIE_OK || !n->reason)
     return st == GIE_OK ? bind_results(n, node) : st;

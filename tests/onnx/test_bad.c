@@ -112,6 +112,22 @@ static void output_of_other_type(struct ob *b)
   node(b, "Relu", "x", "y");
   ob_value(b, 12, "y", OB_I64, "9,9");
 }
+static void branch_of_other_type(struct ob *b)
+{
+  model(b);
+  ob_input(b, "c", OB_BOOL, "");
+  ob_node(b, "If", "c", "y");
+  for (int i = 0; i < 2; i++) {
+    ob_attr(b, i ? "else_branch" : "then_branch", 5);
+    ob_begin(b, 6);
+    node(b, "Relu", "x", "r");
+    ob_value(b, 12, "r", i ? OB_I64 : OB_F32, NULL);
+    ob_end(b);
+    ob_end(b);
+  }
+  ob_end(b);
+  ob_output(b, "y");
+}
 static void no_results(struct ob *b)
 {
   model(b);
@@ -274,6 +290,8 @@ START_TEST(test_graphs)
       {"no outputs", no_outputs, GIE_E_GRAPH, "no outputs"},
       {"an output of another type", output_of_other_type, GIE_E_TYPE,
        "output \"y\" is declared as i64[9,9], but the graph makes it f32["},
+      {"a branch of another type", branch_of_other_type, GIE_E_TYPE,
+       "node 0 \"\" (If): else_branch: output \"r\" is declared as i64[*], but the graph makes it f32["},
       {"no results", no_results, GIE_E_GRAPH, "without results"},
       {"no op_type", no_op_type, GIE_E_GRAPH, "without op_type"},
       {"opset 0", opset_0, GIE_E_DATA, "operator set 0"},

@@ -503,6 +503,35 @@ static void declared_otherwise(struct ob *b)
   node(b, "Relu", "x", "y");
   declared(b, "y", OB_F32, "9,9,9");
 }
+static void declared_branch(struct ob *b, const char *name, const char *op, const char *in, int dtype,
+                            const char *dims)
+{
+  ob_attr(b, name, 5);
+  ob_begin(b, 6);
+  ob_str(b, 2, name);
+  node(b, op, in, "r");
+  declared(b, "r", dtype, dims);
+  ob_end(b);
+  ob_end(b);
+}
+/* x is [n,3], w [m,3]; what the branches say of what they yield. */
+static void declared_branches(struct ob *b, const char *op, const char *in, const char *dims,
+                              const char *other_dims)
+{
+  model(b);
+  ob_input(b, "c", OB_BOOL, "");
+  ob_input(b, "w", OB_F32, "m,3");
+  ob_input(b, "i", OB_I64, "2");
+  ob_node(b, "If", "c", "y");
+  declared_branch(b, "then_branch", "Relu", "x", OB_F32, dims);
+  declared_branch(b, "else_branch", op, in, OB_F32, other_dims);
+  ob_end(b);
+  ob_output(b, "y");
+}
+static void declared_in_both(struct ob *b) { declared_branches(b, "Relu", "w", "1,3", "1,3"); }
+static void declared_in_one(struct ob *b) { declared_branches(b, "Relu", "w", "1,3", NULL); }
+static void declared_apart(struct ob *b) { declared_branches(b, "Relu", "w", "1,3", "2,3"); }
+static void declared_by_name(struct ob *b) { declared_branches(b, "Reshape", "w i", NULL, "n,3"); }
 static void declared_badly(struct ob *b)
 {
   model(b);
@@ -520,6 +549,11 @@ START_TEST(test_declared)
       {"sizes that depend on data", declared_by_data,
        "%y : f32[?,?] = reshape(%x, %i)\n%z : f32[?,?] = reshape(%x, %k)"},
       {"another shape", declared_otherwise, "%y : f32[n,3] = relu(%x)"},
+      {"numbers in both branches", declared_in_both, "%y : f32[1,3] = if(%c; %x, %w)\nrelu(%x)"},
+      {"numbers in one branch", declared_in_one, "%y : f32[?,3] = \"ai.onnx::If\""},
+      {"other numbers", declared_apart, "%y : f32[?,3] = \"ai.onnx::If\""},
+      {"a symbol in one branch", declared_by_name,
+       "%y : f32[n,3] = if(%c; %x, %w, %i)\n%r : f32[n,3] = reshape(%w, %i)"},
       {"shapes that cannot be", declared_badly,
        "%y : f32[?,3] = \"ai.onnx::Celu\"\n%z : f32[*] = \"ai.onnx::Celu\""},
   };
