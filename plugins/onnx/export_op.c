@@ -2,6 +2,7 @@
 /* Ops of the IR as ONNX nodes. The importer's table says how attributes are called; here is what differs
  * beyond names. An epilogue becomes the nodes that it was made of, the last of which makes the value. */
 #include "plugins/onnx/export.h"
+#include <gie/window.h>
 
 /* One op of the IR on its way: a node's own, or a step. */
 struct form {
@@ -66,12 +67,36 @@ static void put_attr(struct form *f, const char *name, const struct gie_attr *a,
     wire_attr_string(&f->node, name, a->u.s, a->n);
 }
 
+/* Whether a pool has the same windows without ceil_mode. A window that would begin in the padding behind does not
+ * count, but there are readers that count it where they infer shapes. */
+static bool ceil_mode_is_idle(const struct form *f)
+{
+  const struct gie_shape *s = &gie_value_get(f->s->g, f->in_id[0])->type.shape;
+  int64_t kernel[GIE_MAX_SPATIAL] = {0};
+  struct gie_window w, floor;
+  enum gie_auto_pad auto_pad;
+  const char *why;
+  if (s->rank < 3 || gie_node_ints(f->n, "kernel", kernel, GIE_MAX_SPATIAL, 1) != (uint32_t)s->rank - 2 ||
+      !gie_window_attrs(f->n, s->rank - 2, kernel, &w, &auto_pad, &why))
+    return false;
+  for (int i = 0; i < w.n; i++) {
+    if (!gie_dim_is_num(s->dim[2 + i]))
+      return false;
+    w.in[i] = s->dim[2 + i].b;
+    floor = w;
+    if (!gie_window_axis(&w, i, auto_pad, true, &why) || !gie_window_axis(&floor, i, auto_pad, false, &why) ||
+        w.out[i] != floor.out[i])
+      return false;
+  }
+  return true;
+}
+
 static void put_plain(struct form *f, const struct onnx_op *op)
 {
   struct onnx_spec spec;
   for (const char *text = op->attrs; onnx_next_spec(&text, &spec);) {
     const struct gie_attr *a = spec.plain ? given(f, spec.ir) : NULL;
-    if (a)
+    if (a && !(strcmp(spec.ir, "ceil_mode") == 0 && ceil_mode_is_idle(f)))
       put_attr(f, spec.onnx, a, spec.type);
   }
 }

@@ -73,6 +73,18 @@ static const struct form_case {
      "input %x : f32[1,1,5,5]\n"
      "%y : f32[1,1,3,3] = average_pool(%x) {kernel=[2,2], dilation=[2,2]}\n output %y",
      "opset=19\ndilation=[2,2]\n"},
+    {"a ceil_mode that does nothing",
+     "input %x : f32[1,4,6,7]\n"
+     "%y : f32[1,4,3,4] = max_pool(%x) {kernel=[1,1], stride=[2,2], ceil_mode=1}\n output %y",
+     "= max_pool(%x) {kernel=[1,1], stride=[2,2]}\n"},
+    {"a ceil_mode that adds a window",
+     "input %x : f32[1,4,6,7]\n"
+     "%y : f32[1,4,3,4] = max_pool(%x) {kernel=[1,2], stride=[2,2], ceil_mode=1}\n output %y",
+     "{kernel=[1,2], ceil_mode=1, stride=[2,2]}\n"},
+    {"a ceil_mode for sizes not known",
+     "input %x : f32[1,4,n,7]\n"
+     "%y : f32[1,4,?,4] = max_pool(%x) {kernel=[1,1], stride=[2,2], ceil_mode=1}\n output %y",
+     "ceil_mode=1, stride=[2,2]}\n"},
     {"a constant output", "const %y : f32[2] = {1.0, 2.0}\n output %y",
      "const %y : f32[2] = {1.0, 2.0}\noutput %y\n"},
     {"metadata",
