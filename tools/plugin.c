@@ -275,8 +275,9 @@ static int make_new(struct tool *t, const struct plugin *p, const char *name, co
   printf("%s:", tool_safe(t, c.to));
   for (uint32_t i = 0; i < c.made.n; i++)
     printf(" %s", tool_safe(t, strrchr(c.made.v[i], '/') + 1));
-  printf("\nnext: cd %s && make check   (with gie installed, or CPPFLAGS=-I.../include; then make install)\n",
-         tool_safe(t, c.to));
+  printf(
+      "\nnext: cd %s && make check   (with gie installed, or CPPFLAGS saying where its headers are; then make install)\n",
+      tool_safe(t, c.to));
   return 0;
 }
 
