@@ -24,12 +24,6 @@ struct state {
   uint32_t n_values;
 };
 
-static int64_t axis_of(const struct gie_node *n, int rank)
-{
-  int64_t axis = gie_node_int(n, "axis");
-  return axis < 0 ? axis + rank : axis;
-}
-
 static bool same_quant(const struct gie_quant *a, const struct gie_quant *b)
 {
   return a->n == b->n && a->axis == b->axis &&
@@ -91,7 +85,7 @@ static const struct gie_value *match(const struct state *st, const struct gie_no
   int rank = y->type.shape.rank;
   if (rank < 1)
     return NULL;
-  *start = (struct gie_view){y->id, (int32_t)axis_of(n, rank), 0, 0};
+  *start = (struct gie_view){y->id, (int32_t)pass_axis(n, rank), 0, 0};
   if (y->view.base != GIE_NONE) {
     base = gie_value_get(st->g, y->view.base);
     if (y->view.axis != start->axis)

@@ -21,9 +21,8 @@ struct state {
 static bool split_start(const struct gie_graph *g, const struct gie_node *n, int rank, int32_t *axis,
                         int64_t *start)
 {
-  int64_t a = gie_node_int(n, "axis");
   (void)g;
-  *axis = (int32_t)(a < 0 ? a + rank : a);
+  *axis = (int32_t)pass_axis(n, rank);
   *start = 0;
   return true;
 }

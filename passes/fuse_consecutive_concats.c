@@ -15,18 +15,12 @@ struct flat {
   size_t n_in, n_todo, n_inner, cap_in, cap_todo, cap_inner;
 };
 
-static int64_t axis_of(const struct gie_node *n, int rank)
-{
-  int64_t axis = gie_node_int(n, "axis");
-  return axis < 0 ? axis + rank : axis;
-}
-
 /* The concat that makes the value and that can go into n; else NULL. */
 static const struct gie_node *inner(const struct gie_graph *g, const struct gie_node *n, gie_id value)
 {
   int rank = gie_value_get(g, n->out[0])->type.shape.rank;
   const struct gie_node *c = pass_private_producer(g, value, "concat");
-  return c && rank >= 0 && axis_of(c, rank) == axis_of(n, rank) ? c : NULL;
+  return c && rank >= 0 && pass_axis(c, rank) == pass_axis(n, rank) ? c : NULL;
 }
 
 static bool match(const struct gie_graph *g, const struct gie_node *n)

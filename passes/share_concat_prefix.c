@@ -38,8 +38,7 @@ static bool is_candidate(const struct gie_graph *g, const struct gie_node *n)
 
 static uint32_t axis_of(const struct gie_graph *g, const struct gie_node *n)
 {
-  int64_t axis = gie_node_int(n, "axis");
-  return (uint32_t)(axis < 0 ? axis + gie_value_get(g, n->out[0])->type.shape.rank : axis);
+  return (uint32_t)pass_axis(n, gie_value_get(g, n->out[0])->type.shape.rank);
 }
 
 /* The edge from a place by an operand; a new one where there is none. */

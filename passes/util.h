@@ -211,6 +211,13 @@ static inline bool pass_has_operand(const struct gie_node *n, uint32_t slot)
   return slot < n->n_operands && n->in[slot] != GIE_NONE;
 }
 
+/* The attribute axis of a node, counted from the front of `rank` axes. */
+static inline int64_t pass_axis(const struct gie_node *n, int rank)
+{
+  int64_t axis = gie_node_int(n, "axis");
+  return axis < 0 ? axis + rank : axis;
+}
+
 /* A list operand of axes as a set of bits; false when they are not known or outside the rank. */
 static inline bool pass_axes(const struct gie_graph *g, const struct gie_node *n, uint32_t slot, int rank,
                              uint32_t *set)

@@ -21,22 +21,13 @@ enum { FIRST, LAST };
 
 struct match {
   const struct gie_node *concat, *split[2]; /* at either end; NULL: none */
-  int32_t axis;
-  int64_t start, end; /* of %y in %z */
+  int64_t axis, start, end;                 /* of %y in %z */
 };
 
-static bool axis_of(const struct gie_node *n, int rank, int32_t *axis)
-{
-  int64_t a = gie_node_int(n, "axis");
-  a += a < 0 ? rank : 0;
-  *axis = (int32_t)a;
-  return a >= 0 && a < rank;
-}
-
-static bool extent(const struct gie_graph *g, gie_id value, int32_t axis, int64_t *out)
+static bool extent(const struct gie_graph *g, gie_id value, int64_t axis, int64_t *out)
 {
   const struct gie_shape *s = &gie_value_get(g, value)->type.shape;
-  if (axis >= s->rank || !gie_dim_is_num(s->dim[axis]))
+  if (axis < 0 || axis >= s->rank || !gie_dim_is_num(s->dim[axis]))
     return false;
   *out = s->dim[axis].b;
   return true;
@@ -82,12 +73,11 @@ static bool match_at(const struct gie_graph *g, struct match *m, int end, int64_
   const struct gie_value *a = gie_value_get(g, n->in[end == FIRST ? 0 : n->n_operands - 1]);
   const struct gie_node *split = gie_node_get(g, a->producer);
   int64_t whole, part;
-  int32_t axis;
   if (!split || !pass_is_op(split, "split") || split->n_steps || split->n_captures || split->n_out < 2 ||
       split->n_out > MAX_PARTS || split->out[end == FIRST ? split->n_out - 1 : 0] != a->id ||
-      !axis_of(split, a->type.shape.rank, &axis) || axis != m->axis ||
-      gie_value_get(g, split->in[0])->n_uses != 1 || gie_value_get(g, split->in[0])->n_outputs ||
-      !is_simple_split(g, split) || !extent(g, split->in[0], axis, &whole) || !extent(g, a->id, axis, &part))
+      pass_axis(split, a->type.shape.rank) != m->axis || gie_value_get(g, split->in[0])->n_uses != 1 ||
+      gie_value_get(g, split->in[0])->n_outputs || !is_simple_split(g, split) ||
+      !extent(g, split->in[0], m->axis, &whole) || !extent(g, a->id, m->axis, &part))
     return false;
   m->split[end] = split;
   *before = whole - part;
@@ -99,10 +89,10 @@ static bool match(const struct gie_graph *g, const struct gie_node *n, struct ma
   const struct gie_value *y = gie_value_get(g, n->out[0]);
   *m = (struct match){.concat = n};
   if (!pass_is_op(n, "concat") || n->n_steps || n->n_captures || n->n_operands < 2 || y->n_outputs ||
-      !pass_is_plain(y) || pass_holds_views(g, y->id) || !axis_of(n, y->type.shape.rank, &m->axis) ||
-      concat_reads(g, y->id))
+      !pass_is_plain(y) || pass_holds_views(g, y->id) || concat_reads(g, y->id))
     return false;
   int64_t size, before = 0, behind;
+  m->axis = pass_axis(n, y->type.shape.rank);
   if (!extent(g, y->id, m->axis, &size))
     return false;
   match_at(g, m, FIRST, &before);
@@ -133,7 +123,6 @@ static gie_status add_concat(struct gie_graph *g, const struct match *m, gie_id 
 static gie_status rewrite(struct gie_graph *g, const struct match *m)
 {
   static const struct gie_view none = {.base = GIE_NONE};
-  const int64_t axis = m->axis;
   gie_id in[4], cut;
   for (int end = FIRST; end <= LAST; end++)
     for (uint32_t i = 0; m->split[end] && i < m->split[end]->n_out; i++)
@@ -141,7 +130,7 @@ static gie_status rewrite(struct gie_graph *g, const struct match *m)
   GIE_TRY(add_concat(g, m, &in[0]));
   GIE_TRY(pass_const_ints(g, &m->start, 1, &in[1]));
   GIE_TRY(pass_const_ints(g, &m->end, 1, &in[2]));
-  GIE_TRY(pass_const_ints(g, &axis, 1, &in[3]));
+  GIE_TRY(pass_const_ints(g, &m->axis, 1, &in[3]));
   GIE_TRY(pass_node(g, "slice", m->concat->name, in, 4, NULL, 0, m->concat->id, &cut));
   return pass_supplant(g, m->concat->id, cut);
 }

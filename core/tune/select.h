@@ -7,9 +7,12 @@
  *   select_prune     what estimates say is not worth a measurement is left out         (prune.c)
  *   select_measure   the rest comes from the cache or a race                           (measure.c)
  *   select_solve     PBQP over the alternatives, then a search in true cost           (solve.c)
+ *   select_prefer_views  no copies within the noise                                   (solve.c)
  *   select_settle    conversions in use are measured (measure.c) and what will read or write ranges is measured
  *                    on ranges (range.c); until nothing is new, solved again
- *   select_lower     the choice is written into a copy of the graph                   (lower.c) */
+ *   select_lower     the choice is written into a copy of the graph                   (lower.c)
+ *
+ * tune_choose does that for each structure of the graph and takes the fastest (structure.c). */
 #ifndef GIE_CORE_TUNE_SELECT_H
 #define GIE_CORE_TUNE_SELECT_H
 

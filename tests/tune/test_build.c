@@ -166,6 +166,16 @@ START_TEST(test_random_costs)
 }
 END_TEST
 
+/* Removes a cache, its lock and the folder that they are in. */
+static void remove_cache(const char *dir, const char *cache)
+{
+  char lock[128];
+  snprintf(lock, sizeof lock, "%s.lock", cache);
+  unlink(cache);
+  unlink(lock);
+  rmdir(dir);
+}
+
 /* ---- The cache ----------------------------------------------------------------------------------------- */
 
 static void read_file(struct gie_context *ctx, const char *path, char **data, size_t *size)
@@ -218,10 +228,7 @@ START_TEST(test_one_cache_one_plan)
   gie_context_free(ctx);
   unlink(a);
   unlink(b);
-  unlink(cache);
-  strcat(cache, ".lock");
-  unlink(cache);
-  rmdir(dir);
+  remove_cache(dir, cache);
 }
 END_TEST
 
@@ -267,10 +274,7 @@ START_TEST(test_measured)
   gie_plan_free(plan);
   gie_graph_free(g);
   gie_context_free(ctx);
-  unlink(cache);
-  strcat(cache, ".lock");
-  unlink(cache);
-  rmdir(dir);
+  remove_cache(dir, cache);
 }
 END_TEST
 
@@ -330,10 +334,7 @@ START_TEST(test_streams)
   }
   gie_graph_free(g);
   gie_context_free(ctx);
-  unlink(cache);
-  strcat(cache, ".lock");
-  unlink(cache);
-  rmdir(dir);
+  remove_cache(dir, cache);
 }
 END_TEST
 
@@ -364,10 +365,7 @@ START_TEST(test_streams_of_others)
   ck_assert_uint_eq(seen[1], 2);
   ck_assert_uint_eq(seen[2], 2);
   gie_context_free(ctx);
-  unlink(cache);
-  strcat(cache, ".lock");
-  unlink(cache);
-  rmdir(dir);
+  remove_cache(dir, cache);
 }
 END_TEST
 
