@@ -226,11 +226,11 @@ static char *element(const struct buffer *b, const int64_t *idx)
 
 static uint32_t seed_of(uint32_t operand) { return 7 * operand + 1; }
 
-/* From the plain bytes of a constant, or from pseudo-random numbers. */
-static void buffer_fill(struct buffer *b, const char *constant, uint32_t seed)
+/* From the plain bytes of a constant of dtype `from`, or from pseudo-random numbers. */
+static void buffer_fill(struct buffer *b, const char *constant, enum gie_dtype from, uint32_t seed)
 {
   const struct gie_desc *d = &b->desc;
-  size_t size = gie_dtype_size(d->dtype);
+  size_t size = gie_dtype_size(d->dtype), from_size = gie_dtype_size(from);
   int64_t idx[GIE_MAX_RANK] = {0}, i = 0;
   if (gie_desc_count(d) == 0)
     return;
@@ -242,8 +242,10 @@ static void buffer_fill(struct buffer *b, const char *constant, uint32_t seed)
     memset(element(b, idx), 0, size);
   while (next_index(d->rank, padded.dim, idx));
   do {
-    if (constant)
+    if (constant && from == d->dtype)
       memcpy(element(b, idx), constant + (size_t)i++ * size, size);
+    else if (constant)
+      store(d->dtype, load(from, constant + (size_t)i++ * from_size), element(b, idx));
     else
       store(d->dtype, sample(&seed, d->dtype), element(b, idx));
   } while (next_index(d->rank, d->dim, idx));
@@ -302,10 +304,28 @@ struct run {
   struct buffer *b; /* operands, then results */
   struct gie_desc *descs, *plain;
   const void **in_data;
+  void **changed; /* constants in the dtype that a variant asks for */
   void **pointers;
   void *instance, *workspace;
   void *packed[GIE_MAX_IO];
 };
+
+/* Constant operand i with the dtype of its buffer, as a builder hands it to a kernel. */
+static gie_status change_constant(struct run *r, uint32_t i, enum gie_dtype from)
+{
+  enum gie_dtype to = r->b[i].desc.dtype;
+  const char *bytes = r->in_data[i];
+  int64_t count = gie_desc_count(&r->b[i].desc);
+  if (!bytes || from == to)
+    return GIE_OK;
+  char *out = gie_alloc(r->ctx, (size_t)count, gie_dtype_size(to));
+  if (!out)
+    return GIE_E_MEMORY;
+  for (int64_t k = 0; k < count; k++)
+    store(to, load(from, bytes + (size_t)k * gie_dtype_size(from)), out + (size_t)k * gie_dtype_size(to));
+  r->in_data[i] = r->changed[i] = out;
+  return GIE_OK;
+}
 
 static gie_status make_buffers(struct run *r, const struct gie_variant *v, const struct op_form *form)
 {
@@ -320,10 +340,14 @@ static gie_status make_buffers(struct run *r, const struct gie_variant *v, const
                                       : j < v->n_out ? &v->out[j]
                                                      : &v->any_out
                                     : NULL;
-    GIE_TRY(buffer_make(r->ctx, &value->type, form, port, &r->b[i]));
+    struct gie_type type = value->type;
+    if (port && port->dtype != GIE_DTYPE_NONE)
+      type.dtype = port->dtype;
+    GIE_TRY(buffer_make(r->ctx, &type, form, port, &r->b[i]));
     if (is_in) {
       r->in_data[i] = gie_value_bytes(r->g, id, NULL);
-      buffer_fill(&r->b[i], r->in_data[i], seed_of(i));
+      buffer_fill(&r->b[i], r->in_data[i], value->type.dtype, seed_of(i));
+      GIE_TRY(change_constant(r, i, value->type.dtype));
     }
     r->descs[i] = r->b[i].desc;
     r->plain[i] = r->b[i].plain;
@@ -442,7 +466,8 @@ gie_status op_run(const struct op_device *d, const struct gie_graph *g, const st
   r.plain = gie_alloc(ctx, count, sizeof *r.plain);
   r.in_data = gie_alloc(ctx, count, sizeof *r.in_data);
   r.pointers = gie_alloc(ctx, count, sizeof *r.pointers);
-  if (r.b && r.descs && r.plain && r.in_data && r.pointers)
+  r.changed = gie_alloc(ctx, count, sizeof *r.changed);
+  if (r.b && r.descs && r.plain && r.in_data && r.pointers && r.changed)
     st = run_all(&r, v, form, results);
   if (r.instance)
     k->destroy(r.instance);
@@ -451,8 +476,11 @@ gie_status op_run(const struct op_device *d, const struct gie_graph *g, const st
     gie_free(ctx, r.b[i].host);
     d->ops->free(d->dev, r.b[i].device);
   }
+  for (size_t i = 0; r.changed && i < count; i++)
+    gie_free(ctx, r.changed[i]);
   for (unsigned i = 0; i < GIE_MAX_IO; i++)
     d->ops->free(d->dev, r.packed[i]);
+  gie_free(ctx, r.changed);
   gie_free(ctx, r.b);
   gie_free(ctx, r.descs);
   gie_free(ctx, r.plain);
@@ -472,7 +500,7 @@ gie_status op_operand(const struct gie_graph *g, const struct gie_node *n, uint3
     return GIE_OK;
   out->type = gie_value_get(g, n->in[i])->type;
   GIE_TRY(buffer_make(ctx, &out->type, &OP_FORMS[0], NULL, &b));
-  buffer_fill(&b, gie_value_bytes(g, n->in[i], NULL), seed_of(i));
+  buffer_fill(&b, gie_value_bytes(g, n->in[i], NULL), out->type.dtype, seed_of(i));
   gie_status st = buffer_read(ctx, &b, out);
   gie_free(ctx, b.host);
   return st;

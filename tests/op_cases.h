@@ -41,9 +41,6 @@ struct op_result {
   int64_t count;
   double *v;
 };
-/* Runs node n of g with variant v (NULL: the default one) of kernel k on the device. Operands that are
- * no constants get small pseudo-random numbers that every dtype represents exactly. Fails with E_NO and
- * a text when the kernel writes outside its results, leaves an element or a pad lane unwritten. */
 struct op_device {
   const struct gie_device *ops;
   void *dev;
@@ -52,6 +49,10 @@ struct op_device {
   enum gie_math math;
   void *library, *stream; /* of the kernels that are run; NULL: none */
 };
+/* Runs node n of g with variant v (NULL: the default one) of kernel k on the device; operands and results have the
+ * dtypes that its ports ask for. Operands that are no constants get small pseudo-random numbers that every dtype
+ * represents exactly. Fails with E_NO and a text when the kernel writes outside its results, leaves an element or a
+ * pad lane unwritten. */
 gie_status op_run(const struct op_device *d, const struct gie_graph *g, const struct gie_node *n,
                   const struct gie_kernel *k, const struct gie_variant *v, const struct op_form *form,
                   struct op_result *results);

@@ -67,29 +67,6 @@ static bool refuse(char *why, size_t size, const char *text)
   return false;
 }
 
-/* What the device and the code that was compiled for it can do. */
-struct limits {
-  int major;     /* 8: products by warps; 9: clusters, the copy engine; 0: no device */
-  size_t shared; /* bytes that a block can have */
-};
-
-static struct limits find_limits(void)
-{
-  int device, major, shared;
-  struct cudaFuncAttributes f;
-  struct limits l = {0, 0};
-  if (cudaGetDevice(&device) == cudaSuccess &&
-      cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) == cudaSuccess &&
-      cudaDeviceGetAttribute(&shared, cudaDevAttrMaxSharedMemoryPerBlockOptin, device) == cudaSuccess &&
-      cudaFuncGetAttributes(&f, conv_tiles_f16.v[0].function) == cudaSuccess) {
-    l.major = f.ptxVersion / 10 < major ? f.ptxVersion / 10 : major;
-    l.shared = (size_t)shared;
-  } else {
-    (void)cudaGetLastError();
-  }
-  return l;
-}
-
 /* A row of numbers, one per channel or column. */
 static bool is_row(const struct gie_desc *d, int64_t n)
 {
@@ -120,7 +97,7 @@ static bool supports(const struct gie_kernel *k, const struct gie_problem *p, ch
     return refuse(why, size, "a bias that is not one number per channel");
   if (!gie_cuda_steps_make(p, p->node->n_steps, &steps, why, size))
     return false;
-  if (find_limits().major < 8)
+  if (conv_limits_of(conv_tiles_f16.v[0].function).major < 8)
     return refuse(why, size, "a device or code for one before compute capability 8.0");
   return true;
 }
@@ -209,7 +186,7 @@ static void set_channels_last(struct conv_form *f)
 
 /* Whether the tile reads x by that loader or, as good, by the copy engine. */
 static bool reads(const struct conv_tile *t, enum conv_loader loader, const struct conv_form *f,
-                  struct limits l)
+                  struct conv_limits l)
 {
   if (t->shared + (loader == CONV_DENSE ? 8 * (CONV_MAX_DENSE_TAPS + 64) : 0) > l.shared)
     return false;
@@ -221,7 +198,7 @@ static bool reads(const struct conv_tile *t, enum conv_loader loader, const stru
 
 /* The `max` tiles and splits of a kind and loader that are predicted to be fastest, best first. */
 static uint32_t candidates(const struct conv_form *form, enum conv_kind kind, enum conv_loader loader,
-                           double units, struct limits l, struct conv_candidate *out, uint32_t max)
+                           double units, struct conv_limits l, struct conv_candidate *out, uint32_t max)
 {
   uint32_t n = 0;
   struct conv_form f = *form;
@@ -310,7 +287,7 @@ static void offer(const struct gie_problem *p, const struct conv_form *f, enum c
                             : (plain_x && conv_is_conv(p)) || !has_whole_chunks(f, kind) ? CONV_GATHER
                                                                                          : CONV_VECTOR;
   uint32_t n = candidates(f, kind, loader, p->device && p->device->units ? p->device->units : 132,
-                          find_limits(), c, most);
+                          conv_limits_of(conv_tiles_f16.v[0].function), c, most);
   for (uint32_t i = 0; i < n && o->n < o->max; i++) {
     c[i].choice.plain_x = plain_x;
     c[i].choice.plain_y = plain_y;
@@ -462,7 +439,7 @@ static gie_status create(const struct gie_kernel *k, const struct gie_problem *p
   v->args.split = c.split;
   v->groups = f.groups;
   v->has_bias = conv_has_operand(p, 2);
-  v->early = find_limits().major >= 9;
+  v->early = conv_limits_of(conv_tiles_f16.v[0].function).major >= 9;
   set_vector_y(v, c.kind);
   if (v->tile->loader == CONV_VECTOR || v->tile->loader == CONV_TMA) {
     v->gather = gather_of(c.kind);

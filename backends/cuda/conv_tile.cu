@@ -178,6 +178,23 @@ cudaError_t conv_tile_launch(const struct conv_tile *t, const struct conv_args *
   return cudaLaunchKernelExC(&c, t->function, args);
 }
 
+struct conv_limits conv_limits_of(const void *function)
+{
+  int device, major, shared;
+  struct cudaFuncAttributes f;
+  struct conv_limits l = {0, 0};
+  if (cudaGetDevice(&device) == cudaSuccess &&
+      cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) == cudaSuccess &&
+      cudaDeviceGetAttribute(&shared, cudaDevAttrMaxSharedMemoryPerBlockOptin, device) == cudaSuccess &&
+      cudaFuncGetAttributes(&f, function) == cudaSuccess) {
+    l.major = f.ptxVersion / 10 < major ? f.ptxVersion / 10 : major;
+    l.shared = (size_t)shared;
+  } else {
+    (void)cudaGetLastError();
+  }
+  return l;
+}
+
 /* ---- Packing --------------------------------------------------------------------------------------- */
 
 static int64_t round_up(int64_t v, int64_t to) { return (v + to - 1) / to * to; }

@@ -118,6 +118,13 @@ cudaError_t conv_tile_prepare(const struct conv_tile *t, size_t shared);
 cudaError_t conv_tile_launch(const struct conv_tile *t, const struct conv_args *a, int groups,
                              const struct gie_cuda_steps *steps, bool early, cudaStream_t stream);
 
+/* What the device and the code that was compiled for it can do. */
+struct conv_limits {
+  int major;     /* 8: products by warps; 9: clusters, the copy engine; 0: no device */
+  size_t shared; /* bytes that a block can have */
+};
+struct conv_limits conv_limits_of(const void *function);
+
 /* Whether the copy engine can read x, whatever its address. */
 bool conv_tile_can_map(const struct conv_tile *t, const struct conv_args *a, int groups);
 

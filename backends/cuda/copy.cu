@@ -3,11 +3,12 @@
  * After joining axes, with axis 0 the result's innermost one:
  *
  *   chunks  both are contiguous along axis 0 (or one element wide): up to 16 bytes per access
- *   lanes   one of them has 2, 3, 4 or 8 elements of another axis side by side (nhwc of an image, nChw4c, Nchw2n): a thread
- *           gathers, or scatters, the lanes of 4 places, or of one
+ *   lanes   one of them has 2, 3, 4 or 8 elements of another axis side by side (nhwc of an image, nChw4c, Nchw2n), some of
+ *           them pad lanes where the axis is shorter (three colours in nChw4c): a thread gathers, or scatters, the lanes
+ *           of 4 places, or of one
  *   tiles   contiguous along different axes (nchw and nhwc): 64x64 elements through shared memory; 256 threads of
  *           16 elements each; rows of 65 words keep the banks apart. 16.25 KiB (f32)
- *   each    pad lanes, blocks that do not fit each other, dtypes other than f32 and f16: one element at a time
+ *   each    other pad lanes, blocks that do not fit each other, dtypes other than f32 and f16: one element at a time
  *
  * All but the last should reach 80 % of the copy bandwidth on tensors beyond the cache. */
 #include "backends/cuda/copy.cuh"
@@ -103,10 +104,11 @@ template <int A, int V, int SIZE> struct lane_access {
 };
 
 /* Axis 0 of `axes` runs over V places at a time; A lanes lie side by side in the result (or with `split` in the operand)
- * and `lane` apart in the other one. */
+ * and `lane` apart in the other one, which has the first `real` of them. */
 template <class TI, class TO, int A, int V, bool split>
-__global__ void __launch_bounds__(256) copy_lanes(const __grid_constant__ chunk_args a, int64_t lane,
-                                                  const TI *__restrict__ from, TO *__restrict__ to)
+__global__ void __launch_bounds__(256)
+    copy_lanes(const __grid_constant__ chunk_args a, int64_t lane, int real, const TI *__restrict__ from,
+               TO *__restrict__ to)
 {
   uint32_t i = blockIdx.x * 256 + threadIdx.x;
   int64_t in, out;
@@ -122,14 +124,16 @@ __global__ void __launch_bounds__(256) copy_lanes(const __grid_constant__ chunk_
 #pragma unroll
       for (int v = 0; v < V; v++)
         y[v] = copy_value<TI, TO>::of(x[v * A + l]);
-      store_side<TO, V, V>(to + out + l * lane, y);
+      if (l < real)
+        store_side<TO, V, V>(to + out + l * lane, y);
     }
   } else {
     TO y[A * V];
 #pragma unroll
     for (int l = 0; l < A; l++) {
-      TI x[V];
-      load_side<TI, V, V>(from + in + l * lane, x);
+      TI x[V] = {};
+      if (l < real)
+        load_side<TI, V, V>(from + in + l * lane, x);
 #pragma unroll
       for (int v = 0; v < V; v++)
         y[v * A + l] = copy_value<TI, TO>::of(x[v]);
@@ -196,6 +200,24 @@ static bool is_pair(int from, int to)
   return (from == GIE_F32 && to == GIE_F16) || (from == GIE_F16 && to == GIE_F32);
 }
 
+/* An axis that is shorter than its block in one tensor, and in no block in the other: its elements lie side by side
+ * like any others, with pad lanes behind them. */
+static bool open_block(struct cuda_tensor (&both)[2], int *width)
+{
+  for (int side = 0; side < 2; side++) {
+    struct cuda_tensor *t = &both[side];
+    int a = t->block_axis;
+    if (a < 0 || both[1 - side].block_axis >= 0 || t->dim[a] < 2 || t->dim[a] >= t->block)
+      continue;
+    *width = int(t->block);
+    t->stride[a] = 1;
+    t->block_axis = -1;
+    t->block = 1;
+    return true;
+  }
+  return false;
+}
+
 /* Lanes lie side by side in one tensor (axis 0 of the result, or the operand's inner axis), and the axis behind
  * them is contiguous in the other one. */
 static bool find_lanes(struct cuda_copy *c)
@@ -205,13 +227,14 @@ static bool find_lanes(struct cuda_copy *c)
     return false;
   for (int side = 0; side < 2; side++) {
     int lanes = side == 0 ? 0 : c->inner, places = side == 0 ? c->inner : 0;
-    int64_t a = lanes < 0 ? 0 : l->dim[lanes];
+    int64_t a = c->width ? c->width : lanes < 0 ? 0 : l->dim[lanes];
     bool fits = lanes >= 0 && places >= 0 && lanes != places && (a == 2 || a == 3 || a == 4 || a == 8) &&
-                l->stride[side][lanes] == 1 && l->stride[side][places] == a &&
+                l->stride[side][lanes] == 1 && l->stride[side][places] == a && l->dim[lanes] <= a &&
                 l->stride[1 - side][places] == 1;
     if (!fits)
       continue;
     c->split = side == 1;
+    c->width = int(a);
     return true;
   }
   return false;
@@ -228,6 +251,7 @@ void cuda_copy_make(const struct cuda_tensor *to, const struct cuda_tensor *from
   c.from = *from;
   c.kind = CUDA_COPY_EACH;
   c.inner = -1;
+  bool padded = open_block(both, &c.width);
   if ((c.size || is_pair(c.from_dtype, c.to_dtype)) && cuda_loop_make<2>(both, 2, &c.loop)) {
     struct cuda_loop<2> *l = &c.loop;
     cuda_loop_merge(l);
@@ -240,6 +264,8 @@ void cuda_copy_make(const struct cuda_tensor *to, const struct cuda_tensor *from
       c.kind = CUDA_COPY_EACH;
     else if (find_lanes(&c))
       c.kind = CUDA_COPY_LANES;
+    else if (padded)
+      c.kind = CUDA_COPY_EACH;
     else if (c.inner > 0 && l->stride[0][0] == 1 && l->dim[0] >= 4 && l->dim[c.inner] >= 4)
       c.kind = CUDA_COPY_TILES;
   }
@@ -367,6 +393,7 @@ static void launch_lanes(const struct cuda_copy *c, const void *from, void *to, 
   int moved = lanes == 0 ? places : lanes;
   a.axes = axes_of(&first, 1u << moved, 1, &a.n);
   copy_lanes<TI, TO, A, V, split><<<(a.n + 255) / 256, 256, 0, stream>>>(a, l->stride[split ? 0 : 1][lanes],
+                                                                         int(l->dim[lanes]),
                                                                          static_cast<const TI *>(from),
                                                                          static_cast<TO *>(to));
 }
@@ -410,7 +437,7 @@ static bool choose_lanes(const struct cuda_copy *c, const void *from, void *to, 
   case A:                                                             \
     return c->split ? try_lanes<TI, TO, A, true>(c, from, to, stream) \
                     : try_lanes<TI, TO, A, false>(c, from, to, stream);
-  switch (c->loop.dim[c->split ? c->inner : 0]) {
+  switch (c->width) {
     LANES(2)
     LANES(3)
     LANES(4)
@@ -474,13 +501,14 @@ gie_status cuda_copy_run(const struct cuda_copy *c, void *to, const void *from, 
   cudaStream_t stream = gie_cuda_stream(l);
   if (c->kind == CUDA_COPY_NONE)
     return GIE_OK;
-  if (c->kind == CUDA_COPY_EACH) {
+  bool done = c->kind == CUDA_COPY_LANES && run_lanes(c, from, to, stream);
+  bool fills = c->kind == CUDA_COPY_LANES && !c->split && c->loop.dim[0] < c->width; /* pad lanes */
+  if (c->kind == CUDA_COPY_EACH || (fills && !done)) {
     struct copy_each f = {c->to, c->from, cuda_order_of(c->to)};
     f.out.data = static_cast<char *>(to);
     f.in.data = const_cast<char *>(static_cast<const char *>(from));
     return cuda_run_each(f, l, "launching a copy");
   }
-  bool done = c->kind == CUDA_COPY_LANES && run_lanes(c, from, to, stream);
   if (c->kind == CUDA_COPY_TILES)
     run_tiles(c, from, to, stream);
   else if (!done)

@@ -14,6 +14,7 @@ struct cuda_copy {
   struct cuda_loop<2> loop;       /* 0: result, 1: operand */
   int inner;                      /* axis along which the operand is contiguous, or -1 */
   bool split;                     /* LANES: the operand has the lanes */
+  int width;                      /* LANES: that lie side by side, pad lanes included */
   struct cuda_tensor to, from;    /* EACH */
 };
 

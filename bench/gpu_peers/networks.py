@@ -37,7 +37,9 @@ def make(name, seed=0):
         for m in net.modules():
             if isinstance(m, torch.nn.Dropout):
                 m.eval()
-        with torch.no_grad():
+        # strict and repeatable, whatever the caller has set: an exporting process must get what a comparing one gets
+        strict = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
+        with torch.no_grad(), strict:
             net(torch.randn(16, 3, side(name), side(name), generator=torch.Generator().manual_seed(seed)).to(device))
     return net.eval().cpu()
 

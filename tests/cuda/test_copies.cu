@@ -50,7 +50,11 @@ static const struct way {
     {GIE_F32, GIE_F16, "nchw", "nhwc", {2, 3, 8, 8}, 0, "lanes", 3},
     {GIE_F16, GIE_F16, "nchw", "Nchw2", {4, 3, 8, 8}, 0, "lanes", 3},
     {GIE_F16, GIE_F16, "Nchw2", "nchw", {4, 3, 8, 8}, 0, "lanes", 3},
-    {GIE_F16, GIE_F16, "Nchw2", "nchw", {3, 3, 8, 8}, 0, "each", 0}, /* a pad lane */
+    {GIE_F32, GIE_F16, "nchw", "nChw4", {2, 3, 8, 8}, 0, "lanes", 3}, /* pad lanes in the only block */
+    {GIE_F16, GIE_F16, "nChw8", "nchw", {2, 5, 8, 8}, 0, "lanes", 3},
+    {GIE_F16, GIE_F16, "nhwc", "nChw4", {2, 3, 8, 8}, 0, "each", 0},
+    {GIE_F16, GIE_F16, "nchw", "nChw4", {2, 7, 8, 8}, 0, "each", 0}, /* pad lanes in the last of two */
+    {GIE_F16, GIE_F16, "Nchw2", "nchw", {3, 3, 8, 8}, 0, "each", 0},
     {GIE_F16, GIE_F16, "Nchw2", "Nchw2", {4, 3, 8, 8}, 0, "chunks", 1},
     {GIE_F32, GIE_F32, "nChw8", "nChw4", {2, 64, 8, 8}, 0, "each", 0}, /* different blocks */
     {GIE_F32, GIE_I32, "nchw", "nchw", {2, 64, 8, 8}, 0, "each", 0},
