@@ -5,6 +5,21 @@
  * need not be. Formulas: ONNX operators of the corresponding names. */
 #include "backends/cuda/move.cuh"
 
+/* All jobs in one launch; false: nothing was launched. */
+static bool run_together(const struct move *m, const struct gie_launch *l)
+{
+  char *to[CUDA_ROWS_PARTS];
+  const char *from[CUDA_ROWS_PARTS];
+  for (int k = 0; k < m->rows.n; k++) {
+    const struct move_job *j = &m->job[k];
+    if (!l->out[j->out])
+      return false;
+    to[k] = static_cast<char *>(l->out[j->out]) + j->out_offset;
+    from[k] = static_cast<const char *>(l->in[j->in]) + j->in_offset;
+  }
+  return cuda_rows_run(&m->rows, to, from, gie_cuda_stream(l));
+}
+
 static gie_status move_run(void *instance, const struct gie_launch *l)
 {
   const struct move *m = static_cast<const struct move *>(instance);
@@ -23,6 +38,8 @@ static gie_status move_run(void *instance, const struct gie_launch *l)
     f.fill_from = m->fill_operand >= 0 ? static_cast<const char *>(l->in[m->fill_operand]) : nullptr;
     return cuda_run_each(f, l, "launching a move");
   }
+  if (m->rows.n && run_together(m, l))
+    return gie_cuda_launched(l->ctx, "launching copies of rows");
   for (uint32_t i = 0; i < m->n_jobs; i++) {
     const struct move_job *j = &m->job[i];
     if (l->out[j->out])
@@ -63,10 +80,13 @@ static struct move *make(const struct gie_kernel *k, const struct gie_problem *p
     return nullptr;
   m->ctx = p->ctx;
   m->fill_operand = m->mask = -1;
-  if (op->make(p, m, why, size))
-    return m;
-  move_destroy(m);
-  return nullptr;
+  if (!op->make(p, m, why, size)) {
+    move_destroy(m);
+    return nullptr;
+  }
+  for (uint32_t i = 0; i < m->n_jobs && m->n_jobs > 1 && cuda_rows_add(&m->rows, &m->job[i].copy); i++)
+    ;
+  return m;
 }
 
 static bool move_supports(const struct gie_kernel *k, const struct gie_problem *p, char *why, size_t size)

@@ -4,7 +4,7 @@
 #ifndef GIE_BACKENDS_CUDA_MOVE_CUH
 #define GIE_BACKENDS_CUDA_MOVE_CUH
 
-#include "backends/cuda/copy.cuh"
+#include "backends/cuda/rows.cuh"
 
 /* ---- Where an element of the result comes from */
 
@@ -141,6 +141,7 @@ struct move {
   size_t mask_bytes;
   struct move_each each;
   struct concat_each *concat;
+  struct cuda_rows rows; /* all jobs at once, where they go together */
   uint32_t n_jobs;
   struct move_job job[]; /* as many as there are operands and results */
 };

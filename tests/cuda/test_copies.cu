@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How copies between two layouts are done, which is decided on the host: no device is needed. */
-#include "backends/cuda/copy.cuh"
+#include "backends/cuda/rows.cuh"
 
 #include <check.h>
 
@@ -76,6 +76,35 @@ START_TEST(ways)
 }
 END_TEST
 
+/* Which copies go together in one launch, and as what. */
+START_TEST(rows)
+{
+  const int64_t wide[4] = {2, 16, 5, 7}, narrow[4] = {2, 3, 5, 7}, other[4] = {2, 16, 5, 6};
+  struct cuda_rows r = {};
+  struct cuda_copy last, first, turned, fewer;
+  struct cuda_tensor to = tensor(GIE_F16, "nhwc", wide, 8), from = tensor(GIE_F16, "nhwc", wide, 0);
+  cuda_copy_make(&to, &from, &last);
+  to = tensor(GIE_F16, "nhwc", narrow, 21), from = tensor(GIE_F16, "nhwc", narrow, 0);
+  cuda_copy_make(&to, &from, &first);
+  to = tensor(GIE_F16, "nhwc", wide, 8), from = tensor(GIE_F16, "nchw", wide, 0);
+  cuda_copy_make(&to, &from, &turned);
+  to = tensor(GIE_F16, "nhwc", other, 8), from = tensor(GIE_F16, "nhwc", other, 0);
+  cuda_copy_make(&to, &from, &fewer);
+  ck_assert(cuda_rows_add(&r, &last) && cuda_rows_add(&r, &first));
+  ck_assert_int_eq(r.n, 2);
+  ck_assert_int_eq(r.rows, 2 * 5 * 7);
+  ck_assert_int_eq(r.width[0], 32);
+  ck_assert_int_eq(r.width[1], 6);
+  ck_assert_int_eq(r.from_row[0], 32);
+  ck_assert_int_eq(r.to_row[0], 48);
+  ck_assert_int_eq(r.to_row[1], 48);
+  ck_assert(!cuda_rows_add(&r, &turned));
+  ck_assert_int_eq(r.n, 0);
+  ck_assert(cuda_rows_add(&r, &last) && !cuda_rows_add(&r, &fewer));
+  ck_assert_int_eq(r.n, 0);
+}
+END_TEST
+
 /* Quotients by multiplication, as the device computes them. */
 START_TEST(quotients)
 {
@@ -95,6 +124,7 @@ int main()
   TCase *tcase = tcase_create("cuda copies");
   tcase_set_timeout(tcase, 300);
   tcase_add_loop_test(tcase, ways, 0, int(sizeof WAYS / sizeof *WAYS));
+  tcase_add_test(tcase, rows);
   tcase_add_test(tcase, quotients);
   suite_add_tcase(suite, tcase);
   SRunner *runner = srunner_create(suite);
