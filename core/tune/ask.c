@@ -203,7 +203,7 @@ bool select_is_at_the_edge(const struct selection *s, const struct gie_node *n)
 {
   for (uint32_t i = 0; i < n->n_in + n->n_out; i++) {
     const struct gie_value *v = gie_value_get(s->g, i < n->n_in ? n->in[i] : n->out[i - n->n_in]);
-    if (v && (v->kind == GIE_VALUE_INPUT || v->n_outputs))
+    if (v && select_is_edge(v))
       return true;
   }
   return false;

@@ -354,9 +354,13 @@ static gie_status measure_the_rest(struct selection *s, gie_id id)
 
 /* ---- Conversions ------------------------------------------------------------------------------------ */
 
-/* Every form that some alternative left writes value v in, and every one that some reader wants. */
+/* Every form that some alternative left writes value v in, and every one that some reader wants: all are known to selection, and
+ * timed now with --exhaustive or where the form at one end is given. There they decide alone between kernels that are as fast,
+ * while an estimate errs by as much as a conversion takes. Others wait, as estimates at the level of what was measured, for
+ * select_settle(). */
 static gie_status measure_value(struct selection *s, gie_id value, struct field *f)
 {
+  const bool now = s->t->o->exhaustive || select_is_edge(gie_value_get(s->g, value));
   const struct gie_value *v = gie_value_get(s->g, value);
   struct tune_form from[16], to[16];
   uint32_t n_from = 0, n_to = 0, set;
@@ -368,13 +372,12 @@ static gie_status measure_value(struct selection *s, gie_id value, struct field 
         continue;
       GIE_TRY(tuner_conversion(s->t, &v->type, &from[i], &to[k], &set));
       tuner_want_set(s->t, set);
-      if (s->t->o->exhaustive)
+      if (now)
         GIE_TRY(enter_set(s->t, f, set));
     }
   return GIE_OK;
 }
 
-/* Without timing all: estimates, at the level of what was measured, until select_settle(). */
 static gie_status measure_conversions(struct selection *s)
 {
   for (gie_id v = 0; v < gie_graph_n_values(s->g); v++) {
@@ -382,7 +385,7 @@ static gie_status measure_conversions(struct selection *s)
     if (!select_is_chosen(s, v))
       continue;
     GIE_TRY(measure_value(s, v, &f));
-    if (f.n && s->t->o->exhaustive)
+    if (f.n)
       GIE_TRY(run_field(s->t, gie_value_get(s->g, v)->name, &f));
   }
   return GIE_OK;

@@ -244,8 +244,12 @@ gie_status tuner_check_stop(struct tuner *t);
 /* The element type that nodes which compute nothing may pass on instead of f32, or NONE: without it the values around
  * a concat whose neighbours compute in f16 would go through f32. */
 enum gie_dtype select_narrow_dtype(const struct selection *s, const struct gie_node *n);
-/* Whether the node reads an input or makes an output of the network, whose types are given: narrower variants cost a
- * cast there. */
+/* Whether it is an input or output of the network, whose form is given. */
+static inline bool select_is_edge(const struct gie_value *v)
+{
+  return v->kind == GIE_VALUE_INPUT || v->n_outputs > 0;
+}
+/* Whether the node reads an input or makes an output of the network: narrower variants cost a cast there. */
 bool select_is_at_the_edge(const struct selection *s, const struct gie_node *n);
 bool tune_form_equal(const struct tune_form *a, const struct tune_form *b, int rank);
 /* To the letter: plain and its permutation are two, as they are for the cache. */

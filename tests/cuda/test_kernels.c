@@ -47,13 +47,19 @@ static void wrong(const char *name, const char *dtype, const struct gie_kernel *
            form, text);
 }
 
-/* A variant that changes dtypes is tried where the problem has them already. */
+/* A variant that changes dtypes is tried where the problem has them already, unless the kernel has no other. */
 static bool changes_dtypes(const struct op_problem *q, const struct gie_variant *v)
 {
   for (uint32_t i = 0; i < v->n_in; i++)
     if (v->in[i].dtype != GIE_DTYPE_NONE && v->in[i].dtype != q->p.in[i].dtype)
       return true;
   return false;
+}
+
+/* What result i of a variant is rounded to. */
+static enum gie_dtype dtype_of(const struct op_result *out, const struct gie_variant *v, uint32_t i)
+{
+  return i < v->n_out && v->out[i].dtype != GIE_DTYPE_NONE ? v->out[i].dtype : out->type.dtype;
 }
 
 /* Forms that make a difference: a variant that says its layouts is run dense and as views only. */
@@ -82,7 +88,7 @@ static void run_variant(const char *name, const char *dtype, const struct op_pro
       continue;
     }
     for (uint32_t i = 0; i < q->n->n_out; i++)
-      if (!op_compare(&out[i], &want[i], op_tolerance(out[i].type.dtype), text, sizeof text))
+      if (!op_compare(&out[i], &want[i], op_tolerance(dtype_of(&out[i], v, i)), text, sizeof text))
         wrong(name, dtype, k, v, OP_FORMS[f].name, text);
     op_results_free(ctx, out, q->n->n_out);
     *done += 1;
@@ -106,6 +112,9 @@ static void check_kernel(const char *name, const char *dtype, struct gie_graph *
   uint32_t n = k->variants ? k->variants(k, &q->p, v, MAX_VARIANTS) : 1;
   if (n == 0 || n > MAX_VARIANTS)
     wrong(name, dtype, k, &v[0], "variants", "none, or too many");
+  bool own = false;
+  for (uint32_t i = 0; i < n && i < MAX_VARIANTS; i++)
+    own |= !changes_dtypes(q, &v[i]);
   for (uint32_t i = 0; i < n && i < MAX_VARIANTS; i++) {
     /* a variant that fuses fewer steps computes the node cut after these */
     struct gie_variant cut = {.struct_size = sizeof cut, .n_steps = v[i].n_steps};
@@ -113,7 +122,7 @@ static void check_kernel(const char *name, const char *dtype, struct gie_graph *
     for (uint32_t j = 0; j < i; j++)
       if (v[i].config == v[j].config)
         wrong(name, dtype, k, &v[i], "variants", "two of them have one config");
-    if (changes_dtypes(q, &v[i]))
+    if (own && changes_dtypes(q, &v[i]))
       continue;
     gie_status st = op_run(&host, g, q->n, op_kernel_of(ctx, "cpu", q->n->op->name), &cut, &OP_FORMS[0],
                            want);
