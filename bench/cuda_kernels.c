@@ -53,6 +53,7 @@ static const struct row {
     {"f32", "nchw", "nhwc", "input %x : T[128,128,56,56] %y = cast(%x) {to=f16} output %y"},
     {"f16", "nhwc", "nchw", "input %x : T[128,128,56,56] %y = cast(%x) {to=f32} output %y"},
     {"f32", "nchw", "nhwc", "input %x : T[256,3,224,224] %y = cast(%x) {to=f16} output %y"},
+    {"f32", "nchw", "nChw4c", "input %x : T[256,3,224,224] %y = cast(%x) {to=f16} output %y"},
     BOTH(
         "input %x : T[128,64,112,112] %y = max_pool(%x) {kernel=[3,3], stride=[2,2], pad=[1,1,1,1]} output %y"),
     BOTH("input %x : T[128,256,28,28] %y = max_pool(%x) {kernel=[3,3], pad=[1,1,1,1]} output %y"),
@@ -63,6 +64,9 @@ static const struct row {
     BOTH("input %x : T[128,512,28,28] %y = global_average_pool(%x) output %y"),
     {"f16", "nhwc", "nhwc",
      "input %a : T[128,128,56,56] input %b : T[128,128,56,56] %y = concat(%a, %b) {axis=1} output %y"},
+    {"f16", "nhwc", "nhwc",
+     "input %a : T[512,192,14,14] input %b : T[512,208,14,14] input %c : T[512,48,14,14] input %d : T[512,64,14,14] "
+     "%y = concat(%a, %b, %c, %d) {axis=1} output %y"},
     {"f32", "nchw", "nchw",
      "input %a : T[64,128,56,56] input %b : T[64,128,56,56] %y = concat(%a, %b) {axis=1} output %y"},
     {"f16", "nchw", "nchw", "input %x : T[128,256,56,56] %y = transpose(%x) {perm=[0,2,3,1]} output %y"},

@@ -104,8 +104,8 @@ template <int A, int V, int SIZE> struct lane_access {
 };
 
 /* Axis 0 of `axes` runs over V places at a time; A lanes lie side by side in the result (or with `split` in the operand)
- * and `lane` apart in the other one, which has the first `real` of them. */
-template <class TI, class TO, int A, int V, bool split>
+ * and `lane` apart in the other one, which with `pads` has the first `real` of them only. */
+template <class TI, class TO, int A, int V, bool split, bool pads>
 __global__ void __launch_bounds__(256)
     copy_lanes(const __grid_constant__ chunk_args a, int64_t lane, int real, const TI *__restrict__ from,
                TO *__restrict__ to)
@@ -124,15 +124,18 @@ __global__ void __launch_bounds__(256)
 #pragma unroll
       for (int v = 0; v < V; v++)
         y[v] = copy_value<TI, TO>::of(x[v * A + l]);
-      if (l < real)
+      if (!pads || l < real)
         store_side<TO, V, V>(to + out + l * lane, y);
     }
   } else {
     TO y[A * V];
 #pragma unroll
     for (int l = 0; l < A; l++) {
-      TI x[V] = {};
-      if (l < real)
+      TI x[V];
+#pragma unroll
+      for (int v = 0; pads && v < V; v++)
+        x[v] = TI();
+      if (!pads || l < real)
         load_side<TI, V, V>(from + in + l * lane, x);
 #pragma unroll
       for (int v = 0; v < V; v++)
@@ -392,10 +395,15 @@ static void launch_lanes(const struct cuda_copy *c, const void *from, void *to, 
   first.stride[1][0] *= V;
   int moved = lanes == 0 ? places : lanes;
   a.axes = axes_of(&first, 1u << moved, 1, &a.n);
-  copy_lanes<TI, TO, A, V, split><<<(a.n + 255) / 256, 256, 0, stream>>>(a, l->stride[split ? 0 : 1][lanes],
-                                                                         int(l->dim[lanes]),
-                                                                         static_cast<const TI *>(from),
-                                                                         static_cast<TO *>(to));
+  const TI *in = static_cast<const TI *>(from);
+  TO *out = static_cast<TO *>(to);
+  int64_t lane = l->stride[split ? 0 : 1][lanes];
+  int real = int(l->dim[lanes]);
+  constexpr bool MAY_PAD = A == 4 || A == 8;
+  if (MAY_PAD && real < A)
+    copy_lanes<TI, TO, A, V, split, MAY_PAD><<<(a.n + 255) / 256, 256, 0, stream>>>(a, lane, real, in, out);
+  else
+    copy_lanes<TI, TO, A, V, split, false><<<(a.n + 255) / 256, 256, 0, stream>>>(a, lane, real, in, out);
 }
 
 /* Whether all offsets but those along `lanes` and `places`, and the address, are multiples of n elements. */
