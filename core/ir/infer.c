@@ -89,16 +89,23 @@ static gie_status dtype_fail(const struct gie_infer *x, uint32_t i, const struct
                   x->node->op->name, list);
 }
 
+uint32_t ir_operand_dtypes(const struct gie_op *op, uint32_t i, enum gie_dtype first)
+{
+  struct ir_operand d;
+  if (i == 0)
+    return op->dtypes;
+  if (!ir_op_operand(op, i, &d))
+    return 0;
+  return d.dtypes ? d.dtypes : first != GIE_DTYPE_NONE ? 1u << first : op->dtypes;
+}
+
 /* Dtypes that the op's row asks for: of operand 0, and of the others as declared. */
 static gie_status check_dtypes(const struct gie_infer *x)
 {
-  uint32_t set = x->node->op->dtypes;
   for (uint32_t i = 0; i < x->n_in; i++) {
     struct ir_operand d;
     bool declared = ir_op_operand(x->node->op, i, &d);
-    uint32_t wanted = i == 0 ? set : declared ? d.dtypes : 0;
-    if (i > 0 && declared && !wanted) /* follows operand 0 */
-      wanted = x->in[0].dtype != GIE_DTYPE_NONE ? 1u << x->in[0].dtype : set;
+    uint32_t wanted = ir_operand_dtypes(x->node->op, i, x->in[0].dtype);
     if (wanted && x->in[i].dtype != GIE_DTYPE_NONE && !(wanted >> x->in[i].dtype & 1))
       return dtype_fail(x, i, declared ? &d : NULL, wanted);
   }

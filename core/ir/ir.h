@@ -111,6 +111,8 @@ struct ir_operand {
   uint32_t dtypes; /* GIE_DT set; 0: that of operand 0 */
 };
 bool ir_op_operand(const struct gie_op *op, uint32_t i, struct ir_operand *out); /* false: none is declared */
+/* Which dtypes (bits 1 << dtype) operand i may have where operand 0 is of dtype `first`; 0: any. */
+uint32_t ir_operand_dtypes(const struct gie_op *op, uint32_t i, enum gie_dtype first);
 
 /* ---- Checks and inference of one node. Messages name the node. */
 

@@ -70,6 +70,33 @@ static bool is_narrower(const struct run_problem *p, const struct gie_variant *v
   return false;
 }
 
+/* The element type that port i of a variant's operands, or results, asks for. */
+static enum gie_dtype port_dtype(const struct run_problem *p, const struct gie_variant *v, bool in, uint32_t i)
+{
+  const struct gie_port *port = in ? (i < v->n_in ? &v->in[i] : &v->any_in)
+                                   : (i < v->n_out ? &v->out[i] : &v->any_out);
+  enum gie_dtype own = p->plain[in ? i : p->pub.n_in + i].dtype;
+  return port->dtype == GIE_DTYPE_NONE || own == GIE_DTYPE_NONE ? own : port->dtype;
+}
+
+/* Whether no graph could say what it computes: the op does not take these element types together, or its result does not
+ * follow operand 0 any more. */
+static bool mixes_dtypes(const struct run_problem *p, const struct gie_variant *v)
+{
+  const struct gie_node *n = p->pub.node;
+  enum gie_dtype first = n->n_operands ? port_dtype(p, v, true, 0) : GIE_DTYPE_NONE;
+  for (uint32_t i = 0; i < n->n_operands; i++) {
+    enum gie_dtype t = port_dtype(p, v, true, i);
+    uint32_t takes = ir_operand_dtypes(n->op, i, first);
+    if (t != GIE_DTYPE_NONE && takes && !(takes >> t & 1))
+      return true;
+  }
+  for (uint32_t i = 0; n->n_operands && i < n->n_out; i++)
+    if (p->plain[p->pub.n_in + i].dtype == p->plain[0].dtype && port_dtype(p, v, false, i) != first)
+      return true;
+  return false;
+}
+
 /* Whether it names another layout than the plain one; constants are packed as it likes. */
 static bool has_other_layout(const struct ask *a, const struct run_problem *p, const struct gie_variant *v)
 {
@@ -151,6 +178,8 @@ static gie_status ask_kernel(struct ask *a, const struct gie_kernel *k)
     }
     if (!ports_are_possible(p, &v[i], &bad))
       refuse(a, k, n_steps, bad);
+    else if (mixes_dtypes(p, &v[i]))
+      refuse(a, k, n_steps, "mixes element types that the op does not take together");
     else if (is_narrower(p, &v[i]) && !t->o->reduced_precision)
       refuse(a, k, n_steps, "computes in a narrower element type");
     else if (t->o->plain_layouts && has_other_layout(a, p, &v[i]))

@@ -135,7 +135,8 @@ struct gie_problem {
   enum gie_narrow narrow; /* asked by supports and variants; a module of before sees padding here */
 };
 
-/* What a variant wants of one operand or result. */
+/* What a variant wants of one operand or result. The dtypes of all ports together are such as the op takes (core/ir/ops.def): conv
+ * with an f32 operand and f16 weights is refused. */
 struct gie_port {
   enum gie_dtype dtype;     /* GIE_DTYPE_NONE: as in the problem */
   struct gie_layout layout; /* layout.any: whatever is there */
