@@ -17,7 +17,10 @@ struct image_tile {
   int n, rows;
   const void *function;
 };
-#define TILE(n, rows) {n, 4 * rows, reinterpret_cast<const void *>(image_conv<n, rows>)}
+#define TILE(n, rows)                                                \
+  {                                                                  \
+    n, 4 * rows, reinterpret_cast<const void *>(image_conv<n, rows>) \
+  }
 static const struct image_tile TILES[] = {TILE(32, 1), TILE(32, 2), TILE(32, 4),
                                           TILE(64, 1), TILE(64, 2), TILE(64, 4)};
 #define TILE_COUNT (sizeof TILES / sizeof *TILES)
@@ -90,7 +93,8 @@ static size_t shared_of(const struct image_shape *f, const struct image_tile *t)
   return size_t(f->steps) * size_t(t->n) * 32 + size_t(patch_h(f, t)) * size_t(patch_w(f)) * 16;
 }
 
-static bool conv_image_supports(const struct gie_kernel *k, const struct gie_problem *p, char *why, size_t size)
+static bool conv_image_supports(const struct gie_kernel *k, const struct gie_problem *p, char *why,
+                                size_t size)
 {
   struct image_shape f;
   enum gie_dtype t = p->in[0].dtype;
@@ -124,7 +128,8 @@ static uint32_t steps_taken(const struct gie_problem *p)
 static uint32_t conv_image_variants(const struct gie_kernel *k, const struct gie_problem *p,
                                     struct gie_variant *out, uint32_t max)
 {
-  static const struct gie_layout NHWC = {4, {0, 2, 3, 1}, 0, 0, false}, IMAGE = {4, {0, 1, 2, 3}, 1, 4, false};
+  static const struct gie_layout NHWC = {4, {0, 2, 3, 1}, 0, 0, false},
+                                 IMAGE = {4, {0, 1, 2, 3}, 1, 4, false};
   struct image_shape f;
   uint32_t n = 0;
   if (read_shape(p, &f))
@@ -160,7 +165,8 @@ static void conv_image_estimate(const struct gie_kernel *k, const struct gie_pro
   struct image_shape f;
   if (read_shape(p, &f))
     return;
-  double results = double(gie_desc_count(&p->out[0])), pixels = double(gie_desc_count(&p->in[0])) / double(f.c);
+  double results = double(gie_desc_count(&p->out[0])),
+         pixels = double(gie_desc_count(&p->in[0])) / double(f.c);
   out->flops = 2 * results * double(f.c * f.r * f.s);
   out->bytes = 8 * pixels + 2 * results;
 }
@@ -306,7 +312,8 @@ static gie_status conv_image_run(void *instance, const struct gie_launch *l)
   a.y = static_cast<__half *>(l->out[0]);
   a.vector_y = a.vector_y && uintptr_t(a.y) % 16 == 0;
   GIE_CUDA_TRY(l->ctx,
-               cudaLaunchKernel(v->tile->function, grid, dim3(IMAGE_THREADS), args, v->shared, gie_cuda_stream(l)),
+               cudaLaunchKernel(v->tile->function, grid, dim3(IMAGE_THREADS), args, v->shared,
+                                gie_cuda_stream(l)),
                "launching a convolution of images");
   return GIE_OK;
 }

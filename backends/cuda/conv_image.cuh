@@ -43,7 +43,8 @@ struct image_place {
   int h, w;
 };
 
-__device__ __forceinline__ void image_multiply(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1)
+__device__ __forceinline__ void image_multiply(float (&d)[4], const uint32_t (&a)[4], uint32_t b0,
+                                               uint32_t b1)
 {
 #if __CUDA_ARCH__ >= 800
   asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
@@ -57,14 +58,15 @@ __device__ __forceinline__ void image_multiply(float (&d)[4], const uint32_t (&a
 template <int ROWS> __device__ __forceinline__ image_place image_find(const image_args &a, uint32_t tile)
 {
   const uint32_t rows = cuda_quotient(a.by_tiles_w, tile), image = cuda_quotient(a.by_tiles_h, rows);
-  return {image, int(rows - image * a.by_tiles_h.d) * 4 * ROWS, int(tile - rows * a.by_tiles_w.d) * IMAGE_WIDTH};
+  return {image, int(rows - image * a.by_tiles_h.d) * 4 * ROWS,
+          int(tile - rows * a.by_tiles_w.d) * IMAGE_WIDTH};
 }
 
 __device__ __forceinline__ void image_copy_8(uint2 *to, const uint2 *from, bool in)
 {
 #if __CUDA_ARCH__ >= 800
-  asm volatile("cp.async.ca.shared.global [%0], [%1], 8, %2;" ::"r"(uint32_t(__cvta_generic_to_shared(to))), "l"(from),
-               "r"(in ? 8 : 0));
+  asm volatile("cp.async.ca.shared.global [%0], [%1], 8, %2;" ::"r"(uint32_t(__cvta_generic_to_shared(to))),
+               "l"(from), "r"(in ? 8 : 0));
 #endif
 }
 
@@ -76,11 +78,13 @@ __device__ __forceinline__ void image_copies_wait()
 }
 
 /* Begins to copy the part of x that a tile reads, with zeros around x. */
-template <int ROWS> __device__ __forceinline__ void image_read(const image_args &a, uint32_t tile, uint2 *patch)
+template <int ROWS>
+__device__ __forceinline__ void image_read(const image_args &a, uint32_t tile, uint2 *patch)
 {
   const image_place at = image_find<ROWS>(a, tile);
   const uint2 *x = a.x + at.image * a.x_n;
-  const int pixels = a.patch_h * a.patch_w, top = at.h * a.stride_h - a.pad_h, left = at.w * a.stride_w - a.pad_w;
+  const int pixels = a.patch_h * a.patch_w, top = at.h * a.stride_h - a.pad_h,
+            left = at.w * a.stride_w - a.pad_w;
   for (int i = threadIdx.x; i < pixels; i += IMAGE_THREADS) {
     int row = int(cuda_quotient(a.by_patch_w, uint32_t(i))), h = top + row, w = left + i - row * a.patch_w;
     bool in = uint32_t(h) < uint32_t(a.h) && uint32_t(w) < uint32_t(a.w_extent);
@@ -120,7 +124,8 @@ __device__ __forceinline__ void image_store(const image_args &a, __half *y, int 
 
 /* A row of 16 results, whose first is at y with channel n, to memory, 32 channels at a time. */
 template <int TILES>
-__device__ __forceinline__ void image_end(const image_args &a, const float (&sums)[TILES][4], __half *y, int w, int n)
+__device__ __forceinline__ void image_end(const image_args &a, const float (&sums)[TILES][4], __half *y,
+                                          int w, int n)
 {
   const int lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
 #pragma unroll
@@ -143,18 +148,19 @@ __device__ __forceinline__ void image_end(const image_args &a, const float (&sum
 
 /* The sums of a warp's ROWS rows, from the bias on. */
 template <int N, int ROWS>
-__device__ __forceinline__ void image_sum(const image_args &a, float (&sums)[ROWS][N / 8][4], const uint4 *weights,
-                                          const uint2 *patch)
+__device__ __forceinline__ void image_sum(const image_args &a, float (&sums)[ROWS][N / 8][4],
+                                          const uint4 *weights, const uint2 *patch)
 {
   const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
   const uint32_t keep_0 = t / 2 < a.last ? ~0u : 0, keep_1 = t / 2 + 2 < a.last ? ~0u : 0;
   const int row_words = a.patch_w * 2, next_row = a.stride_h * row_words, next_8 = 16 * a.stride_w;
-  const uint32_t *from =
-      reinterpret_cast<const uint32_t *>(patch) + warp * ROWS * next_row + 2 * g * a.stride_w + t;
+  const uint32_t *from = reinterpret_cast<const uint32_t *>(patch) + warp * ROWS * next_row +
+                         2 * g * a.stride_w + t;
   const uint4 *b = weights + lane;
 #pragma unroll
   for (int j = 0; j < N / 8; j++) {
-    float2 v = a.bias ? *reinterpret_cast<const float2 *>(a.bias + blockIdx.y * N + j * 8 + 2 * t) : make_float2(0, 0);
+    float2 v = a.bias ? *reinterpret_cast<const float2 *>(a.bias + blockIdx.y * N + j * 8 + 2 * t)
+                      : make_float2(0, 0);
 #pragma unroll
     for (int i = 0; i < ROWS; i++)
       sums[i][j][0] = sums[i][j][2] = v.x, sums[i][j][1] = sums[i][j][3] = v.y;
@@ -205,7 +211,8 @@ __global__ void __launch_bounds__(IMAGE_THREADS) image_conv(const __grid_constan
     for (int i = 0; i < ROWS; i++) {
       int row = at.h + int(threadIdx.x) / 32 * ROWS + i;
       if (row < a.out_h)
-        image_end<N / 8>(a, sums[i], a.y + at.image * a.y_n + row * a.y_h + at.w * a.y_w, at.w, int(blockIdx.y) * N);
+        image_end<N / 8>(a, sums[i], a.y + at.image * a.y_n + row * a.y_h + at.w * a.y_w, at.w,
+                         int(blockIdx.y) * N);
     }
     uint2 *other = patch;
     patch = next;

@@ -106,9 +106,8 @@ template <int A, int V, int SIZE> struct lane_access {
 /* Axis 0 of `axes` runs over V places at a time; A lanes lie side by side in the result (or with `split` in the operand)
  * and `lane` apart in the other one, which with `pads` has the first `real` of them only. */
 template <class TI, class TO, int A, int V, bool split, bool pads>
-__global__ void __launch_bounds__(256)
-    copy_lanes(const __grid_constant__ chunk_args a, int64_t lane, int real, const TI *__restrict__ from,
-               TO *__restrict__ to)
+__global__ void __launch_bounds__(256) copy_lanes(const __grid_constant__ chunk_args a, int64_t lane,
+                                                  int real, const TI *__restrict__ from, TO *__restrict__ to)
 {
   uint32_t i = blockIdx.x * 256 + threadIdx.x;
   int64_t in, out;

@@ -71,7 +71,8 @@ static bool is_narrower(const struct run_problem *p, const struct gie_variant *v
 }
 
 /* The element type that port i of a variant's operands, or results, asks for. */
-static enum gie_dtype port_dtype(const struct run_problem *p, const struct gie_variant *v, bool in, uint32_t i)
+static enum gie_dtype port_dtype(const struct run_problem *p, const struct gie_variant *v, bool in,
+                                 uint32_t i)
 {
   const struct gie_port *port = in ? (i < v->n_in ? &v->in[i] : &v->any_in)
                                    : (i < v->n_out ? &v->out[i] : &v->any_out);

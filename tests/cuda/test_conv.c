@@ -46,7 +46,8 @@ static void run_form(const struct op_case *c, const struct op_problem *q, const 
   if (any && st == GIE_E_UNSUPPORTED && form != &OP_FORMS[0])
     return;
   bool half = v->n_out > 0 && v->out[0].dtype == GIE_F16;
-  bool right = st == GIE_OK && op_compare(&out, want, op_tolerance(half ? GIE_F16 : out.type.dtype), what, sizeof what);
+  bool right = st == GIE_OK &&
+               op_compare(&out, want, op_tolerance(half ? GIE_F16 : out.type.dtype), what, sizeof what);
   if (right && op_run(&cuda, q->p.graph, q->n, k, v, form, &again) == GIE_OK) {
     if (!same_bits(&out, &again)) {
       right = false;
@@ -86,8 +87,8 @@ static void check_kernel(const struct op_case *c, struct op_problem *q, const st
                     (unsigned long long)v[i].config);
     if (k->estimate)
       k->estimate(k, &q->p, &v[i], &cost);
-    ck_assert_msg(!k->estimate || (cost.seconds > 0 ? cost.seconds < 1 : !busy || cost.flops > 0), "%s: estimate of %s",
-                  c->name, v[i].label);
+    ck_assert_msg(!k->estimate || (cost.seconds > 0 ? cost.seconds < 1 : !busy || cost.flops > 0),
+                  "%s: estimate of %s", c->name, v[i].label);
     taken.packed += k->pack_desc != NULL;
     taken.variants++;
     for (unsigned f = 0; f < (v[i].any_in.layout.any ? N_OP_FORMS : 2); f += op_quick() ? 3 : 1)

@@ -298,15 +298,18 @@ START_TEST(test_conversions_at_the_edge)
   int found[2] = {0};
   ck_assert_ptr_nonnull(mkdtemp(dir));
   snprintf(cache, sizeof cache, "%s/timing.txt", dir);
-  struct gie_build_options o = {
-      .struct_size = sizeof o, .cache = cache, .modules = modules, .backends = "-onednn,-race,+race.slow"};
+  struct gie_build_options o = {.struct_size = sizeof o,
+                                .cache = cache,
+                                .modules = modules,
+                                .backends = "-onednn,-race,+race.slow"};
   ck_gie_ok(ctx, gie_graph_parse(ctx, text, strlen(text), NULL, &g));
   ck_gie_ok(ctx, gie_build(g, &o, NULL, &plan));
   ck_gie_ok(ctx, tune_cache_open_named(ctx, cache, true, &c));
   for (size_t i = 0; tune_cache_at(c, i, &e); i++)
     for (int k = 0; k < 2; k++)
       found[k] += strcmp(e.problem, wanted[k]) == 0;
-  ck_assert_msg(found[0] > 0 && found[1] > 0, "timed: %d of one conversion, %d of the other", found[0], found[1]);
+  ck_assert_msg(found[0] > 0 && found[1] > 0, "timed: %d of one conversion, %d of the other", found[0],
+                found[1]);
   tune_cache_free(c);
   gie_plan_free(plan);
   gie_graph_free(g);
@@ -456,9 +459,11 @@ END_TEST
 /* f32 operand, f16 weights and result: no graph could say that, however good it looks. */
 START_TEST(test_mixed_types)
 {
-  const char *text = "graph { input %x : f32[1,8,16,16] const %w : f32[1,8,1,1] = {1,2,3,4,5,6,7,8} %y = conv(%x, %w) "
-                     "output %y }",
-             *top = getenv("top_builddir");
+  const char
+      *text =
+          "graph { input %x : f32[1,8,16,16] const %w : f32[1,8,1,1] = {1,2,3,4,5,6,7,8} %y = conv(%x, %w) "
+          "output %y }",
+      *top = getenv("top_builddir");
   char file[4096];
   snprintf(file, sizeof file, "%s/tests/tune/.libs/kernels.so", top ? top : ".");
   const char *modules[] = {file, NULL};
