@@ -7,7 +7,7 @@
 const struct wg_tile_shape WG_TILES[] = {
 #define WG_STAGED_TILE(unit, w, p, slice, ww, wp, stages, per_sm) {WG_STAGED, WG_##unit, w, p, slice, per_sm},
 #define WG_GROUP_TILE(w, p, stages, per_sm) {WG_STAGED, WG_TF32X3_GROUP, w, p, 32, per_sm},
-#define WG_FUSED_TILE(unit, w) {WG_FUSED, WG_##unit, w, 32, 16, 1},
+#define WG_FUSED_TILE(unit, w) {WG_FUSED, WG_##unit, w, 32, 8, 1},
 #define WG_SMALL_TILE(keep) {WG_SMALL, WG_FFMA, keep, 128, 4, 3},
 #include "backends/winograd/tiles.def"
 #undef WG_STAGED_TILE

@@ -2,9 +2,12 @@
 /* The layers of VGG-E, and GoogLeNet's of 5x5, by every variant of the winograd backend and by cuDNN's engines: times as
  * captured graphs. Arguments, one after the other:
  *   check, few, race   every configuration on odd shapes, with guards around the result; few, race: for compute-sanitizer
+ *   fused          with check, few and race from there on: the fused form alone
  *   f32=N, f16=N   VGG-E at batch N, f32 strict;  five=N, half5=N: the 5x5 layers in f32 and f16
  *   errors=FILE    errors against f64 of every form and unit, on random weights and on those of FILE (trained.py)
- *   profile=LAYER:N:LABEL   one configuration three times, for a profiler
+ *   one=LAYER:N:LABEL   the best of the configurations whose labels begin so, of both layouts, f32
+ *   profile=LAYER:N:LABEL, profile16=...   one configuration in f32 or f16 for a profiler that waits for cudaProfilerStart;
+ *                  "precomp": cuDNN's
  *   legacy, graphs cuDNN's algorithms of old only; also its engines for graphs (from the start)
  *   most=N         so many configurations of each layout, from there on
  *   small          a workspace of 64 MiB
@@ -14,6 +17,7 @@
 #include "bench/winograd/bench.cuh"
 #include "bench/winograd/roofline.cuh"
 
+#include <cuda_profiler_api.h>
 #include <utility>
 #include <vector>
 
@@ -266,7 +270,8 @@ static void errors(const char *file)
 
 /* ---- Checks */
 
-static bool races; /* a tool that is slow is looking: no parts, which are the same kernels again */
+static bool races, /* a tool that is slow is looking: no parts, which are the same kernels again */
+    only_fused;
 
 template <class T> static int check_case(const wg_shape &s, int r, bool last, bool pitched)
 {
@@ -281,7 +286,7 @@ template <class T> static int check_case(const wg_shape &s, int r, bool last, bo
           double rms, max;
           char name[96];
           size_t bytes;
-          if ((races && WG_TILES[tile].structure == WG_FUSED) || !wg_is_possible(&t.p, &c) ||
+          if ((only_fused && WG_TILES[tile].structure != WG_FUSED) || !wg_is_possible(&t.p, &c) ||
               !structure_of(&c)->workspace(&t.p, &c, &bytes) || bytes > workspace_bytes)
             continue;
           wg_config_label(&t.p, &c, name, sizeof name);
@@ -349,8 +354,7 @@ static int check_joined(void)
   return bad;
 }
 
-/* For racecheck: one shape, every kernel once, but for the fused form, whose warps arrive at barriers by one lane for all;
- * the tool takes that for no order. */
+/* For racecheck: one shape, every kernel once. */
 static void check_races(void)
 {
   int bad = 0;
@@ -392,32 +396,89 @@ static void check(bool few)
   printf("check: %d cases in f32 and f16, %d wrong\n", n, bad);
 }
 
-/* name:batch:label: the first configuration whose label begins so, three times; for a profiler */
-static void profile(const char *what)
-{
-  char name[32], wanted[64];
+/* ---- One layer: LAYER:N:LABEL */
+
+struct request {
+  const layer *l;
   int n;
-  if (sscanf(what, "%31[^:]:%d:%63[^\n]", name, &n, wanted) != 3)
-    return;
+  char label[64];
+};
+static bool read_request(const char *text, request *r)
+{
+  char name[32];
+  if (sscanf(text, "%31[^:]:%d:%63[^\n]", name, &r->n, r->label) != 3)
+    return false;
   for (const layer &l : VGG)
-    for (int last = 0; last < 2 && strcmp(l.name, name) == 0; last++) {
-      tensors t;
-      make<float>(&t, shape_of(l, n), 3, last, false, false);
-      for (int f = 0; f < 2; f++)
-        for (int tile = 0; tile < WG_N_TILES; tile++)
-          for (int splits = 1; splits <= 8; splits *= 2) {
-            wg_config c = {(wg_form_id)f, (uint8_t)tile, (uint8_t)splits, 0};
-            char text[96];
-            wg_config_label(&t.p, &c, text, sizeof text);
-            if (!fits(&t, &c) || strcmp(text, wanted) != 0)
-              continue;
-            wg_runner r(&t, &c);
-            for (int i = 0; i < 3; i++)
-              TRY(r.run(0));
-            TRY(cudaDeviceSynchronize());
-          }
-      drop(&t);
-    }
+    if (strcmp(l.name, name) == 0)
+      return r->l = &l, true;
+  return false;
+}
+
+/* Calls what() with every configuration whose label begins so (`whole`: is that), as a strict build is offered them. */
+template <class T, class WHAT>
+static void each_configuration(const request &r, bool last, bool whole, const WHAT &what)
+{
+  tensors t;
+  make<T>(&t, shape_of(*r.l, r.n), 3, last, false, false);
+  for (int f = 0; f < WG_N_FORMS; f++)
+    for (int tile = 0; tile < WG_N_TILES; tile++)
+      for (int splits = 1; splits <= 8; splits *= 2) {
+        wg_config c = {(wg_form_id)f, (uint8_t)tile, (uint8_t)splits, 0};
+        char text[96];
+        wg_config_label(&t.p, &c, text, sizeof text);
+        if (!fits(&t, &c) || strncmp(text, r.label, strlen(r.label)) != 0 ||
+            (whole && strlen(text) != strlen(r.label)))
+          continue;
+        wg_runner run(&t, &c);
+        what(t, c, text, run);
+      }
+  drop(&t);
+}
+
+static void time_one(const request &r)
+{
+  for (int last = 0; last < 2; last++) {
+    best b = {};
+    double share = 0;
+    each_configuration<float>(r, last, false,
+                              [&](tensors &t, wg_config &c, const char *text, wg_runner &run) {
+                                double us = time_runner(&run);
+                                if (b.us == 0 || us < b.us)
+                                  share = floor_us(t.p, c) / us;
+                                offer(&b, us, text);
+                              });
+    printf("%-8s N=%-4d %-32s %9.1f us  share of roofline %.3f\n", r.l->name, r.n, b.name, b.us, share);
+  }
+  fflush(stdout);
+}
+
+/* For a profiler: each kernel twice, the second time between cudaProfilerStart and -Stop. */
+static void run_for_profiler(runner *r)
+{
+  TRY(r->run(0));
+  TRY(cudaDeviceSynchronize());
+  TRY(cudaProfilerStart());
+  TRY(r->run(0));
+  TRY(cudaDeviceSynchronize());
+  TRY(cudaProfilerStop());
+}
+
+template <class T> static void profile(const request &r)
+{
+  for (int last = 0; last < 2; last++)
+    each_configuration<T>(r, last, true, [](tensors &, wg_config &, const char *, wg_runner &run) {
+      run_for_profiler(&run);
+    });
+  if (strcmp(r.label, "precomp") != 0)
+    return;
+  tensors t; /* cuDNN's */
+  make<T>(&t, shape_of(*r.l, r.n), 3, sizeof(T) == 2, false, false);
+  void *filter = ordered_filter<T>(&t);
+  dnn_runner run(&t, filter);
+  if (run.ready(CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM))
+    run_for_profiler(&run);
+  cudaFree(filter);
+  drop(&t);
 }
 
 int main(int argc, char **argv)
@@ -440,10 +501,13 @@ int main(int argc, char **argv)
   for (int i = 1; i < argc; i++) {
     const char *a = argv[i], *value = strchr(a, '=') ? strchr(a, '=') + 1 : "";
     const int n = atoi(value);
-    if (n > 0 && ceilings.ffma == 0)
+    request r;
+    if ((n > 0 || strncmp(a, "one=", 4) == 0) && ceilings.ffma == 0)
       measure_ceilings();
     if (strcmp(a, "legacy") == 0 || strcmp(a, "graphs") == 0)
       only_legacy = a[0] == 'l';
+    else if (strcmp(a, "fused") == 0)
+      only_fused = true;
     else if (strcmp(a, "race") == 0)
       races = true, check_races();
     else if (strcmp(a, "check") == 0 || strcmp(a, "few") == 0)
@@ -460,8 +524,12 @@ int main(int argc, char **argv)
       max_candidates = (size_t)n;
     else if (strncmp(a, "errors=", 7) == 0)
       errors(value);
-    else if (strncmp(a, "profile=", 8) == 0)
-      profile(value);
+    else if (strncmp(a, "one=", 4) == 0 && read_request(value, &r))
+      time_one(r);
+    else if (strncmp(a, "profile=", 8) == 0 && read_request(value, &r))
+      profile<float>(r);
+    else if (strncmp(a, "profile16=", 10) == 0 && read_request(value, &r))
+      profile<__half>(r);
   }
   if (n_judged)
     printf("\nestimates: %d of %d on the right side of 1\n", n_right, n_judged);
