@@ -124,7 +124,7 @@ struct wg_fused_steps {
 };
 
 #ifndef WG_FUSED_LANES
-#define WG_FUSED_LANES 1 /* of a warp, that arrive at a barrier: one for all, or 32 */
+#define WG_FUSED_LANES 32 /* of a warp, that arrive at a barrier: one for all, or 32 */
 #endif
 __device__ __forceinline__ void wg_fused_arrive(uint64_t *barrier)
 {
