@@ -298,15 +298,18 @@ START_TEST(test_conversions_at_the_edge)
   int found[2] = {0};
   ck_assert_ptr_nonnull(mkdtemp(dir));
   snprintf(cache, sizeof cache, "%s/timing.txt", dir);
-  struct gie_build_options o = {
-      .struct_size = sizeof o, .cache = cache, .modules = modules, .backends = "-onednn,-race,+race.slow"};
+  struct gie_build_options o = {.struct_size = sizeof o,
+                                .cache = cache,
+                                .modules = modules,
+                                .backends = "-onednn,-race,+race.slow"};
   ck_gie_ok(ctx, gie_graph_parse(ctx, text, strlen(text), NULL, &g));
   ck_gie_ok(ctx, gie_build(g, &o, NULL, &plan));
   ck_gie_ok(ctx, tune_cache_open_named(ctx, cache, true, &c));
   for (size_t i = 0; tune_cache_at(c, i, &e); i++)
     for (int k = 0; k < 2; k++)
       found[k] += strcmp(e.problem, wanted[k]) == 0;
-  ck_assert_msg(found[0] > 0 && found[1] > 0, "timed: %d of one conversion, %d of the other", found[0], found[1]);
+  ck_assert_msg(found[0] > 0 && found[1] > 0, "timed: %d of one conversion, %d of the other", found[0],
+                found[1]);
   tune_cache_free(c);
   gie_plan_free(plan);
   gie_graph_free(g);
@@ -429,6 +432,7 @@ START_TEST(test_bad_kernels)
                                 .pipeline = "",
                                 .modules = modules,
                                 .exhaustive = true,
+                                .reduced_precision = true,
                                 .backends = "-test.crash_supports"};
   struct gie_build_report r = {.struct_size = sizeof r};
   struct gie_graph *g;
@@ -438,7 +442,9 @@ START_TEST(test_bad_kernels)
   ck_gie_ok(ctx, gie_build(g, &o, &r, &plan));
   ck_assert_uint_ge(r.bad, 5);
   const char *table = gie_plan_candidates(plan);
-  static const char *const named[] = {"bad\ttest.crash", "bad\ttest.hang", "bad\ttest.wrong"};
+  static const char *const named[] = {"bad\ttest.crash", "bad\ttest.hang", "bad\ttest.wrong",
+                                      "test.mixed: mixes element types: result 0 is f16; relu makes it f32",
+                                      "test.untyped: wants another element type than the graph has"};
   for (size_t i = 0; i < sizeof named / sizeof *named; i++)
     ck_assert_msg(strstr(table, named[i]) != NULL, "%s is not in\n%s", named[i], table);
   ck_gie_ok(ctx, gie_plan_profile(plan, 0, &p));
