@@ -8,6 +8,7 @@
 enum { FEW = 6 };
 struct frame {
   struct gie_arena arena;
+  const enum gie_dtype *as; /* by operand: element types to suppose, NONE: its own; NULL: all their own */
   struct gie_type *in;
   const struct gie_dim **known;
   uint32_t *n_known;
@@ -20,9 +21,10 @@ struct frame {
 
 /* ---- Operands -------------------------------------------------------------------------------------- */
 
-static gie_status frame_init(struct frame *f, struct gie_context *ctx, uint32_t n)
+static gie_status frame_init(struct frame *f, struct gie_context *ctx, uint32_t n, const enum gie_dtype *as)
 {
   gie_arena_init(&f->arena, ctx);
+  f->as = as;
   f->pooled = 0;
   f->in = f->few_in;
   f->known = f->few_known;
@@ -59,11 +61,19 @@ static gie_status const_elements(struct frame *f, const struct gie_value *v, uin
   return GIE_OK;
 }
 
-static gie_status gather_operand(struct frame *f, const struct gie_graph *g, gie_id id, uint32_t i)
+static struct gie_type type_of(const struct frame *f, const struct gie_value *v, uint32_t i)
 {
   static const struct gie_type unknown = {GIE_DTYPE_NONE, {-1, {{0, 0, 0}}}};
+  struct gie_type t = v ? v->type : unknown;
+  if (v && f->as && f->as[i] != GIE_DTYPE_NONE)
+    t.dtype = f->as[i];
+  return t;
+}
+
+static gie_status gather_operand(struct frame *f, const struct gie_graph *g, gie_id id, uint32_t i)
+{
   const struct gie_value *v = gie_value_get(g, id);
-  f->in[i] = v ? v->type : unknown;
+  f->in[i] = type_of(f, v, i);
   f->known[i] = NULL;
   f->n_known[i] = 0;
   if (v && v->data.blob)
@@ -89,23 +99,16 @@ static gie_status dtype_fail(const struct gie_infer *x, uint32_t i, const struct
                   x->node->op->name, list);
 }
 
-uint32_t ir_operand_dtypes(const struct gie_op *op, uint32_t i, enum gie_dtype first)
-{
-  struct ir_operand d;
-  if (i == 0)
-    return op->dtypes;
-  if (!ir_op_operand(op, i, &d))
-    return 0;
-  return d.dtypes ? d.dtypes : first != GIE_DTYPE_NONE ? 1u << first : op->dtypes;
-}
-
 /* Dtypes that the op's row asks for: of operand 0, and of the others as declared. */
 static gie_status check_dtypes(const struct gie_infer *x)
 {
+  uint32_t set = x->node->op->dtypes;
   for (uint32_t i = 0; i < x->n_in; i++) {
     struct ir_operand d;
     bool declared = ir_op_operand(x->node->op, i, &d);
-    uint32_t wanted = ir_operand_dtypes(x->node->op, i, x->in[0].dtype);
+    uint32_t wanted = i == 0 ? set : declared ? d.dtypes : 0;
+    if (i > 0 && declared && !wanted) /* follows operand 0 */
+      wanted = x->in[0].dtype != GIE_DTYPE_NONE ? 1u << x->in[0].dtype : set;
     if (wanted && x->in[i].dtype != GIE_DTYPE_NONE && !(wanted >> x->in[i].dtype & 1))
       return dtype_fail(x, i, declared ? &d : NULL, wanted);
   }
@@ -168,7 +171,8 @@ static void check_known(struct gie_infer *x)
 /* ---- Epilogue ---------------------------------------------------------------------------------------- */
 
 /* One step as a node of its own on the result so far: its shape must stay, its dtype may change. */
-static gie_status infer_step(const struct gie_infer *of, const struct gie_step *s, struct gie_type *result)
+static gie_status infer_step(const struct frame *f, const struct gie_infer *of, const struct gie_step *s,
+                             struct gie_type *result)
 {
   struct gie_node n = {.id = of->node->id, .name = of->node->name, .op = s->op, .attrs = s->attrs};
   gie_id in[2] = {of->node->out[0], GIE_NONE};
@@ -182,7 +186,7 @@ static gie_status infer_step(const struct gie_infer *of, const struct gie_step *
     in[!s->reverse] = of->node->in[s->operand];
     in[s->reverse] = of->node->out[0];
     if (v)
-      types[!s->reverse] = v->type;
+      types[!s->reverse] = type_of(f, v, (uint32_t)s->operand);
     GIE_TRY(ir_same_dtype(of, &result->dtype, types[!s->reverse].dtype, "the step's operand"));
     GIE_TRY(ir_broadcast_to(of, &result->shape, &types[!s->reverse].shape, "the step's operand"));
   }
@@ -199,7 +203,7 @@ static gie_status infer_step(const struct gie_infer *of, const struct gie_step *
   return GIE_OK;
 }
 
-static gie_status infer_steps(const struct gie_infer *x)
+static gie_status infer_steps(const struct frame *f, const struct gie_infer *x)
 {
   enum gie_dtype first = x->out[0].dtype;
   for (uint32_t i = 0; i < x->node->n_steps; i++) {
@@ -208,7 +212,7 @@ static gie_status infer_steps(const struct gie_infer *x)
     if (i > 0 && x->out[0].dtype != first)
       status = gie_fail(x->ctx, GIE_E_TYPE, "only the last step may change the dtype");
     if (status == GIE_OK)
-      status = infer_step(x, s, &x->out[0]);
+      status = infer_step(f, x, s, &x->out[0]);
     if (status != GIE_OK)
       return gie_error_prefix(x->ctx, status, "step %u (%s)", (unsigned)i, s->op->name);
   }
@@ -235,11 +239,11 @@ static gie_status infer_frame(struct frame *f, struct gie_infer *x)
   for (uint32_t i = 0; i < x->n_out; i++)
     GIE_TRY(check_result(x, i));
   check_known(x);
-  return infer_steps(x);
+  return infer_steps(f, x);
 }
 
-gie_status ir_infer_types(const struct gie_graph *g, const struct gie_node *n, struct gie_type *out,
-                          struct gie_dim *known, uint32_t *n_known)
+static gie_status infer_types(const struct gie_graph *g, const struct gie_node *n, const enum gie_dtype *as,
+                              struct gie_type *out, struct gie_dim *known, uint32_t *n_known)
 {
   struct frame f;
   struct gie_infer x = {.struct_size = sizeof x,
@@ -251,18 +255,33 @@ gie_status ir_infer_types(const struct gie_graph *g, const struct gie_node *n, s
                         .out = out,
                         .known_out = known,
                         .n_known_out = n_known};
-  char label[400];
   *n_known = UINT32_MAX;
   if (!n->op->infer) {
     for (uint32_t i = 0; i < n->n_out; i++)
       out[i] = gie_value_get(g, n->out[i])->type;
     return GIE_OK;
   }
-  gie_status s = frame_init(&f, g->ctx, n->n_operands);
+  gie_status s = frame_init(&f, g->ctx, n->n_operands, as);
   if (s == GIE_OK)
     s = infer_frame(&f, &x);
   gie_arena_free(&f.arena);
+  return s;
+}
+
+gie_status ir_infer_types(const struct gie_graph *g, const struct gie_node *n, struct gie_type *out,
+                          struct gie_dim *known, uint32_t *n_known)
+{
+  char label[400];
+  gie_status s = infer_types(g, n, NULL, out, known, n_known);
   return s == GIE_OK ? s : gie_error_prefix(g->ctx, s, "%s", ir_node_label(n, label, sizeof label));
+}
+
+gie_status ir_infer_as(const struct gie_graph *g, const struct gie_node *n, const enum gie_dtype *as,
+                       struct gie_type *out)
+{
+  struct gie_dim known[GIE_MAX_KNOWN];
+  uint32_t n_known;
+  return infer_types(g, n, as, out, known, &n_known);
 }
 
 bool ir_type_merge(const struct gie_type *a, const struct gie_type *b, struct gie_type *out)

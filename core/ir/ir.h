@@ -111,8 +111,6 @@ struct ir_operand {
   uint32_t dtypes; /* GIE_DT set; 0: that of operand 0 */
 };
 bool ir_op_operand(const struct gie_op *op, uint32_t i, struct ir_operand *out); /* false: none is declared */
-/* Which dtypes (bits 1 << dtype) operand i may have where operand 0 is of dtype `first`; 0: any. */
-uint32_t ir_operand_dtypes(const struct gie_op *op, uint32_t i, enum gie_dtype first);
 
 /* ---- Checks and inference of one node. Messages name the node. */
 
@@ -125,6 +123,10 @@ gie_status ir_check_node_rule(const struct gie_graph *g, const struct gie_node *
  * (infer.c). An opaque node's results keep the types they have. */
 gie_status ir_infer_types(const struct gie_graph *g, const struct gie_node *n, struct gie_type *out,
                           struct gie_dim *known, uint32_t *n_known);
+/* Types of the results if operands had other element types: as[i] of operand i of n->in, NONE: its own. out has room for
+ * n_out. Attributes stay: a cast yields what it says. The message does not name the node. */
+gie_status ir_infer_as(const struct gie_graph *g, const struct gie_node *n, const enum gie_dtype *as,
+                       struct gie_type *out);
 /* Infers and writes types and known elements into the results. What inference does not know stays as it
  * was; what it knows replaces the old. */
 gie_status ir_infer_node(struct gie_graph *g, struct ir_node *n);

@@ -194,6 +194,13 @@ static bool run_reference(struct trial *t)
 
 /* ---- Variants and numbers */
 
+/* What the op makes of the element types that it names. */
+static bool check_types(struct trial *t, const struct side *s, const struct gie_variant *v)
+{
+  return mod_check_types(&s->prob, v) == GIE_OK ||
+         conform_wrong(t->c, "variant %llu %s", (unsigned long long)v->config, gie_error_text(t->c->ctx));
+}
+
 static bool check_numbers(struct trial *t, const struct side *s, const struct gie_variant *v)
 {
   struct gie_cost cost = {.struct_size = sizeof cost};
@@ -229,7 +236,7 @@ static bool list_variants(struct trial *t, struct side *s)
     for (uint32_t j = 0; j < i; j++)
       if (v[i].config == v[j].config)
         return conform_wrong(t->c, "two variants have config %llu", (unsigned long long)v[i].config);
-    if (!check_numbers(t, s, &v[i]))
+    if (!check_types(t, s, &v[i]) || !check_numbers(t, s, &v[i]))
       return false;
     if (t->n_variants < MAX_VARIANTS)
       t->config[t->n_variants++] = v[i].config;

@@ -10,7 +10,7 @@ libgie_rt_internal_la_SOURCES += \
   core/module/random_graph.c core/module/random_graph.h core/module/random_gen.h core/module/random_ints.c \
   core/module/context.c core/module/io.c core/module/load.c core/module/note.c \
   core/module/probe.c core/module/probe_data.c core/module/registry.c core/module/side.c core/module/side.h \
-  core/module/side_buffer.c core/module/side_case.c core/module/side_check.c \
+  core/module/side_buffer.c core/module/side_case.c core/module/side_check.c core/module/variant.c \
   core/module/wire.c core/module/worker.c
 libgie_rt_internal_la_LIBADD += core/module/libdirs.la
 

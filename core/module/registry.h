@@ -60,6 +60,16 @@ const struct mod_entry *mod_find_entry(const struct gie_context *ctx, enum mod_k
 /* "cpu 1.0", the module that an entry came from; "the program" where none did. */
 const char *mod_origin(const struct gie_context *ctx, const struct mod_entry *e, char *buf, size_t size);
 
+/* ---- Variants (variant.c) */
+
+/* What a variant says of operand i, or of result i - n_in. */
+const struct gie_port *mod_port(const struct gie_problem *p, const struct gie_variant *v, uint32_t i);
+/* Whether its ports name other element types than the problem has. */
+bool mod_changes_types(const struct gie_problem *p, const struct gie_variant *v);
+/* Then: whether the op takes operands of these types together and makes of them what the ports of the results name. Its
+ * shape function is asked. "mixes element types: …", without the node's name; E_MEMORY is no answer. */
+gie_status mod_check_types(const struct gie_problem *p, const struct gie_variant *v);
+
 /* An interface that the host offers by name. */
 struct mod_interface {
   const char *name;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Asking: each kernel is asked about each node with its epilogue cut to n, n-1, … 0 steps; what it offers are *raw*
  * variants whose ports name a layout or take any. */
+#include "core/module/registry.h"
 #include "core/tune/select.h"
 
 static bool is_static_node(const struct gie_graph *g, const struct gie_node *n)
@@ -40,10 +41,7 @@ static bool ports_are_possible(const struct run_problem *p, const struct gie_var
   if (v->n_in > GIE_MAX_IO || v->n_out > GIE_MAX_IO)
     return false;
   for (uint32_t i = 0; i < n->n_in + n->n_out; i++) {
-    bool in = i < n->n_in;
-    uint32_t k = in ? i : i - n->n_in;
-    const struct gie_port *port = in ? (k < v->n_in ? &v->in[k] : &v->any_in)
-                                     : (k < v->n_out ? &v->out[k] : &v->any_out);
+    const struct gie_port *port = mod_port(&p->pub, v, i);
     const struct gie_layout *l = &port->layout;
     *why = "names a layout of another rank";
     if (!l->any && l->rank && p->plain[i].dtype != GIE_DTYPE_NONE && l->rank != p->plain[i].rank)
@@ -57,57 +55,14 @@ static bool ports_are_possible(const struct run_problem *p, const struct gie_var
   return true;
 }
 
-/* Whether a variant computes in other element types than the graph says. Only a caller who accepts reduced
- * precision gets those. */
-static bool is_narrower(const struct run_problem *p, const struct gie_variant *v)
-{
-  for (uint32_t i = 0; i < p->pub.n_in; i++) {
-    const struct gie_port *port = i < v->n_in ? &v->in[i] : &v->any_in;
-    if (port->dtype != GIE_DTYPE_NONE && p->plain[i].dtype != GIE_DTYPE_NONE &&
-        port->dtype != p->plain[i].dtype)
-      return true;
-  }
-  return false;
-}
-
-/* The element type that port i of a variant's operands, or results, asks for. */
-static enum gie_dtype port_dtype(const struct run_problem *p, const struct gie_variant *v, bool in,
-                                 uint32_t i)
-{
-  const struct gie_port *port = in ? (i < v->n_in ? &v->in[i] : &v->any_in)
-                                   : (i < v->n_out ? &v->out[i] : &v->any_out);
-  enum gie_dtype own = p->plain[in ? i : p->pub.n_in + i].dtype;
-  return port->dtype == GIE_DTYPE_NONE || own == GIE_DTYPE_NONE ? own : port->dtype;
-}
-
-/* Whether no graph could say what it computes: the op does not take these element types together, or its result does not
- * follow operand 0 any more. */
-static bool mixes_dtypes(const struct run_problem *p, const struct gie_variant *v)
-{
-  const struct gie_node *n = p->pub.node;
-  enum gie_dtype first = n->n_operands ? port_dtype(p, v, true, 0) : GIE_DTYPE_NONE;
-  for (uint32_t i = 0; i < n->n_operands; i++) {
-    enum gie_dtype t = port_dtype(p, v, true, i);
-    uint32_t takes = ir_operand_dtypes(n->op, i, first);
-    if (t != GIE_DTYPE_NONE && takes && !(takes >> t & 1))
-      return true;
-  }
-  for (uint32_t i = 0; n->n_operands && i < n->n_out; i++)
-    if (p->plain[p->pub.n_in + i].dtype == p->plain[0].dtype && port_dtype(p, v, false, i) != first)
-      return true;
-  return false;
-}
-
 /* Whether it names another layout than the plain one; constants are packed as it likes. */
 static bool has_other_layout(const struct ask *a, const struct run_problem *p, const struct gie_variant *v)
 {
   static const struct gie_layout plain;
   for (uint32_t i = 0; i < p->pub.n_in + p->pub.n_out; i++) {
-    uint32_t k = i < p->pub.n_in ? i : i - p->pub.n_in;
-    const struct gie_port *port = i < p->pub.n_in ? (k < v->n_in ? &v->in[k] : &v->any_in)
-                                                  : (k < v->n_out ? &v->out[k] : &v->any_out);
-    bool is_const = i < p->pub.n_in && a->n->in[k] != GIE_NONE &&
-                    gie_value_get(a->s->g, a->n->in[k])->kind == GIE_VALUE_CONST;
+    const struct gie_port *port = mod_port(&p->pub, v, i);
+    bool is_const = i < p->pub.n_in && a->n->in[i] != GIE_NONE &&
+                    gie_value_get(a->s->g, a->n->in[i])->kind == GIE_VALUE_CONST;
     if (!is_const && !port->layout.any && !gie_layout_equal(&port->layout, &plain, p->plain[i].rank))
       return true;
   }
@@ -125,10 +80,8 @@ static gie_status add_raw(struct ask *a, const struct gie_kernel *k, const struc
   char *label = gie_arena_strdup(&s->mem, v->label);
   if (!ports || !any || !label)
     return GIE_E_MEMORY;
-  for (uint32_t i = 0; i < n_in; i++)
-    ports[i] = port_of(i < v->n_in ? &v->in[i] : &v->any_in, &p->plain[i], &any[i]);
-  for (uint32_t i = 0; i < n_out; i++)
-    ports[n_in + i] = port_of(i < v->n_out ? &v->out[i] : &v->any_out, &p->plain[n_in + i], &any[n_in + i]);
+  for (uint32_t i = 0; i < n_in + n_out; i++)
+    ports[i] = port_of(mod_port(&p->pub, v, i), &p->plain[i], &any[i]);
   GIE_TRY(
       gie_grow(s->t->ctx, &a->node->raws, &a->node->cap_raws, a->node->n_raws + 1, sizeof *a->node->raws));
   a->node->raws[a->node->n_raws++] = (struct tune_raw){.kernel = k,
@@ -151,12 +104,57 @@ static void refuse(struct ask *a, const struct gie_kernel *k, uint32_t n_steps, 
   gie_buf_escape(&a->refusals, why, strlen(why));
 }
 
+/* Whether a variant is of use; otherwise *why, NULL when memory is short. Other element types than the graph's only a
+ * caller gets who accepts reduced precision. */
+static bool is_usable(const struct ask *a, const struct gie_variant *v, const char **why)
+{
+  const struct tuner *t = a->s->t;
+  const struct run_problem *p = &t->binder.problem;
+  if (!ports_are_possible(p, v, why))
+    return false;
+  bool changes = mod_changes_types(&p->pub, v);
+  gie_status st = GIE_OK;
+  if (changes && !t->o->reduced_precision)
+    *why = "computes in a narrower element type";
+  else if (t->o->plain_layouts && has_other_layout(a, p, v))
+    *why = "wants another layout than the plain one";
+  else if (changes && tune_keeps_f32(a->n))
+    *why = "the node keeps its element type";
+  else if ((st = mod_check_types(&p->pub, v)) != GIE_OK)
+    *why = st == GIE_E_MEMORY ? NULL : gie_error_text(t->ctx);
+  else
+    return true;
+  return false;
+}
+
+/* Takes variants of a kernel that were offered for the problem at hand; *n_cut counts those without room. */
+static gie_status take_variants(struct ask *a, const struct gie_kernel *k, const struct gie_variant *v,
+                                uint32_t n, uint32_t *n_cut)
+{
+  struct tuner *t = a->s->t;
+  const struct gie_problem *p = &t->binder.problem.pub;
+  for (uint32_t i = 0; i < n; i++) {
+    const char *why = NULL;
+    if (v[i].n_steps != p->node->n_steps)
+      continue; /* offered again when the node is asked about with that cut */
+    if (a->node->n_raws == TUNE_MAX_VARIANTS)
+      ++*n_cut;
+    else if (is_usable(a, &v[i], &why))
+      GIE_TRY(add_raw(a, k, &v[i], tune_estimate(k, p, &v[i], &t->peaks)));
+    else if (why)
+      refuse(a, k, p->node->n_steps, why);
+    else
+      return GIE_E_MEMORY;
+  }
+  return GIE_OK;
+}
+
 /* Asks one kernel about the problem at hand. */
 static gie_status ask_kernel(struct ask *a, const struct gie_kernel *k)
 {
   struct tuner *t = a->s->t;
   struct run_problem *p = &t->binder.problem;
-  uint32_t n_steps = p->pub.node->n_steps;
+  uint32_t n_steps = p->pub.node->n_steps, n_cut = 0;
   char why[256] = "";
   if (run_binder_library(&t->binder, k->library, &p->pub.library) != GIE_OK) {
     refuse(a, k, n_steps, gie_error_text(t->ctx));
@@ -167,29 +165,8 @@ static gie_status ask_kernel(struct ask *a, const struct gie_kernel *k)
     refuse(a, k, n_steps, *why ? why : "refuses without a reason");
     return GIE_OK;
   }
-  struct gie_variant *v = t->binder.variants;
-  uint32_t n = run_kernel_variants(k, &p->pub, v, RUN_MAX_VARIANTS), n_cut = 0;
-  for (uint32_t i = 0; i < n; i++) {
-    const char *bad = NULL;
-    if (v[i].n_steps != n_steps)
-      continue; /* offered again when the node is asked about with that cut */
-    if (a->node->n_raws == TUNE_MAX_VARIANTS) {
-      n_cut++;
-      continue;
-    }
-    if (!ports_are_possible(p, &v[i], &bad))
-      refuse(a, k, n_steps, bad);
-    else if (mixes_dtypes(p, &v[i]))
-      refuse(a, k, n_steps, "mixes element types that the op does not take together");
-    else if (is_narrower(p, &v[i]) && !t->o->reduced_precision)
-      refuse(a, k, n_steps, "computes in a narrower element type");
-    else if (t->o->plain_layouts && has_other_layout(a, p, &v[i]))
-      refuse(a, k, n_steps, "wants another layout than the plain one");
-    else if (is_narrower(p, &v[i]) && tune_keeps_f32(a->n))
-      refuse(a, k, n_steps, "the node keeps its element type");
-    else
-      GIE_TRY(add_raw(a, k, &v[i], tune_estimate(k, &p->pub, &v[i], &t->peaks)));
-  }
+  uint32_t n = run_kernel_variants(k, &p->pub, t->binder.variants, RUN_MAX_VARIANTS);
+  GIE_TRY(take_variants(a, k, t->binder.variants, n, &n_cut));
   if (n == RUN_MAX_VARIANTS)
     gie_buf_printf(&a->cut, "%s%s: all above the first %d variants", a->cut.len ? "; " : "", k->name,
                    RUN_MAX_VARIANTS);

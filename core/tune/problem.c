@@ -63,7 +63,7 @@ static void find_change(struct maker *m)
 static enum gie_dtype dtype_in(const struct maker *m, uint32_t slot)
 {
   enum gie_dtype t = graph_dtype(m, slot), wanted = form_in(m, slot)->dtype;
-  if (wanted != GIE_DTYPE_NONE && wanted != t)
+  if (wanted != GIE_DTYPE_NONE)
     return wanted;
   return t == m->old && t != GIE_DTYPE_NONE && !has_own_dtype(m->n, slot) ? m->new : t;
 }

@@ -47,6 +47,13 @@ static uint32_t variants(const struct gie_kernel *k, const struct gie_problem *p
     v->any_in.layout = v->any_out.layout = is(k, "nhwc") ? nhwc : blocked;
   if (is(k, "half"))
     v->any_in.dtype = v->any_out.dtype = GIE_F64;
+  if (is(k, "mixed")) { /* all but operand 0 */
+    v->n_in = 1;
+    v->in[0] = v->any_in;
+    v->any_in.dtype = v->any_out.dtype = GIE_F16;
+  }
+  if (is(k, "untyped"))
+    v->any_out.dtype = (enum gie_dtype)99;
   return 1;
 }
 
@@ -196,7 +203,7 @@ static gie_status run_packed(void *instance, const struct gie_launch *l)
   X(nhwc)                                                                                                    \
   X(blocked) X(pads) X(half) X(huge) X(stray_workspace) X(null) X(fail_create) X(fail_run) X(crash) X(abort) \
       X(exit) X(closes) X(hang) X(sleep) X(unset) X(prints) X(wrong) X(over) X(wrong_over) X(nan) X(stray_after) X(stray_before)   \
-          X(stray_operand) X(wrong_shape) X(pack) X(stray_pack) X(fail_pack) X(tempting)
+          X(stray_operand) X(wrong_shape) X(pack) X(stray_pack) X(fail_pack) X(tempting) X(mixed) X(untyped)
 /* clang-format on */
 
 static const char *const names[] = {

@@ -62,6 +62,10 @@ says stray_before 'bytes before the start of result 0'
 says stray_operand 'wrote into operand 0'
 says stray_workspace 'wrote 1 bytes behind the end of workspace'
 says wrong_shape 'behind the end of result 0'
+says mixed 'variant 7 mixes element types: result 0 is f16; relu makes it f32$'
+says untyped 'element type 99 of result 0 does not exist$'
+grep -q '^failed   kernel test.mixed: conv(.*variant 7 mixes element types: operand 1 (w) is f16; conv takes f32$' "$tmp/bad.txt" ||
+  fail "mixed, of conv: $(grep test.mixed: "$tmp/bad.txt")"
 for k in over nhwc blocked no_steps prints; do
   ! grep "^failed   kernel test.$k: relu" "$tmp/bad.txt" || fail "$k does nothing wrong with relu"
 done

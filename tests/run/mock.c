@@ -404,6 +404,15 @@ void mock_register_device(struct gie_context *c, const struct gie_device *d)
   r->open = false;
 }
 
+void mock_register_op(struct gie_context *c, const struct gie_op *op)
+{
+  struct gie_registry *r = c->registry;
+  r->open = true;
+  r->loading = UINT32_MAX;
+  ck_gie_ok(c, r->host.register_op(&r->host, op));
+  r->open = false;
+}
+
 void mock_register_kernel(struct gie_context *c, const struct gie_kernel *k)
 {
   struct gie_registry *r = c->registry;

@@ -60,6 +60,7 @@ struct gie_kernel mock_kernel(const char *name, const char *device, struct mock 
 /* A context without modules into which the test registers. `config` as in gie_context_options. */
 struct gie_context *mock_context(const char *const *config);
 void mock_register_device(struct gie_context *ctx, const struct gie_device *d);
+void mock_register_op(struct gie_context *ctx, const struct gie_op *op);
 void mock_register_kernel(struct gie_context *ctx, const struct gie_kernel *k);
 
 /* ---- Tests: a context `ctx` with the device cpu, kernels named by the test, executors from text */

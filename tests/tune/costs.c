@@ -5,6 +5,7 @@
 #define MAX_ROWS 32
 static struct gie_kernel kernel_of_row[MAX_ROWS];
 static const char *ops_of_row[MAX_ROWS][2];
+static uint32_t kept_of_row[MAX_ROWS];
 
 static bool supports(const struct gie_kernel *k, const struct gie_problem *p, char *why, size_t size)
 {
@@ -16,10 +17,10 @@ static bool supports(const struct gie_kernel *k, const struct gie_problem *p, ch
 }
 
 static void set_port(const struct gie_problem *p, const char *layout, const struct gie_desc *d,
-                     const struct cost_row *row, struct gie_port *port)
+                     const struct cost_row *row, bool keeps, struct gie_port *port)
 {
   port->pitch = row->pitch;
-  port->dtype = d->dtype == GIE_F32 ? row->dtype : GIE_DTYPE_NONE;
+  port->dtype = d->dtype == GIE_F32 && !keeps ? row->dtype : GIE_DTYPE_NONE;
   port->layout.any = !layout;
   if (layout && d->rank == 4)
     ck_gie_ok(p->ctx, gie_layout_parse(p->ctx, layout, 4, &port->layout));
@@ -29,16 +30,16 @@ static uint32_t variants(const struct gie_kernel *k, const struct gie_problem *p
                          uint32_t max)
 {
   const struct cost_row *row = k->user;
-  uint32_t n = row->n_variants ? row->n_variants : 1;
+  uint32_t n = row->n_variants ? row->n_variants : 1, kept = kept_of_row[k - kernel_of_row];
   for (uint32_t j = 0; j < n && j < max; j++, v++) {
     v->config = (uint64_t)(k - kernel_of_row) + 1 + ((uint64_t)j << 8);
     v->n_steps = p->node->n_steps;
     v->n_in = p->n_in;
     v->n_out = p->n_out;
     for (uint32_t i = 0; i < p->n_in; i++)
-      set_port(p, p->in_data[i] ? NULL : row->in, &p->in[i], row, &v->in[i]);
+      set_port(p, p->in_data[i] ? NULL : row->in, &p->in[i], row, kept >> i & 1, &v->in[i]);
     for (uint32_t i = 0; i < p->n_out; i++)
-      set_port(p, row->out, &p->out[i], row, &v->out[i]);
+      set_port(p, row->out, &p->out[i], row, kept & COSTS_RESULTS, &v->out[i]);
   }
   return n;
 }
@@ -70,6 +71,7 @@ struct gie_context *costs_context(const struct cost_row *rows, uint32_t n)
   mock_register_device(c, &mock_cpu);
   for (uint32_t i = 0; i < n; i++) {
     ops_of_row[i][0] = rows[i].op;
+    kept_of_row[i] = 0;
     kernel_of_row[i] = (struct gie_kernel){.struct_size = sizeof kernel_of_row[i],
                                            .name = rows[i].name,
                                            .device = "cpu",
@@ -86,6 +88,8 @@ struct gie_context *costs_context(const struct cost_row *rows, uint32_t n)
 }
 
 const struct gie_kernel *costs_kernel(uint32_t row) { return &kernel_of_row[row]; }
+
+void costs_keep_f32(uint32_t row, uint32_t ports) { kept_of_row[row] = ports; }
 
 struct gie_plan *costs_build(struct gie_context *c, const char *text, const struct gie_build_options *more,
                              struct gie_build_report *report)

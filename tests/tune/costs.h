@@ -21,6 +21,9 @@ struct cost_row {
 struct gie_context *costs_context(const struct cost_row *rows, uint32_t n);
 /* The kernel of a row, after costs_context(). Its config is row + 1. */
 const struct gie_kernel *costs_kernel(uint32_t row);
+/* From then on these operands (by bit) of the row, or with COSTS_RESULTS its results, are f32 in spite of `dtype`. */
+#define COSTS_RESULTS (1u << 31)
+void costs_keep_f32(uint32_t row, uint32_t ports);
 /* Builds without passes and timing, from estimates and what a cache that `more` names has. */
 struct gie_plan *costs_build(struct gie_context *c, const char *text, const struct gie_build_options *more,
                              struct gie_build_report *report);

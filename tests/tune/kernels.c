@@ -45,13 +45,6 @@ static uint32_t variants(const struct gie_kernel *k, const struct gie_problem *p
     out[i].n_in = out[i].n_out = i == 1;
     out[i].in[0] = out[i].out[0] = (struct gie_port){.layout = blocked, .pitch = true};
     out[i].error = is(k, "coarse") ? 0.1f : 0;
-    if (!is(k, "mixes"))
-      continue;
-    out[i].n_in = 2;
-    out[i].n_out = 1;
-    out[i].in[0] = out[i].any_in;
-    out[i].in[1] = (struct gie_port){.dtype = GIE_F16, .layout.any = true, .pitch = true};
-    out[i].out[0] = out[i].in[1];
   }
   return 3;
 }
@@ -156,7 +149,7 @@ static gie_status run(void *instance, const struct gie_launch *l)
 #define NAMES(X)                                                                                     \
   X(right) X(border) X(last_channel) X(bad_pad) X(no_bias) X(no_relu) X(pads) X(coarse) X(skip_image) \
   X(gap) X(fail) X(crash) X(crash_later) X(hang) X(hang_later) X(stray_later) X(threads) X(fast)      \
-  X(slow) X(slower) X(mixes)
+  X(slow) X(slower)
 /* clang-format on */
 
 static const char *const names[] = {

@@ -25,6 +25,13 @@ tests_tune_test_select_SOURCES = tests/tune/test_select.c tests/tune/costs.c tes
 tests_tune_test_select_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
 tests_tune_test_select_LDADD = libgie_internal.la libgie_rt_internal.la $(CHECK_LIBS) $(LIBM)
 
+check_PROGRAMS += tests/tune/test_types
+TESTS += tests/tune/test_types
+tests_tune_test_types_SOURCES = tests/tune/test_types.c tests/tune/costs.c tests/tune/costs.h \
+  tests/run/mock.c tests/run/mock_far.c tests/run/mock.h
+tests_tune_test_types_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
+tests_tune_test_types_LDADD = libgie_internal.la libgie_rt_internal.la $(CHECK_LIBS) $(LIBM)
+
 check_PROGRAMS += tests/tune/test_ranges
 TESTS += tests/tune/test_ranges
 tests_tune_test_ranges_SOURCES = tests/tune/test_ranges.c tests/tune/costs.c tests/tune/costs.h \
