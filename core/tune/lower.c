@@ -80,18 +80,23 @@ static gie_status drop_view(struct gie_graph *h, gie_id value)
   return gie_value_get(h, value)->view.base == GIE_NONE ? GIE_OK : gie_value_set_view(h, value, &none);
 }
 
-/* The step as a node of its own on value x; its result takes x's form. */
+/* The step as a node of its own on value x; its result takes x's form. A cast makes the type of that, as it was
+ * measured (problem.c): who wants another one has a conversion. */
 static gie_status add_step(struct lowering *l, const struct gie_node *n, uint32_t step, uint32_t set,
                            gie_id x, gie_id operand, gie_id before, gie_id *out)
 {
   const struct gie_step *s = &n->steps[step];
   const struct gie_value *v = gie_value_get(l->h, x);
   struct gie_node_spec spec = GIE_NODE_SPEC(s->op->name);
+  struct gie_attr to = {.name = "to",
+                        .kind = GIE_ATTR_DTYPE,
+                        .u.i = select_chosen(l->s, n->id)->out[0].form.dtype};
+  bool is_cast = strcmp(s->op->name, "cast") == 0;
   gie_id in[2] = {s->reverse ? operand : x, s->reverse ? x : operand}, node;
   spec.n_in = s->operand >= 0 ? 2 : 1;
   spec.in = s->operand >= 0 ? in : &x;
-  spec.n_attrs = s->attrs.n;
-  spec.attrs = s->attrs.v;
+  spec.n_attrs = is_cast ? 1 : s->attrs.n;
+  spec.attrs = is_cast ? &to : s->attrs.v;
   spec.before = before;
   GIE_TRY(gie_node_add(l->h, &spec, &node));
   *out = gie_node_get(l->h, node)->out[0];

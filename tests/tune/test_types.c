@@ -116,4 +116,25 @@ START_TEST(test_taken)
 }
 END_TEST
 
-GIE_TESTS_MAIN("types", test_mixed, test_taken)
+/* A cast that a kernel leaves over makes the type that the choice has for the result, whoever reads it. */
+START_TEST(test_cast_left_over)
+{
+  static const struct cost_row rows[] = {{"c", "conv", NULL, NULL, 0.1, 0, true, 0, 0},
+                                         {"t", "conv_transpose", NULL, NULL, 0.1, 9, true, GIE_F16, 0},
+                                         {"to", "cast", NULL, NULL, 0.1, 0, true, 0, 0}};
+  struct gie_build_options o = {.struct_size = sizeof o, .reduced_precision = true};
+  struct gie_context *c = costs_context(rows, sizeof rows / sizeof *rows);
+  char b[256];
+  struct gie_plan *plan = costs_build(
+      c,
+      "graph { input %x : f16[1,8,4,4] const %w : f16[2,8,1,1] = {1,2,3,4,5,6,7,8,1,2,3,4,5,6,7,8}"
+      " const %u : f32[2,1,1,1] = {1,2} %y = conv(%x, %w) | cast {to=f32}"
+      " %z = conv_transpose(%y, %u) output %z }",
+      &o, NULL);
+  ck_assert_str_eq(costs_decisions(plan, b, sizeof b), "conv:c cast:to conv_transpose:t cast:to");
+  gie_plan_free(plan);
+  gie_context_free(c);
+}
+END_TEST
+
+GIE_TESTS_MAIN("types", test_mixed, test_taken, test_cast_left_over)
