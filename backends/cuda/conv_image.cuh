@@ -29,7 +29,7 @@ struct image_args {
   int32_t out_h, out_w, n;              /* of y; n: channels */
   int32_t stride_h, stride_w, pad_h, pad_w;
   int32_t groups, last; /* of four taps in a row of the window; taps of the last one */
-  int32_t steps;        /* rows of the window times groups */
+  int32_t tap_steps;    /* rows of the window times groups */
   int32_t patch_h, patch_w;
   uint32_t tiles;
   struct cuda_div by_tiles_w, by_tiles_h, by_patch_w;
@@ -66,7 +66,8 @@ __device__ __forceinline__ void image_copy_8(uint2 *to, const uint2 *from, bool 
 {
 #if __CUDA_ARCH__ >= 800
   asm volatile("cp.async.ca.shared.global [%0], [%1], 8, %2;" ::"r"(uint32_t(__cvta_generic_to_shared(to))),
-               "l"(from), "r"(in ? 8 : 0));
+               "l"(from), "r"(in ? 8 : 0)
+               : "memory");
 #endif
 }
 
@@ -165,7 +166,7 @@ __device__ __forceinline__ void image_sum(const image_args &a, float (&sums)[ROW
     for (int i = 0; i < ROWS; i++)
       sums[i][j][0] = sums[i][j][2] = v.x, sums[i][j][1] = sums[i][j][3] = v.y;
   }
-  for (int step = 0, group = 0; step < a.steps; step++, b += 32) {
+  for (int step = 0, group = 0; step < a.tap_steps; step++, b += 32) {
     const bool last = group == a.groups - 1;
     const uint32_t mask_0 = last ? keep_0 : ~0u, mask_1 = last ? keep_1 : ~0u;
     uint32_t x[ROWS][4];
@@ -177,7 +178,7 @@ __device__ __forceinline__ void image_sum(const image_args &a, float (&sums)[ROW
     }
 #pragma unroll
     for (int j = 0; j < N / 8; j += 2) {
-      uint4 v = b[j / 2 * a.steps * 32];
+      uint4 v = b[j / 2 * a.tap_steps * 32];
 #pragma unroll
       for (int i = 0; i < ROWS; i++) {
         image_multiply(sums[i][j], x[i], v.x, v.y);
@@ -193,7 +194,7 @@ template <int N, int ROWS>
 __global__ void __launch_bounds__(IMAGE_THREADS) image_conv(const __grid_constant__ image_args a)
 {
   extern __shared__ uint4 image_shared[];
-  const int all = a.steps * (N / 16) * 32, pixels = a.patch_h * a.patch_w;
+  const int all = a.tap_steps * (N / 16) * 32, pixels = a.patch_h * a.patch_w;
   uint4 *weights = image_shared;
   uint2 *patch = reinterpret_cast<uint2 *>(weights + all), *next = patch + pixels;
   image_read<ROWS>(a, blockIdx.x, patch);

@@ -197,12 +197,10 @@ struct conv_limits conv_limits_of(const void *function)
 
 /* ---- Packing --------------------------------------------------------------------------------------- */
 
-static int64_t round_up(int64_t v, int64_t to) { return (v + to - 1) / to * to; }
-
 int64_t conv_pack_steps(const struct conv_weights *w, int element_size, int unit)
 {
   int64_t step = 128 / element_size;
-  return (w->r * w->s * round_up(w->c, unit) + step - 1) / step;
+  return (w->r * w->s * conv_round_up(w->c, unit) + step - 1) / step;
 }
 
 size_t conv_pack_bytes(const struct conv_weights *w, int element_size, int unit)
@@ -212,7 +210,7 @@ size_t conv_pack_bytes(const struct conv_weights *w, int element_size, int unit)
 
 void conv_args_taps(struct conv_args *a, const struct conv_weights *w, int element_size, int unit)
 {
-  int64_t c = round_up(w->c, unit), chunk = unit == 1 ? 1 : 16 / element_size;
+  int64_t c = conv_round_up(w->c, unit), chunk = unit == 1 ? 1 : 16 / element_size;
   a->steps = (int32_t)conv_pack_steps(w, element_size, unit);
   a->chunks = (int32_t)(w->r * w->s * c / chunk);
   a->by_c = conv_div_make((uint32_t)(c / chunk));
@@ -239,7 +237,7 @@ static void pack_row(const struct conv_weights *w, int64_t c_n, const T *from, i
 void conv_pack(const struct conv_weights *w, int element_size, int unit, const void *plain, void *packed)
 {
   int64_t steps = conv_pack_steps(w, element_size, unit), step = (w->n + 7) / 8 * 1024,
-          c_n = round_up(w->c, unit);
+          c_n = conv_round_up(w->c, unit);
   memset(packed, 0, conv_pack_bytes(w, element_size, unit));
   for (int64_t g = 0; g < w->groups; g++)
     for (int64_t n = 0; n < w->n; n++) {

@@ -95,6 +95,8 @@ struct conv_tile_list {
   int n;
 };
 
+static inline int64_t conv_round_up(int64_t v, int64_t to) { return (v + to - 1) / to * to; }
+
 static inline int conv_element_size(enum conv_kind kind) { return kind == CONV_F16 ? 2 : 4; }
 
 /* Shared memory of a launch. */

@@ -203,8 +203,8 @@ static bool is_pair(int from, int to)
 }
 
 /* An axis that is shorter than its block in one tensor, and in no block in the other: its elements lie side by side
- * like any others, with pad lanes behind them. */
-static bool open_block(struct cuda_tensor (&both)[2], int *width)
+ * like any others, with pad lanes behind them. The side where that is, or -1. */
+static int open_block(struct cuda_tensor (&both)[2], int *width)
 {
   for (int side = 0; side < 2; side++) {
     struct cuda_tensor *t = &both[side];
@@ -215,24 +215,24 @@ static bool open_block(struct cuda_tensor (&both)[2], int *width)
     t->stride[a] = 1;
     t->block_axis = -1;
     t->block = 1;
-    return true;
+    return side;
   }
-  return false;
+  return -1;
 }
 
 /* Lanes lie side by side in one tensor (axis 0 of the result, or the operand's inner axis), and the axis behind
- * them is contiguous in the other one. */
-static bool find_lanes(struct cuda_copy *c)
+ * them is contiguous in the other one. Where one side has an opened block its lanes are meant. */
+static bool find_lanes(struct cuda_copy *c, int opened)
 {
   const struct cuda_loop<2> *l = &c->loop;
   if (l->rank < 2 || c->size == 1 || c->size == 8)
     return false;
   for (int side = 0; side < 2; side++) {
     int lanes = side == 0 ? 0 : c->inner, places = side == 0 ? c->inner : 0;
-    int64_t a = c->width ? c->width : lanes < 0 ? 0 : l->dim[lanes];
-    bool fits = lanes >= 0 && places >= 0 && lanes != places && (a == 2 || a == 3 || a == 4 || a == 8) &&
-                l->stride[side][lanes] == 1 && l->stride[side][places] == a && l->dim[lanes] <= a &&
-                l->stride[1 - side][places] == 1;
+    int64_t a = opened == side ? c->width : lanes < 0 ? 0 : l->dim[lanes];
+    bool fits = (opened < 0 || opened == side) && lanes >= 0 && places >= 0 && lanes != places &&
+                (a == 2 || a == 3 || a == 4 || a == 8) && l->stride[side][lanes] == 1 &&
+                l->stride[side][places] == a && l->dim[lanes] <= a && l->stride[1 - side][places] == 1;
     if (!fits)
       continue;
     c->split = side == 1;
@@ -253,7 +253,7 @@ void cuda_copy_make(const struct cuda_tensor *to, const struct cuda_tensor *from
   c.from = *from;
   c.kind = CUDA_COPY_EACH;
   c.inner = -1;
-  bool padded = open_block(both, &c.width);
+  int opened = open_block(both, &c.width);
   if ((c.size || is_pair(c.from_dtype, c.to_dtype)) && cuda_loop_make<2>(both, 2, &c.loop)) {
     struct cuda_loop<2> *l = &c.loop;
     cuda_loop_merge(l);
@@ -264,9 +264,9 @@ void cuda_copy_make(const struct cuda_tensor *to, const struct cuda_tensor *from
       c.kind = CUDA_COPY_NONE;
     else if (l->count >= INT64_C(1) << 31)
       c.kind = CUDA_COPY_EACH;
-    else if (find_lanes(&c))
+    else if (find_lanes(&c, opened))
       c.kind = CUDA_COPY_LANES;
-    else if (padded)
+    else if (opened >= 0)
       c.kind = CUDA_COPY_EACH;
     else if (c.inner > 0 && l->stride[0][0] == 1 && l->dim[0] >= 4 && l->dim[c.inner] >= 4)
       c.kind = CUDA_COPY_TILES;

@@ -21,7 +21,7 @@ struct cuda_copy {
 /* `from` may have strides of 0 (broadcast) and below 0. Pad lanes of `to` become zero. */
 void cuda_copy_make(const struct cuda_tensor *to, const struct cuda_tensor *from, struct cuda_copy *out);
 gie_status cuda_copy_run(const struct cuda_copy *c, void *to, const void *from, const struct gie_launch *l);
-/* "16 bytes", "tiles": for tests and people. */
+/* "chunks", "tiles": for tests and people. */
 const char *cuda_copy_text(const struct cuda_copy *c);
 
 #endif

@@ -106,7 +106,8 @@ static bool is_ours(const char *op)
   return false;
 }
 
-static void check_case(const struct op_case *c, const char *dtype)
+/* `only`: this kernel; NULL: all. */
+static void check_case(const struct op_case *c, const char *dtype, const char *only)
 {
   static const char *const kernels[] = {"cuda.conv", "cuda.conv_image", "cuda.product", "cuda.conv_plain",
                                         "cuda.product_plain"};
@@ -125,6 +126,8 @@ static void check_case(const struct op_case *c, const char *dtype)
         for (size_t i = 0; i < sizeof kernels / sizeof *kernels; i++) {
           const struct gie_kernel *k = op_kernel(ctx, kernels[i]);
           ck_assert_msg(k != NULL, "%s is not there", kernels[i]);
+          if (only && strcmp(only, kernels[i]) != 0)
+            continue;
           for (size_t o = 0; k->ops[o]; o++)
             if (strcmp(k->ops[o], q.n->op->name) == 0)
               check_kernel(c, &q, k, &want);
@@ -152,7 +155,7 @@ START_TEST(cases)
     for (unsigned d = 0; op_case_dtype(&OP_CASES[i], d, dtype); d++)
       for (int t = 0; t < 2; t++)
         if (strcmp(dtype, dtypes[t]) == 0)
-          check_case(&OP_CASES[i], dtype);
+          check_case(&OP_CASES[i], dtype, NULL);
   report();
   ck_assert_int_ge(taken.cases, 120);
   ck_assert_int_ge(taken.packed, 200);
@@ -231,10 +234,32 @@ START_TEST(random_problems)
     else
       random_conv(i % 5 == 2, text, sizeof text);
     snprintf(name, sizeof name, "random %d", i);
-    check_case(&c, i % 2 ? "f32" : "f16");
+    check_case(&c, i % 2 ? "f32" : "f16", NULL);
   }
   report();
   ck_assert_int_ge(taken.cases, op_quick() ? 20 : 100);
+  teardown();
+}
+END_TEST
+
+/* Images at the limits: taps beyond the window meet infinities, which must not become NaN; the largest windows and strides,
+ * of which some do not fit and are refused, never offered. */
+START_TEST(images)
+{
+  static const char *const texts[] = {
+      "const %x : T[1,1,5,6] = {1,2,inf,4,5,6, 1,2,3,4,5,6, 1,2,3,-inf,5,6, 1,2,3,4,5,6, inf,2,3,4,5,6} "
+      "input %w : T[8,1,3,3] %y = conv(%x, %w) output %y",
+      "const %x : T[1,1,3,9] = {1,2,3,4,5,6,7,inf,9, 1,2,3,4,5,6,7,8,9, inf,2,3,4,5,6,7,8,9} "
+      "input %w : T[8,1,1,5] input %b : T[8] %y = conv(%x, %w, %b) {stride=[1,2], pad=[0,1,0,2]} | relu output %y",
+      "input %x : T[1,4,40,40] input %w : T[40,4,16,16] %y = conv(%x, %w) {stride=[4,4], pad=[3,3,3,3]} output %y",
+      "input %x : T[2,3,33,31] input %w : T[8,3,16,12] %y = conv(%x, %w) {stride=[4,4]} output %y",
+      "input %x : T[1,2,3,2] input %w : T[9,2,5,5] input %b : T[9] %y = conv(%x, %w, %b) {pad=[7,9,8,6]} output %y"};
+  setup();
+  for (unsigned i = 0; i < 2 * sizeof texts / sizeof *texts; i++) {
+    struct op_case c = {"image", "f32 f16", texts[i / 2]};
+    check_case(&c, i % 2 ? "f32" : "f16", "cuda.conv_image");
+  }
+  report();
   teardown();
 }
 END_TEST
@@ -246,6 +271,6 @@ int main(void)
     printf("needs a device of kind cuda: skipped\n");
     return 77;
   }
-  const TTest *const tests[] = {cases, random_problems};
+  const TTest *const tests[] = {cases, random_problems, images};
   return check_on_device("cuda convolution", tests, sizeof tests / sizeof *tests);
 }

@@ -76,6 +76,24 @@ START_TEST(ways)
 }
 END_TEST
 
+/* Lanes that are in no block are not taken for those of a block beside them: an nChw4c image of two columns into a range of
+ * the columns of another image, and a transpose into a block. */
+START_TEST(lanes_of_others)
+{
+  const int64_t image[4] = {1, 3, 1, 2}, turned[4] = {1, 3, 4, 5};
+  struct cuda_copy c;
+  struct cuda_tensor from = tensor(GIE_F16, "nChw4", image, 0), to = tensor(GIE_F16, "nchw", image, 0);
+  to.stride[0] = 12, to.stride[1] = 4, to.stride[2] = 4;
+  cuda_copy_make(&to, &from, &c);
+  ck_assert_str_eq(cuda_copy_text(&c), "lanes");
+  ck_assert(c.split); /* the operand's three, not the result's two columns, of which four would be stored */
+  to = tensor(GIE_F16, "nChw4", turned, 0), from = tensor(GIE_F16, "nchw", turned, 0);
+  from.stride[0] = 60, from.stride[1] = 4, from.stride[2] = 1, from.stride[3] = 12;
+  cuda_copy_make(&to, &from, &c);
+  ck_assert_str_eq(cuda_copy_text(&c), "each");
+}
+END_TEST
+
 /* Which copies go together in one launch, and as what. */
 START_TEST(rows)
 {
@@ -124,6 +142,7 @@ int main()
   TCase *tcase = tcase_create("cuda copies");
   tcase_set_timeout(tcase, 300);
   tcase_add_loop_test(tcase, ways, 0, int(sizeof WAYS / sizeof *WAYS));
+  tcase_add_test(tcase, lanes_of_others);
   tcase_add_test(tcase, rows);
   tcase_add_test(tcase, quotients);
   suite_add_tcase(suite, tcase);
