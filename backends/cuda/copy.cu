@@ -220,8 +220,8 @@ static int open_block(struct cuda_tensor (&both)[2], int *width)
   return -1;
 }
 
-/* Lanes lie side by side in one tensor (axis 0 of the result, or the operand's inner axis), and the axis behind
- * them is contiguous in the other one. Where one side has an opened block its lanes are meant. */
+/* Lanes lie side by side in one tensor (axis 0 of the result, or the operand's inner axis), and the axis behind them is
+ * contiguous in the other one. Where one side has an opened block its lanes are meant, and the other side may be anything. */
 static bool find_lanes(struct cuda_copy *c, int opened)
 {
   const struct cuda_loop<2> *l = &c->loop;
@@ -230,13 +230,18 @@ static bool find_lanes(struct cuda_copy *c, int opened)
   for (int side = 0; side < 2; side++) {
     int lanes = side == 0 ? 0 : c->inner, places = side == 0 ? c->inner : 0;
     int64_t a = opened == side ? c->width : lanes < 0 ? 0 : l->dim[lanes];
+    for (int i = 0; opened == side && i < l->rank; i++)
+      if (i != lanes && l->stride[side][i] == a)
+        places = i;
     bool fits = (opened < 0 || opened == side) && lanes >= 0 && places >= 0 && lanes != places &&
                 (a == 2 || a == 3 || a == 4 || a == 8) && l->stride[side][lanes] == 1 &&
-                l->stride[side][places] == a && l->dim[lanes] <= a && l->stride[1 - side][places] == 1;
+                l->stride[side][places] == a && l->dim[lanes] <= a &&
+                (opened == side || l->stride[1 - side][places] == 1);
     if (!fits)
       continue;
     c->split = side == 1;
     c->width = int(a);
+    c->places = places;
     return true;
   }
   return false;
@@ -385,7 +390,7 @@ template <class TI, class TO, int A, int V, bool split>
 static void launch_lanes(const struct cuda_copy *c, const void *from, void *to, cudaStream_t stream)
 {
   const struct cuda_loop<2> *l = &c->loop;
-  int lanes = split ? c->inner : 0, places = split ? 0 : c->inner;
+  int lanes = split ? c->inner : 0, places = c->places;
   struct cuda_loop<2> first = *l; /* the places become axis 0 */
   struct chunk_args a = {};
   cuda_loop_swap(&first, 0, places);
@@ -421,11 +426,12 @@ template <class TI, class TO, int A, bool split>
 static bool try_lanes(const struct cuda_copy *c, const void *from, void *to, cudaStream_t stream)
 {
   const struct cuda_loop<2> *l = &c->loop;
-  int lanes = split ? c->inner : 0, places = split ? 0 : c->inner, side = split ? 1 : 0;
+  int lanes = split ? c->inner : 0, places = c->places, side = split ? 1 : 0;
   unsigned without = 1u << lanes | 1u << places;
   const void *side_p = split ? from : to, *other_p = split ? to : from;
   constexpr size_t side_size = split ? sizeof(TI) : sizeof(TO), other_size = split ? sizeof(TO) : sizeof(TI);
-  bool by_4 = l->dim[places] % 4 == 0 && l->stride[1 - side][lanes] % 4 == 0 &&
+  bool by_4 = l->stride[1 - side][places] == 1 && l->dim[places] % 4 == 0 &&
+              l->stride[1 - side][lanes] % 4 == 0 &&
               offsets_fit(l, 1 - side, without, 4, other_size, other_p) &&
               offsets_fit(l, side, without, lane_access<A, 4, side_size>::N, side_size, side_p);
   if (by_4)

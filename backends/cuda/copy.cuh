@@ -14,7 +14,7 @@ struct cuda_copy {
   struct cuda_loop<2> loop;       /* 0: result, 1: operand */
   int inner;                      /* axis along which the operand is contiguous, or -1 */
   bool split;                     /* LANES: the operand has the lanes */
-  int width;                      /* LANES: that lie side by side, pad lanes included */
+  int width, places;              /* LANES: that lie side by side, pad lanes included; axis of the places */
   struct cuda_tensor to, from;    /* EACH */
 };
 

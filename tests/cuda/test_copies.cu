@@ -52,7 +52,7 @@ static const struct way {
     {GIE_F16, GIE_F16, "Nchw2", "nchw", {4, 3, 8, 8}, 0, "lanes", 3},
     {GIE_F32, GIE_F16, "nchw", "nChw4", {2, 3, 8, 8}, 0, "lanes", 3}, /* pad lanes in the only block */
     {GIE_F16, GIE_F16, "nChw8", "nchw", {2, 5, 8, 8}, 0, "lanes", 3},
-    {GIE_F16, GIE_F16, "nhwc", "nChw4", {2, 3, 8, 8}, 0, "each", 0},
+    {GIE_F32, GIE_F16, "nhwc", "nChw4", {2, 3, 8, 8}, 0, "lanes", 2},
     {GIE_F16, GIE_F16, "nchw", "nChw4", {2, 7, 8, 8}, 0, "each", 0}, /* pad lanes in the last of two */
     {GIE_F16, GIE_F16, "Nchw2", "nchw", {3, 3, 8, 8}, 0, "each", 0},
     {GIE_F16, GIE_F16, "Nchw2", "Nchw2", {4, 3, 8, 8}, 0, "chunks", 1},
@@ -90,7 +90,112 @@ START_TEST(lanes_of_others)
   to = tensor(GIE_F16, "nChw4", turned, 0), from = tensor(GIE_F16, "nchw", turned, 0);
   from.stride[0] = 60, from.stride[1] = 4, from.stride[2] = 1, from.stride[3] = 12;
   cuda_copy_make(&to, &from, &c);
-  ck_assert_str_eq(cuda_copy_text(&c), "each");
+  ck_assert_str_eq(cuda_copy_text(&c), "lanes");
+  ck_assert(!c.split); /* the result's, with its pad lane */
+  ck_assert_int_eq(c.width, 4);
+}
+END_TEST
+
+/* ---- Lanes of random layouts, as copy_lanes() moves them, one place at a time */
+
+static uint32_t random_state = 1;
+
+static int below(int n)
+{
+  random_state = random_state * 1664525u + 1013904223u;
+  return int((random_state >> 8) % uint32_t(n));
+}
+
+/* Axes of random order; axis a in blocks of `block` lanes (1: none), `more` elements behind axis b. *count: all there are. */
+static struct cuda_tensor random_tensor(const int64_t *dim, int a, int64_t block, int b, int64_t more,
+                                        int64_t *count)
+{
+  struct cuda_tensor t = {};
+  int order[4] = {0, 1, 2, 3};
+  for (int i = 3; i > 0; i--) {
+    int k = below(i + 1), swap = order[i];
+    order[i] = order[k];
+    order[k] = swap;
+  }
+  t.dtype = GIE_F16, t.size = 2, t.rank = 4, t.block_axis = block > 1 ? a : -1, t.block = block;
+  *count = block;
+  for (int k = 3; k >= 0; k--) {
+    int axis = order[k];
+    int64_t extent = dim[axis] + (axis == b ? more : 0);
+    t.dim[axis] = dim[axis];
+    t.stride[axis] = *count;
+    *count *= axis == t.block_axis ? (extent + block - 1) / block : extent;
+  }
+  return t;
+}
+
+static int64_t place_of(const struct cuda_tensor *t, const int64_t *idx)
+{
+  int64_t at = 0;
+  for (int i = 0; i < 4; i++)
+    at += i == t->block_axis ? idx[i] / t->block * t->stride[i] + idx[i] % t->block : idx[i] * t->stride[i];
+  return at;
+}
+
+static bool next_index(int rank, const int64_t *dim, int without, int64_t *idx)
+{
+  for (int i = 0; i < rank; i++)
+    if (i != without) {
+      if (++idx[i] < dim[i])
+        return true;
+      idx[i] = 0;
+    }
+  return false;
+}
+
+#define MOST 8192
+
+static void move_lanes(const struct cuda_copy *c, const short *from, short *to)
+{
+  const struct cuda_loop<2> *l = &c->loop;
+  int lanes = c->split ? c->inner : 0, real = int(l->dim[lanes]);
+  int64_t lane = l->stride[c->split ? 0 : 1][lanes], idx[CUDA_LOOP_AXES] = {};
+  do {
+    int64_t in = 0, out = 0;
+    for (int i = 0; i < l->rank; i++)
+      in += i == lanes ? 0 : idx[i] * l->stride[1][i], out += i == lanes ? 0 : idx[i] * l->stride[0][i];
+    for (int k = 0; k < c->width; k++)
+      if (!c->split)
+        to[out + k] = k < real ? from[in + k * lane] : 0;
+      else if (k < real)
+        to[out + k * lane] = from[in + k];
+  } while (next_index(l->rank, l->dim, lanes, idx));
+}
+
+/* Every element arrives, pad lanes are zero, and nothing else is touched. */
+START_TEST(random_lanes)
+{
+  static short from[MOST], to[MOST], want[MOST];
+  int seen = 0;
+  for (int n = 0; n < 40000; n++) {
+    int64_t dim[4], idx[4] = {}, n_to, n_from;
+    for (int i = 0; i < 4; i++)
+      dim[i] = 1 + below(6);
+    int blocked = below(3), axis = below(4);
+    int64_t block = below(2) ? 4 : 8, more = blocked != 0 && below(2) ? below(6) : 0;
+    struct cuda_tensor x = random_tensor(dim, axis, blocked == 1 ? block : 1, 0, 0, &n_from),
+                       y = random_tensor(dim, axis, blocked == 0 ? block : 1, below(4), more, &n_to);
+    struct cuda_copy c;
+    cuda_copy_make(&y, &x, &c);
+    if (c.kind != CUDA_COPY_LANES || n_to + 8 > MOST || n_from > MOST)
+      continue;
+    for (int i = 0; i < MOST; i++)
+      to[i] = -1, want[i] = blocked == 0 && i < n_to ? 0 : -1;
+    short v = 0;
+    do
+      want[place_of(&y, idx)] = from[place_of(&x, idx)] = ++v;
+    while (next_index(4, dim, -1, idx));
+    move_lanes(&c, from, to);
+    ck_assert_msg(memcmp(to, want, sizeof to) == 0, "number %d: other elements", n);
+    seen++;
+  }
+  printf("%d copies of lanes\n", seen);
+  ck_assert_int_ge(seen, 4000);
 }
 END_TEST
 
@@ -143,6 +248,7 @@ int main()
   tcase_set_timeout(tcase, 300);
   tcase_add_loop_test(tcase, ways, 0, int(sizeof WAYS / sizeof *WAYS));
   tcase_add_test(tcase, lanes_of_others);
+  tcase_add_test(tcase, random_lanes);
   tcase_add_test(tcase, rows);
   tcase_add_test(tcase, quotients);
   suite_add_tcase(suite, tcase);
