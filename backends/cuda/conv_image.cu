@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Convolution of images in f16: up to four channels, which lie in one block (nChw4c), strides 1 to 4, channels of the result
- * last; bias and a clip. conv_image.cuh says how. What a network begins with is mostly memory: at batch 128 windows of 3x3 move x
- * and the result at 57 to 62 % of the copy bandwidth of an H200, where instructions are as many; 7x7 has about as much to do
- * on the tensor cores and moves them at 31 %. cuDNN's kernels for first layers take 1.4 to 2.1 times as long. */
+ * last; bias and a clip. conv_image.cuh says how. What a network begins with is mostly memory: at batch 128 windows of 3x3 move
+ * x and the result at 57 to 62 % of the copy bandwidth of an H200, 7x7, which has more to do on the tensor cores, at 31 %.
+ * cuDNN's kernels for first layers take 1.4 to 2.1 times as long. */
 #include "backends/cuda/conv_form.h"
 #include "backends/cuda/conv_image.cuh"
 

@@ -4,6 +4,7 @@
  *
  * A kernel that misbehaves (asks for impossible workspace, fails in create) is dropped like one
  * that refuses, and the next is tried. */
+#include "core/module/registry.h"
 #include "core/run/run.h"
 
 #define MAX_WHY 256
@@ -137,14 +138,14 @@ static bool variant_fits(const struct run_problem *p, const struct gie_variant *
     return false;
   }
   for (uint32_t i = 0; i < n->n_in; i++) {
-    const struct gie_port *port = i < v->n_in ? &v->in[i] : &v->any_in;
+    const struct gie_port *port = mod_port(&p->pub, v, i);
     uint32_t align = align_of(&p->here[i], values && n->in[i] != GIE_NONE ? &values[n->in[i]] : NULL,
                               p->in_data[i]);
     if (!port_fits(port, &p->plain[i], &p->here[i], align, "operand", i, why, size))
       return false;
   }
   for (uint32_t i = 0; i < n->n_out; i++) {
-    const struct gie_port *port = i < v->n_out ? &v->out[i] : &v->any_out;
+    const struct gie_port *port = mod_port(&p->pub, v, n->n_in + i);
     uint32_t align = align_of(&p->here[n->n_in + i], values ? &values[n->out[i]] : NULL, false);
     if (!port_fits(port, &p->plain[n->n_in + i], &p->here[n->n_in + i], align, "result", i, why, size))
       return false;
@@ -216,7 +217,7 @@ static gie_status note_alignment(const struct run_problem *p, struct gie_arena *
                                  const struct gie_variant *v, struct run_binding *out)
 {
   for (uint32_t i = 0; i < p->pub.n_in; i++) {
-    const struct gie_port *port = i < v->n_in ? &v->in[i] : &v->any_in;
+    const struct gie_port *port = mod_port(&p->pub, v, i);
     if (!p->in_data[i] || port->align <= 1)
       continue;
     if (!out->align && !(out->align = gie_arena_alloc(mem, p->pub.n_in, sizeof *out->align)))

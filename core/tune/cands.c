@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Candidates, each once however many nodes and profiles want it, and sets of candidates for problems
  * whose forms are given: conversions between forms and epilogue steps that a kernel leaves over. */
+#include "core/module/registry.h"
 #include "core/tune/select.h"
 #include <math.h>
 
@@ -93,11 +94,8 @@ static bool variant_takes(const struct run_problem *p, const struct gie_variant 
   const struct gie_node *n = p->pub.node;
   if (v->n_in > GIE_MAX_IO || v->n_out > GIE_MAX_IO || v->n_steps != n->n_steps)
     return false;
-  for (uint32_t i = 0; i < n->n_in; i++)
-    if (!port_takes(i < v->n_in ? &v->in[i] : &v->any_in, &p->here[i]))
-      return false;
-  for (uint32_t i = 0; i < n->n_out; i++)
-    if (!port_takes(i < v->n_out ? &v->out[i] : &v->any_out, &p->here[n->n_in + i]))
+  for (uint32_t i = 0; i < n->n_in + n->n_out; i++)
+    if (!port_takes(mod_port(&p->pub, v, i), &p->here[i]))
       return false;
   return true;
 }
