@@ -8,12 +8,12 @@ const struct wg_tile_shape WG_TILES[] = {
 #define WG_STAGED_TILE(unit, w, p, slice, ww, wp, stages, per_sm) {WG_STAGED, WG_##unit, w, p, slice, per_sm},
 #define WG_GROUP_TILE(w, p, stages, per_sm) {WG_STAGED, WG_TF32X3_GROUP, w, p, 32, per_sm},
 #define WG_FUSED_TILE(unit, w) {WG_FUSED, WG_##unit, w, 32, 8, 1},
-#define WG_SMALL_TILE(keep) {WG_SMALL, WG_FFMA, keep, 128, 4, 3},
+#define WG_FEW_TILE(unit, w, p) {WG_FEW, WG_##unit, w, p, 4, 3},
 #include "backends/winograd/tiles.def"
 #undef WG_STAGED_TILE
 #undef WG_GROUP_TILE
 #undef WG_FUSED_TILE
-#undef WG_SMALL_TILE
+#undef WG_FEW_TILE
 };
 const int WG_N_TILES = sizeof WG_TILES / sizeof WG_TILES[0];
 
@@ -46,9 +46,8 @@ bool wg_config_read(uint64_t number, struct wg_problem *p, struct wg_config *out
 
 void wg_config_label(const struct wg_problem *p, const struct wg_config *c, char *buf, size_t size)
 {
-  static const char *const UNITS[] = {"ffma", "3xtf32", "f16", "3xtf32g"}, *const STRUCTURES[] = {"",
-                                                                                                  "fused ",
-                                                                                                  "few "};
+  static const char *const UNITS[] = {"ffma", "3xtf32", "f16", "3xtf32g", "tf32"}, *const STRUCTURES[] = {
+                                                                                       "", "fused ", "few "};
   const struct wg_tile_shape *t = &WG_TILES[c->tile];
   int n = snprintf(buf, size, "%s%s %s %dx%d", STRUCTURES[t->structure], WG_FORMS[c->form].name,
                    UNITS[t->unit], t->weights, t->tiles);
@@ -102,8 +101,11 @@ bool wg_is_possible(const struct wg_problem *p, const struct wg_config *c)
   const struct wg_tile_shape *t = &WG_TILES[c->tile];
   if (WG_FORMS[c->form].r != p->r || c->splits < 1)
     return false;
-  if (t->structure == WG_SMALL)
+  if (t->structure == WG_FEW && t->unit == WG_FFMA)
     return c->form == (t->weights == 16 ? WG_f2r3 : WG_f4r3) && (p->s.c == 1 || p->s.c == 3 || p->s.c == 4) &&
+           c->splits == 1 && c->chunk == 0;
+  if (t->structure == WG_FEW)
+    return c->form == WG_f2r3 && p->s.c <= 4 && (t->unit == WG_TF32) == (p->dtype == GIE_F16) &&
            c->splits == 1 && c->chunk == 0;
   if (t->structure == WG_FUSED && (c->form != WG_f2r3 || c->chunk != 0 || c->splits > 8))
     return false;
@@ -218,7 +220,11 @@ static double estimate_fused(const struct wg_problem *p, const struct wg_config 
   return fmax(product, weights / CACHE_RATE) + (c->splits > 1 ? 4 : 2) * LAUNCH;
 }
 
-static double estimate_small(const struct wg_problem *p, const struct wg_config *c, struct gie_cost *cost)
+/* Instructions of a warp for 16 channels of 8 tiles on tensor cores, and how many a scheduler issues, as measured. */
+#define FEW_SLOTS 370.0
+#define FEW_RATE 1.15e9
+
+static double estimate_few(const struct wg_problem *p, const struct wg_config *c, struct gie_cost *cost)
 {
   const struct wg_tile_shape *t = &WG_TILES[c->tile];
   const double points = WG_FORMS[c->form].n * WG_FORMS[c->form].n, m = WG_FORMS[c->form].m;
@@ -227,17 +233,21 @@ static double estimate_small(const struct wg_problem *p, const struct wg_config 
   double work = tiles * points *
                 ((double)p->s.k * (2 * (double)p->s.c + 8) +
                  (double)divide_up(p->s.k, t->weights) * 14 * (double)p->s.c);
+  double seconds = t->unit == WG_FFMA
+                       ? work / (p->units * RATE[WG_FFMA] * 0.5)
+                       : tiles / 8 * (double)divide_up(p->s.k, 16) * FEW_SLOTS / (p->units * 4.0 * FEW_RATE);
   if (cost) {
     cost->flops = work;
     cost->bytes = bytes;
-    cost->waves = ceil(tiles / 128) * (double)divide_up(p->s.k, t->weights) / (p->units * 2.0);
+    cost->waves = ceil(tiles / t->tiles) * (double)divide_up(p->s.k, t->weights) /
+                  (p->units * (double)t->per_sm);
   }
-  return fmax(bytes / MEMORY_RATE, work / (p->units * RATE[WG_FFMA] * 0.5)) + 2 * LAUNCH;
+  return fmax(move_time(bytes, bytes), seconds) + 1.5 * LAUNCH;
 }
 
 double wg_estimate(const struct wg_problem *p, const struct wg_config *c, struct gie_cost *cost)
 {
   static double (*const ESTIMATE[])(const struct wg_problem *, const struct wg_config *, struct gie_cost *) =
-      {[WG_STAGED] = estimate_staged, [WG_FUSED] = estimate_fused, [WG_SMALL] = estimate_small};
+      {[WG_STAGED] = estimate_staged, [WG_FUSED] = estimate_fused, [WG_FEW] = estimate_few};
   return ESTIMATE[WG_TILES[c->tile].structure](p, c, cost);
 }

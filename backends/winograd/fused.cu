@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One kernel for the whole convolution: F(2×2,3×3), and F(2×2,3×3) and F(4×4,3×3) for few input channels. */
+/* One kernel for the whole convolution. */
 #include "backends/winograd/k_fused.cuh"
-#include "backends/winograd/k_small.cuh"
 #include "backends/winograd/launch.cuh"
 
 struct fused_plan {
@@ -15,54 +14,27 @@ struct fused_plan {
 
 /* ---- Instances */
 
-/* One, three and four input channels. */
-#define WG_SMALL_CODE(form, keep, type)                            \
-  {                                                                \
-    {(const void *)wg_small_first_kernel<form, 1, keep, type>,     \
-     (const void *)wg_small_first_kernel<form, 3, keep, type>,     \
-     (const void *)wg_small_first_kernel<form, 4, keep, type>},    \
-    {                                                              \
-      (const void *)wg_small_last_kernel<form, 1, keep, type>,     \
-          (const void *)wg_small_last_kernel<form, 3, keep, type>, \
-          (const void *)wg_small_last_kernel<form, 4, keep, type>  \
-    }                                                              \
-  }
-/* form, f16, channels last, input channels */
-static const void *const SMALL[2][2][2][3] = {{WG_SMALL_CODE(wg_f2r3, 16, float),
-                                               WG_SMALL_CODE(wg_f2r3, 16, __half)},
-                                              {WG_SMALL_CODE(wg_f4r3, 8, float),
-                                               WG_SMALL_CODE(wg_f4r3, 8, __half)}};
 static const void *const FUSED[2] = {(const void *)wg_fused_kernel<false>, /* channels last */
                                      (const void *)wg_fused_kernel<true>};
 
 /* ---- Plans */
 
-static bool has(const struct wg_tile_shape *t)
-{
-  return t->structure == WG_FUSED || t->structure == WG_SMALL;
-}
+static bool has(const struct wg_tile_shape *t) { return t->structure == WG_FUSED; }
 
 static void fill(const wg_problem *p, const wg_config *c, fused_plan *f)
 {
   const wg_tile_shape *t = &WG_TILES[c->tile];
   const int m = WG_FORMS[c->form].m;
-  bool half = p->dtype == GIE_F16, last = p->channels_last;
+  const bool last = p->channels_last;
   memset((void *)f, 0, sizeof *f);
   f->p = *p;
   f->c = *c;
   f->tiles = p->s.n * ((p->s.ow + m - 1) / m) * ((p->s.oh + m - 1) / m);
-  if (t->structure == WG_FUSED) {
-    f->kernel = FUSED[last];
-    f->threads = wg_fused_shape::THREADS;
-    f->shared = wg_fused_shape::shared;
-    f->grid = dim3((unsigned)((f->tiles + 31) / 32), (unsigned)((p->s.k + t->weights - 1) / t->weights),
-                   c->splits);
-  } else {
-    f->kernel = SMALL[c->form == WG_f4r3][half][last][p->s.c == 1 ? 0 : p->s.c - 2];
-    f->threads = 128;
-    int64_t block = last ? t->weights : 128, weights = last ? 128 : t->weights;
-    f->grid = dim3((unsigned)((f->tiles + block - 1) / block), (unsigned)((p->s.k + weights - 1) / weights));
-  }
+  f->kernel = FUSED[last];
+  f->threads = wg_fused_shape::THREADS;
+  f->shared = wg_fused_shape::shared;
+  f->grid = dim3((unsigned)((f->tiles + 31) / 32), (unsigned)((p->s.k + t->weights - 1) / t->weights),
+                 c->splits);
 }
 
 static bool workspace(const struct wg_problem *p, const struct wg_config *c, size_t *bytes)
@@ -78,11 +50,10 @@ static cudaError_t make(const struct wg_problem *p, const struct wg_config *c, v
 {
   fused_plan *f = (fused_plan *)plan;
   fill(p, c, f);
-  cudaError_t e = f->shared ? wg_check_device(true) : cudaSuccess;
-  if (e != cudaSuccess)
-    return e;
-  return f->shared ? cudaFuncSetAttribute(f->kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, f->shared)
-                   : cudaSuccess;
+  cudaError_t e = wg_check_device(true);
+  return e != cudaSuccess
+             ? e
+             : cudaFuncSetAttribute(f->kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, f->shared);
 }
 
 static cudaError_t run(const void *plan, const struct gie_cuda_steps *steps, const struct wg_addresses *a,
@@ -94,27 +65,20 @@ static cudaError_t run(const void *plan, const struct gie_cuda_steps *steps, con
   const wg_geometry g = wg_geometry_of(p, m, 0, f->tiles);
   const bool half = p->dtype == GIE_F16;
   const int vector = wg_rows_are_vectors(p, m, a->y);
-  const int k_padded = (int)wg_padded(p->s.k);
-  if (WG_TILES[f->c.tile].structure == WG_FUSED) {
-    const int c = wg_fused_shape::C, slices = (int)((p->s.c + c - 1) / c);
-    wg_fused_args args = {g,
-                          (const float *)a->x,
-                          (const float *)a->packed,
-                          (float *)a->y,
-                          a->bias,
-                          half,
-                          vector,
-                          (slices + f->c.splits - 1) / f->c.splits * c};
-    void *pointers[] = {&args, (void *)steps};
-    return wg_launch(f->kernel, f->grid, f->threads, f->shared, stream, f->c.splits, pointers);
-  }
-  wg_small_args<float> args = {
-      g, (const float *)a->x, (const float *)a->packed, (float *)a->y, a->bias, half, vector, k_padded};
-  void *pointers[] = {&args, (void *)steps}; /* of f16 too: only the types of the addresses differ */
-  return wg_launch(f->kernel, f->grid, f->threads, 0, stream, 1, pointers);
+  const int c = wg_fused_shape::C, slices = (int)((p->s.c + c - 1) / c);
+  wg_fused_args args = {g,
+                        (const float *)a->x,
+                        (const float *)a->packed,
+                        (float *)a->y,
+                        a->bias,
+                        half,
+                        vector,
+                        (slices + f->c.splits - 1) / f->c.splits * c};
+  void *pointers[] = {&args, (void *)steps};
+  return wg_launch(f->kernel, f->grid, f->threads, f->shared, stream, f->c.splits, pointers);
 }
 
 extern "C" {
 const struct wg_structure wg_fused_structure = {
-    "no form in one kernel for these channels or this kernel", has, sizeof(fused_plan), workspace, make, run};
+    "no form in one kernel for this kernel or dtype", has, sizeof(fused_plan), workspace, make, run};
 }

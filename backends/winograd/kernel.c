@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The kernels as the engine sees them: staged and fused share everything but their launches. */
+/* The kernels as the engine sees them: they share everything but their launches. */
 #include "backends/winograd/winograd.h"
 
 #include <gie/module.h>
@@ -341,6 +341,7 @@ static const char *const OPS[] = {"conv", NULL};
 static const struct gie_kernel KERNELS[] = {
     WG_KERNEL("staged", wg_staged_structure),
     WG_KERNEL("fused", wg_fused_structure),
+    WG_KERNEL("few", wg_few_structure),
 };
 
 static gie_status init(const struct gie_host *host, void **state)

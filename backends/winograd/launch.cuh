@@ -61,4 +61,12 @@ static inline bool wg_rows_are_vectors(const wg_problem *p, int m, const void *y
          p->y_h % m == 0 && p->y_c % m == 0 && p->y_n % m == 0;
 }
 
+/* Whether n channels of a pixel can be stored at once: channels last, a multiple of n, aligned. */
+static inline bool wg_channels_are_vectors(const wg_problem *p, int n, const void *y)
+{
+  const size_t size = (p->dtype == GIE_F16 ? 2 : 4) * (size_t)n;
+  return p->channels_last && p->s.k % n == 0 && (size_t)y % size == 0 && p->y_w % n == 0 && p->y_h % n == 0 &&
+         p->y_n % n == 0;
+}
+
 #endif

@@ -21,12 +21,12 @@ static const code CODE[] = {
    wg_group_tile<p, w, stages>::threads,                        \
    {wg_group_tile<p, w, stages>::shared, wg_group_tile<p, w, stages>::shared}},
 #define WG_FUSED_TILE(unit, w)
-#define WG_SMALL_TILE(keep)
+#define WG_FEW_TILE(unit, w, p)
 #include "backends/winograd/tiles.def"
 #undef WG_STAGED_TILE
 #undef WG_GROUP_TILE
 #undef WG_FUSED_TILE
-#undef WG_SMALL_TILE
+#undef WG_FEW_TILE
 };
 
 extern "C" struct wg_product wg_product_of(int tile, bool channels_last)

@@ -24,8 +24,9 @@ struct wg_problem {
 
 /* ---- Configurations (config.c) */
 
-enum wg_unit { WG_FFMA, WG_TF32X3, WG_F16MMA, WG_TF32X3_GROUP }; /* the last: of warpgroups */
-enum wg_structure_id { WG_STAGED, WG_FUSED, WG_SMALL };
+/* TF32: one product in TF32; TF32X3: three, which make one of f32; _GROUP: of warpgroups. */
+enum wg_unit { WG_FFMA, WG_TF32X3, WG_F16MMA, WG_TF32X3_GROUP, WG_TF32, WG_N_UNITS };
+enum wg_structure_id { WG_STAGED, WG_FUSED, WG_FEW /* input channels */ };
 
 struct wg_tile_shape {
   enum wg_structure_id structure;
@@ -59,7 +60,7 @@ float wg_error_bound(const struct wg_problem *p, const struct wg_config *c);
 /* Seconds; `cost` may be NULL. */
 double wg_estimate(const struct wg_problem *p, const struct wg_config *c, struct gie_cost *cost);
 
-/* ---- Structures: how a convolution is launched (staged.cu, fused.cu) */
+/* ---- Structures: how a convolution is launched (staged.cu, fused.cu, few.cu) */
 
 struct wg_addresses {
   const void *x, *packed, *bias;
@@ -76,7 +77,7 @@ struct wg_structure {
   cudaError_t (*run)(const void *plan, const struct gie_cuda_steps *steps, const struct wg_addresses *a,
                      cudaStream_t stream);
 };
-extern const struct wg_structure wg_staged_structure, wg_fused_structure;
+extern const struct wg_structure wg_staged_structure, wg_fused_structure, wg_few_structure;
 
 /* Code of the staged product (product.cu): `tile` is a row of WG_TILES. */
 struct wg_product {

@@ -223,7 +223,8 @@ struct runner {
 };
 static const wg_structure *structure_of(const wg_config *c)
 {
-  return WG_TILES[c->tile].structure == WG_STAGED ? &wg_staged_structure : &wg_fused_structure;
+  static const wg_structure *const OF[] = {&wg_staged_structure, &wg_fused_structure, &wg_few_structure};
+  return OF[WG_TILES[c->tile].structure];
 }
 struct wg_runner : runner {
   const wg_structure *how;

@@ -6,5 +6,5 @@ bench_winograd_layers_SOURCES = bench/winograd/layers.cu bench/winograd/bench.cu
 bench_winograd_layers_CPPFLAGS = $(AM_CPPFLAGS) $(CUDA_CPPFLAGS) $(CUDNN_CFLAGS)
 bench_winograd_layers_LDFLAGS = $(AM_LDFLAGS) $(GIE_PROGRAM_LDFLAGS) $(CUDA_LDFLAGS)
 bench_winograd_layers_LDADD = backends/winograd/staged.lo backends/winograd/product.lo backends/winograd/fused.lo \
-  $(CUDNN_LIBS) $(CUDA_LIBS) -lstdc++ $(LIBM)
+  backends/winograd/few.lo   $(CUDNN_LIBS) $(CUDA_LIBS) -lstdc++ $(LIBM)
 endif

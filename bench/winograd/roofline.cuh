@@ -70,7 +70,7 @@ static void measure_ceilings(void)
 
 static double peak(enum wg_unit u)
 {
-  static const double TIMES[] = {1, 8.0 / 3, 16, 8.0 / 3};
+  static const double TIMES[WG_N_UNITS] = {1, 8.0 / 3, 16, 8.0 / 3, 8};
   return ceilings.ffma * TIMES[u];
 }
 static double moved_s(double bytes, double live)
@@ -90,8 +90,11 @@ static double floor_us(const wg_problem &p, const wg_config &c)
                y = (double)(p.s.n * p.s.oh * p.s.ow) * K * size;
   const double w = points * C * K * (t.unit == WG_TF32X3_GROUP ? 8 : size),
                flops = 2 * points * C * K * tiles;
-  if (t.structure == WG_SMALL)
-    return std::max((flops + tiles * K * 2 * f.n * f.m) / ceilings.ffma, moved_s(x + y, x + y)) * 1e6;
+  if (t.structure == WG_FEW)
+    return std::max(std::max(flops / peak(t.unit), tiles * K * 2 * f.n * f.m / ceilings.ffma) +
+                        (t.unit == WG_FFMA ? tiles * K * 2 * f.n * f.m / ceilings.ffma : 0),
+                    moved_s(x + y, x + y)) *
+           1e6;
   if (t.structure == WG_FUSED)
     return std::max(flops / peak(t.unit), moved_s(x + y + w, x + y)) * 1e6;
   const double v = points * C * tiles * size, m = points * K * tiles * 4 * c.splits,

@@ -22,6 +22,9 @@ static const struct {
     {1, 3, 2, 2, 3, 3, {4, 4, 4, 4}, true, ""},
     {2, 33, 16, 16, 130, 3, {1, 1, 1, 1}, true, " | add(%r) | relu"},
     {1, 100, 12, 20, 72, 3, {1, 1, 1, 1}, true, " | relu"},
+    {2, 3, 18, 40, 70, 3, {1, 1, 1, 1}, true, " | relu"}, /* units of 8 tiles, rows of vectors */
+    {1, 4, 33, 50, 64, 3, {1, 1, 1, 1}, true, " | add(%r) | relu"},
+    {3, 2, 20, 36, 130, 3, {0, 0, 1, 1}, true, " | clip {min=-5.0, max=6.0}"},
     {1, 8, 1, 1, 1, 5, {2, 2, 2, 2}, false, ""}, /* below 8 channels 5x5 is not offered in f32 */
     {2, 9, 7, 9, 4, 5, {2, 2, 2, 2}, true, " | add(%r)"},
     {1, 16, 14, 13, 70, 5, {2, 1, 3, 2}, true, " | relu"},

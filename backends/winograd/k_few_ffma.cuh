@@ -6,12 +6,12 @@
  * whose transforms lie in shared memory; so both write side by side with their neighbours.
  *
  * Roofline: memory, that of the result; 36·C FFMA and 130 additions for 16 results are less than a quarter of that. */
-#ifndef GIE_WINOGRAD_K_SMALL_CUH
-#define GIE_WINOGRAD_K_SMALL_CUH
+#ifndef GIE_WINOGRAD_K_FEW_FFMA_CUH
+#define GIE_WINOGRAD_K_FEW_FFMA_CUH
 
 #include "backends/winograd/k_transform.cuh"
 
-template <class X> struct wg_small_args {
+template <class X> struct wg_few_args {
   wg_geometry g;
   const X *x;
   const X *u;
@@ -22,8 +22,8 @@ template <class X> struct wg_small_args {
 
 /* One tile of one output channel. */
 template <class F, int C>
-__device__ __forceinline__ void wg_small_tile(const float4 *shared, const float (&own)[C][F::n][F::n],
-                                              float (&y)[F::m][F::m])
+__device__ __forceinline__ void wg_few_tile(const float4 *shared, const float (&own)[C][F::n][F::n],
+                                            float (&y)[F::m][F::m])
 {
   constexpr int N = F::n, QUADS = N * N / 4;
   float m[N][N];
@@ -45,10 +45,10 @@ __device__ __forceinline__ void wg_small_tile(const float4 *shared, const float 
 
 /* All output channels of a thread where rows are stored at once and nothing but a bound is applied to results. */
 template <class F, int C, int KEEP, class X>
-__device__ __forceinline__ void wg_small_rows(const wg_small_args<X> &p, const gie_cuda_steps &steps,
-                                              const wg_tile &tile, int k0,
-                                              const float (&u)[KEEP][C][F::n * F::n],
-                                              const float (&bias)[KEEP], const float (&v)[C][F::n][F::n])
+__device__ __forceinline__ void wg_few_rows(const wg_few_args<X> &p, const gie_cuda_steps &steps,
+                                            const wg_tile &tile, int k0,
+                                            const float (&u)[KEEP][C][F::n * F::n], const float (&bias)[KEEP],
+                                            const float (&v)[C][F::n][F::n])
 {
   const bool clips = steps.kind == GIE_CUDA_STEPS_CLIP;
   const float low = clips ? steps.low : -INFINITY, high = clips ? steps.high : INFINITY;
@@ -57,7 +57,7 @@ __device__ __forceinline__ void wg_small_rows(const wg_small_args<X> &p, const g
 #pragma unroll 2
   for (int k = 0; k < n; k++, to += p.g.y_c) {
     float y[F::m][F::m];
-    wg_small_tile<F, C>(reinterpret_cast<const float4 *>(u[k]), v, y);
+    wg_few_tile<F, C>(reinterpret_cast<const float4 *>(u[k]), v, y);
 #pragma unroll
     for (int i = 0; i < F::m; i++) {
 #pragma unroll
@@ -70,8 +70,8 @@ __device__ __forceinline__ void wg_small_rows(const wg_small_args<X> &p, const g
 }
 
 template <class F, int C, int KEEP, class X>
-__global__ void __launch_bounds__(128) wg_small_first_kernel(const __grid_constant__ wg_small_args<X> p,
-                                                             const __grid_constant__ gie_cuda_steps steps)
+__global__ void __launch_bounds__(128) wg_few_first_kernel(const __grid_constant__ wg_few_args<X> p,
+                                                           const __grid_constant__ gie_cuda_steps steps)
 {
   __shared__ __align__(16) float u[KEEP][C][F::n * F::n];
   __shared__ float bias[KEEP];
@@ -96,20 +96,20 @@ __global__ void __launch_bounds__(128) wg_small_first_kernel(const __grid_consta
   if (tile_index >= p.g.count)
     return;
   if (p.vector && steps.kind != GIE_CUDA_STEPS_LIST) {
-    wg_small_rows<F, C, KEEP>(p, steps, tile, k0, u, bias, v);
+    wg_few_rows<F, C, KEEP>(p, steps, tile, k0, u, bias, v);
     return;
   }
 #pragma unroll 1
   for (int k = 0; k < KEEP && k0 + k < p.g.k; k++) {
-    wg_small_tile<F, C>(reinterpret_cast<const float4 *>(u[k]), v, y);
+    wg_few_tile<F, C>(reinterpret_cast<const float4 *>(u[k]), v, y);
     wg_write_tile<F>(p.g, p.y, steps, p.vector, tile, k0 + k, bias[k], y);
   }
 }
 
 /* 4 warps: 32 channels each of them, or all the same 32 where there are no more; TILES tiles a block. */
 template <class F, int C, int TILES, class X>
-__global__ void __launch_bounds__(128) wg_small_last_kernel(const __grid_constant__ wg_small_args<X> p,
-                                                            const __grid_constant__ gie_cuda_steps steps)
+__global__ void __launch_bounds__(128)
+    wg_few_last_kernel(const __grid_constant__ wg_few_args<X> p, const __grid_constant__ gie_cuda_steps steps)
 {
   __shared__ __align__(16) float v[TILES][C][F::n * F::n];
   const int first = (int)blockIdx.x * TILES, lane = threadIdx.x % 32, warp = threadIdx.x / 32;
@@ -136,7 +136,7 @@ __global__ void __launch_bounds__(128) wg_small_last_kernel(const __grid_constan
   const float bias = wg_bias(p.bias, p.half_bias, k);
 #pragma unroll 1
   for (int t = warp / groups; t < TILES && first + t < p.g.count; t += 4 / groups) {
-    wg_small_tile<F, C>(reinterpret_cast<const float4 *>(v[t]), u, y);
+    wg_few_tile<F, C>(reinterpret_cast<const float4 *>(v[t]), u, y);
     wg_write_tile<F>(p.g, p.y, steps, 0, wg_tile_of<F::m>(p.g, (uint32_t)(first + t)), k, bias, y);
   }
 }
