@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gie explain: why each node of a plan got its kernel, from the table of candidates that the plan keeps. */
+#include "core/run/run.h"
 #include "tools/tool.h"
 #include <gie/plan.h>
 
@@ -38,6 +39,7 @@ struct explain {
   struct tool *t;
   bool all;
   const char *device; /* profiles of that kind only; NULL: of all */
+  size_t kind;        /* its length without an index */
   const struct gie_plan *plan;
   bool skipped; /* the profile at hand is another device's */
   struct tool_list names;
@@ -66,7 +68,7 @@ static bool is_other_device(const struct explain *e, const char *index)
 {
   struct gie_plan_profile p = {.struct_size = sizeof p};
   return e->device && gie_plan_profile(e->plan, (uint32_t)number(index), &p) == GIE_OK &&
-         (strlen(p.device) != strcspn(e->device, ":") || strncmp(p.device, e->device, strlen(p.device)) != 0);
+         (strlen(p.device) != e->kind || memcmp(p.device, e->device, e->kind) != 0);
 }
 
 static void show_profile(struct explain *e, const char *field[FIELDS])
@@ -211,7 +213,10 @@ int tool_explain(struct tool *t, int argc, char **argv)
     return exit_code;
   if ((exit_code = tool_open(t)) != TOOL_GO_ON)
     return exit_code;
-  gie_status st = gie_plan_load(t->ctx, args.v[0], &plan);
+  int index;
+  gie_status st = e.device ? run_device_parse(t->ctx, e.device, &e.kind, &index) : GIE_OK;
+  if (st == GIE_OK)
+    st = gie_plan_load(t->ctx, args.v[0], &plan);
   if (st != GIE_OK)
     return tool_error(t, st);
   e.plan = plan;

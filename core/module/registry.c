@@ -119,10 +119,8 @@ static const struct {
 
 const char *mod_kind_name(enum mod_kind kind) { return kinds[kind].name; }
 
-/* Names are typed in lists ("a,b"), printed in text IR and compared: visible ASCII without , and ". */
-static bool is_name(const char *s)
+bool mod_is_name(const char *s, size_t n)
 {
-  size_t n = strnlen(s, 129);
   if (n == 0 || n > 128)
     return false;
   for (size_t i = 0; i < n; i++)
@@ -141,7 +139,7 @@ static gie_status check(struct gie_context *ctx, enum mod_kind kind, const void 
     return gie_fail(ctx, GIE_E_MODULE,
                     "a registered %s has struct_size %zu, at least %zu are needed; set it to sizeof",
                     kind_name, n->struct_size, kinds[kind].size);
-  if (!n->name || !is_name(n->name))
+  if (!n->name || !mod_is_name(n->name, strnlen(n->name, 129)))
     return gie_fail(
         ctx, GIE_E_MODULE,
         "a registered %s has no name of 1 to 128 visible characters without comma or quote; set one",

@@ -48,6 +48,8 @@ void mod_registry_free(struct gie_context *ctx);
 /* Forgets what module `index` registered. */
 void mod_forget(struct gie_registry *r, uint32_t index);
 const char *mod_kind_name(enum mod_kind kind);
+/* Names are typed in lists ("a,b"), printed in text IR and compared: 1 to 128 visible ASCII characters without , and ". */
+bool mod_is_name(const char *s, size_t n);
 /* Entry i of a list with the module it came from; NULL past the end. */
 const struct mod_entry *mod_entry_at(const struct gie_context *ctx, enum mod_kind kind, uint32_t i);
 /* By name; NULL when there is none. */

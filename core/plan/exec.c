@@ -235,8 +235,10 @@ static const char *default_device(const struct gie_plan *plan)
 
 static gie_status check_device(const struct gie_plan *plan, const char *kind)
 {
-  size_t n = strcspn(kind, ":");
+  size_t n;
+  int index;
   struct gie_buf b;
+  GIE_TRY(run_device_parse(plan->ctx, kind, &n, &index));
   gie_buf_init(&b, plan->ctx);
   for (uint32_t i = 0; i < plan->n_profiles; i++) {
     const char *device = plan->profiles[i].pub.device;

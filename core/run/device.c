@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opening devices, and their memory. */
+#include "core/module/registry.h"
 #include "core/run/run.h"
 #include <sched.h>
 #include <unistd.h>
@@ -7,21 +8,25 @@
 /* Number of kinds to list in a message before it is cut. */
 #define KINDS_SHOWN 8
 
-/* "cuda:1" → "cuda" and 1. */
-static gie_status parse_kind(struct gie_context *ctx, const char *kind, size_t *len, int *index)
+/* What follows the kind: nothing, or ":1". */
+static bool parse_index(const char *s, int *index)
 {
-  const char *colon = strchr(kind, ':');
-  *len = colon ? (size_t)(colon - kind) : strlen(kind);
-  *index = 0;
-  if (!colon)
-    return GIE_OK;
-  int64_t n;
-  const char *end = colon + strlen(colon), *next;
-  if (!gie_parse_int(colon + 1, end, &n, &next) || next != end || n < 0 || n > INT16_MAX)
-    return gie_fail(ctx, GIE_E_USAGE, "device \"%s\": write a kind, or kind:index with an index from 0",
-                    kind);
+  const char *end = s + strlen(s), *next = s + 1;
+  int64_t n = 0;
+  if (*s && (!gie_parse_int(s + 1, end, &n, &next) || next != end || n < 0 || n > INT16_MAX))
+    return false;
   *index = (int)n;
-  return GIE_OK;
+  return true;
+}
+
+gie_status run_device_parse(struct gie_context *ctx, const char *device, size_t *len, int *index)
+{
+  *len = strcspn(device, ":");
+  if (mod_is_name(device, *len) && parse_index(device + *len, index))
+    return GIE_OK;
+  return gie_fail(ctx, GIE_E_USAGE,
+                  "device \"%s\": write one kind, or kind:index with an index from 0, as in cpu or cuda:1",
+                  device);
 }
 
 static const struct gie_device *find_kind(struct gie_context *ctx, const char *kind, size_t len)
@@ -62,7 +67,7 @@ gie_status run_device_open(struct gie_context *ctx, const char *kind, uint32_t t
   size_t len;
   int index;
   kind = kind ? kind : "cpu";
-  GIE_TRY(parse_kind(ctx, kind, &len, &index));
+  GIE_TRY(run_device_parse(ctx, kind, &len, &index));
   d.ops = find_kind(ctx, kind, len);
   if (!d.ops)
     return no_such_kind(ctx, kind, len);

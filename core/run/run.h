@@ -36,6 +36,8 @@ struct run_device {
   uint32_t threads;
 };
 
+/* "cuda:1" to the length of "cuda" and 1; without an index 0. E_USAGE: no text of that form. */
+gie_status run_device_parse(struct gie_context *ctx, const char *device, size_t *len, int *index);
 /* `kind` is "cpu" or "cuda:1"; NULL: "cpu". threads 0: as many as the process may use.
  * E_DEVICE lists the kinds there are. An open device may be used by several threads. */
 gie_status run_device_open(struct gie_context *ctx, const char *kind, uint32_t threads,

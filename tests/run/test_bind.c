@@ -306,7 +306,13 @@ START_TEST(devices_that_are_not_there)
     gie_status status;
   } T[] = {{"cuda", "there is no device \"cuda\"; devices here: cpu", GIE_E_DEVICE},
            {"cpu:1", "there is no device cpu:1; 1 of that kind are present", GIE_E_DEVICE},
-           {"cpu:x", "write a kind, or kind:index", GIE_E_USAGE}};
+           {"cpu:x", "write one kind, or kind:index", GIE_E_USAGE},
+           {"cpu:", "device \"cpu:\": write", GIE_E_USAGE},
+           {"cpu:-1", "device \"cpu:-1\": write", GIE_E_USAGE},
+           {"", "device \"\": write", GIE_E_USAGE},
+           {":0", "device \":0\": write", GIE_E_USAGE},
+           {"cuda,cpu", "device \"cuda,cpu\": write", GIE_E_USAGE},
+           {"cuda cpu:1", "device \"cuda cpu:1\": write", GIE_E_USAGE}};
   kernel("a.any");
   for (size_t i = 0; i < sizeof T / sizeof *T; i++) {
     struct gie_exec_options o = {.struct_size = sizeof o, .device = T[i].device};

@@ -68,12 +68,27 @@ expect 0 'before 3 of 3 layers' build "$tmp/small.gie" $flags --fp16=auto --data
 expect 69 'there is no device "far"' run "$tmp/small.gie" --random --device=far
 expect 69 'there is no device "far"' build "$tmp/small.gie" $flags --device=far -o "$tmp/x.plan"
 expect 69 'there is no device "far"' bench "$tmp/small.gie" --device=far
+for verb in run build bench target debug; do
+  case $verb in
+    run | bench) rest="$tmp/small.gie --random" ;;
+    build) rest="$tmp/small.gie $flags -o $tmp/x.plan" ;;
+    target) rest=--estimate ;;
+    debug) rest="compare $tmp/small.gie $tmp/small.gie" ;;
+  esac
+  for device in '' cuda,cpu cpu:x; do
+    expect 64 "device \"$device\": write one kind, or kind:index" $verb $rest --device=$device
+  done
+done
+expect 64 'device "": write one kind' run "$tmp/small.gie" --random --device= --fallback=cpu
 expect 64 '--fallback=gpu: only the cpu' run "$tmp/small.gie" --random --device=far --fallback=gpu
 expect 0 'it runs on the cpu' run "$tmp/small.gie" --random --device=far --fallback=cpu
 expect 0 'Throughput' bench "$tmp/small.gie" --device=far --fallback=cpu --iterations=1 --duration=0 --warmUp=0
 expect 0 'runs one behind the other' bench "$tmp/small.gie" --noDataTransfers --iterations=2 --duration=0 --warmUp=0
 ok build "$tmp/small.gie" $flags -o "$tmp/x.plan" --quiet
 expect 78 'half.product' run "$tmp/x.plan" --random
+expect 69 'the plan has no profile for device "far"' run "$tmp/x.plan" --random --module="$half" --device=far
+expect 64 'device "": write one kind' run "$tmp/x.plan" --random --module="$half" --device=
+expect 64 'device "cuda,cpu": write one kind' explain "$tmp/x.plan" --device=cuda,cpu
 expect 0 "from the plan's graph without the plan's choices" run "$tmp/x.plan" --random --fallback=cpu --device=far
 
 # ---- Memory
