@@ -26,6 +26,7 @@ struct body {
   const void **fixed; /* bytes of a constant, by value; while it is made of a captured one too */
   struct step *steps;
   size_t slots, scratch, bytes; /* where these begin; where it ends */
+  double seconds;               /* that its nodes expect to take */
 };
 
 /* The instance. */
@@ -164,6 +165,23 @@ static gie_status make_instance(struct step *s, const struct gie_problem *q, cha
   return st;
 }
 
+static double costlier(const struct branch *br)
+{
+  return br->body[0].seconds > br->body[1].seconds ? br->body[0].seconds : br->body[1].seconds;
+}
+
+/* Seconds of a node. An if takes as long as its costlier branch, and copies the results. */
+static double expected(const struct step *s, const struct gie_problem *q)
+{
+  struct gie_problem results = *q;
+  struct gie_cost cost = {.struct_size = sizeof cost};
+  bool inner = s->kernel == &cpu_kernel_if;
+  if (inner)
+    results.n_in = 0;
+  cpu_estimate(s->kernel, &results, NULL, &cost);
+  return cost.seconds + (inner ? costlier(s->instance) : 0);
+}
+
 static gie_status add_step(struct body *b, const struct gie_problem *p, const struct gie_node *n, char *why,
                            size_t size)
 {
@@ -175,7 +193,9 @@ static gie_status add_step(struct body *b, const struct gie_problem *p, const st
   if (descs && data) {
     struct gie_problem q = problem_of(b, p, n, descs, descs + n->n_in, data);
     st = make_instance(&b->steps[b->n_steps], &q, inner, sizeof inner, &workspace);
-    if (st != GIE_OK)
+    if (st == GIE_OK)
+      b->seconds += expected(&b->steps[b->n_steps], &q);
+    else
       cpu_refuse(why, size, "\"%.60s\" (%.40s) in a branch: %s", n->name, n->op->name, inner);
   }
   gie_free(p->ctx, descs);
@@ -368,6 +388,20 @@ static size_t workspace(const struct gie_kernel *k, const struct gie_problem *p,
   return bytes;
 }
 
+/* As if the costlier branch were taken every time. */
+static void estimate(const struct gie_kernel *k, const struct gie_problem *p, const struct gie_variant *v,
+                     struct gie_cost *out)
+{
+  char why[256];
+  struct branch *br;
+  (void)v;
+  *out = (struct gie_cost){.struct_size = sizeof *out};
+  if (prepare(p, why, sizeof why, &br) != GIE_OK)
+    return;
+  out->seconds = expected(&(struct step){p->node, k, br}, p);
+  destroy(br);
+}
+
 static gie_status create(const struct gie_kernel *k, const struct gie_problem *p, const struct gie_variant *v,
                          void **instance)
 {
@@ -387,7 +421,7 @@ const struct gie_kernel cpu_kernel_if = {
     .device = "cpu",
     .ops = (const char *const[]){"if", NULL},
     .supports = supports,
-    .estimate = cpu_estimate,
+    .estimate = estimate,
     .workspace = workspace,
     .create = create,
     .destroy = destroy,

@@ -4,14 +4,14 @@
 #include "core/module/registry.h"
 #include "core/tune/select.h"
 
-static bool is_static_node(const struct gie_graph *g, const struct gie_node *n)
+static bool has_numbers(const struct gie_graph *g, const struct gie_node *n)
 {
   for (uint32_t i = 0; i < n->n_in + n->n_out; i++) {
     const struct gie_value *v = gie_value_get(g, i < n->n_in ? n->in[i] : n->out[i - n->n_in]);
     if (v && !run_type_is_static(&v->type))
       return false;
   }
-  return !ir_has_bodies(n);
+  return true;
 }
 
 /* ---- Asking ------------------------------------------------------------------------------------- */
@@ -289,12 +289,51 @@ static gie_status ask_node(struct selection *s, gie_id id)
   return st == GIE_OK && (!a.node->refusals || !a.node->cut) ? GIE_E_MEMORY : st;
 }
 
+/* ---- Nodes with bodies ------------------------------------------------------------------------------ */
+
+/* What an executor would take: the kernel's first variant whose ports are as the values are. */
+static void fix(struct ask *a, const struct gie_kernel *k)
+{
+  struct tuner *t = a->s->t;
+  struct run_problem *p = &t->binder.problem;
+  const char *why;
+  char said[256] = "";
+  if (run_binder_library(&t->binder, k->library, &p->pub.library) != GIE_OK ||
+      !k->supports(k, &p->pub, said, sizeof said))
+    return;
+  uint32_t n = run_kernel_variants(k, &p->pub, t->binder.variants, RUN_MAX_VARIANTS);
+  for (uint32_t i = 0; i < n && !a->node->fixed.kernel; i++) {
+    const struct gie_variant *v = &t->binder.variants[i];
+    if (ports_are_possible(p, v, &why) && !mod_changes_types(&p->pub, v) && !has_other_layout(a, p, v))
+      a->node->fixed = (struct tune_fixed){k, v->config, tune_estimate(k, &p->pub, v, &t->peaks)};
+  }
+}
+
+static gie_status ask_bodies(struct selection *s, gie_id id)
+{
+  struct ask a = {.s = s, .node = &s->nodes[id], .n = gie_node_get(s->g, id)};
+  struct run_binder *b = &s->t->binder;
+  char buf[128];
+  const char *forced = run_rules_forced(&b->rules, a.n, buf, sizeof buf);
+  GIE_TRY(run_problem_fill(&b->problem, &s->t->device, s->g, a.n, NULL));
+  for (size_t i = 0; i < b->rules.n && !a.node->fixed.kernel; i++)
+    if (run_kernel_has_op(b->rules.order[i], a.n->op->name) &&
+        (!forced || strcmp(forced, b->rules.order[i]->name) == 0))
+      fix(&a, b->rules.order[i]);
+  s->fixed += a.node->fixed.seconds;
+  return GIE_OK;
+}
+
 gie_status select_ask(struct selection *s)
 {
   GIE_FOR_NODES(s->g, id) {
     const struct gie_node *n = gie_node_get(s->g, id);
-    if (!s->is_live[id] || s->is_tail[id] || !is_static_node(s->g, n))
+    if (!s->is_live[id] || s->is_tail[id] || !has_numbers(s->g, n))
       continue;
+    if (ir_has_bodies(n)) {
+      GIE_TRY(ask_bodies(s, id));
+      continue;
+    }
     GIE_TRY(ask_node(s, id));
     s->t->report.nodes++;
   }

@@ -20,16 +20,21 @@ struct lowering {
 
 /* ---- Notes ------------------------------------------------------------------------------------------ */
 
+static gie_status note_kernel(struct lowering *l, gie_id node, const struct gie_kernel *k, uint64_t config)
+{
+  struct gie_attr name = {.name = "kernel",
+                          .kind = GIE_ATTR_STRING,
+                          .n = (uint32_t)strlen(k->name),
+                          .u.s = k->name};
+  struct gie_attr number = {.name = "config", .kind = GIE_ATTR_INT, .u.i = (int64_t)config};
+  GIE_TRY(gie_node_set_note(l->h, node, &name));
+  return gie_node_set_note(l->h, node, &number);
+}
+
 static gie_status note_candidate(struct lowering *l, gie_id node, uint32_t cand)
 {
   const struct tune_cand *c = &l->s->t->cands[cand];
-  struct gie_attr kernel = {.name = "kernel",
-                            .kind = GIE_ATTR_STRING,
-                            .n = (uint32_t)strlen(c->kernel->name),
-                            .u.s = c->kernel->name};
-  struct gie_attr config = {.name = "config", .kind = GIE_ATTR_INT, .u.i = (int64_t)c->config};
-  GIE_TRY(gie_node_set_note(l->h, node, &kernel));
-  return gie_node_set_note(l->h, node, &config);
+  return note_kernel(l, node, c->kernel, c->config);
 }
 
 static gie_status note_set(struct lowering *l, gie_id node, uint32_t set)
@@ -270,6 +275,9 @@ static gie_status set_forms(struct lowering *l)
 
 static gie_status lower_node(struct lowering *l, gie_id id)
 {
+  const struct tune_fixed *fixed = &l->s->nodes[id].fixed;
+  if (!l->s->nodes[id].open)
+    return fixed->kernel ? note_kernel(l, id, fixed->kernel, fixed->config) : GIE_OK;
   const struct tune_alt *a = select_chosen(l->s, id);
   GIE_TRY(place_consts(l, id));
   GIE_TRY(cut(l, id, a));
@@ -297,8 +305,7 @@ static gie_status lower(struct lowering *l)
   const struct selection *s = l->s;
   GIE_TRY(set_forms(l));
   GIE_FOR_NODES(s->g, id)
-    if (s->nodes[id].open)
-      GIE_TRY(lower_node(l, id));
+    GIE_TRY(lower_node(l, id));
   for (gie_id v = 0; v < gie_graph_n_values(s->g); v++)
     GIE_TRY(place(l, v));
   GIE_FOR_NODES(s->g, id)

@@ -138,8 +138,16 @@ struct tune_raw {
   const bool *any; /* n_in operands, then the results: takes every layout */
 };
 
+/* Of a node with bodies: no problem can hold those, so nothing is timed or chosen. */
+struct tune_fixed {
+  const struct gie_kernel *kernel; /* the first that takes it; NULL: not such a node, or nobody does */
+  uint64_t config;
+  double seconds; /* that it expects */
+};
+
 struct tune_node {
   bool open; /* has alternatives: alive, dims known */
+  struct tune_fixed fixed;
   struct tune_raw *raws;
   size_t n_raws, cap_raws;
   struct tune_alt *alts;
@@ -163,6 +171,7 @@ struct selection {
   struct tune_node *nodes;      /* by node */
   struct tune_layouts *layouts; /* by value */
   bool *has_view;               /* by value: it has a group */
+  double fixed;                 /* seconds, part of every cost: nodes with bodies */
   double cost, lower_bound;
   bool exact;
 };

@@ -43,7 +43,7 @@ static double value_cost(struct selection *s, gie_id value)
 
 double select_true_cost(struct selection *s)
 {
-  double sum = 0;
+  double sum = s->fixed;
   GIE_FOR_NODES(s->g, id)
     if (s->nodes[id].open)
       sum += select_chosen(s, id)->cost;
@@ -294,8 +294,10 @@ gie_status select_solve(struct selection *s)
   struct network net = {.s = s};
   struct pbqp_result pairs, shared;
   GIE_TRY(list_alts(&net));
-  if (net.n == 0)
+  if (net.n == 0) {
+    s->cost = s->lower_bound = s->fixed;
     return GIE_OK;
+  }
   uint32_t *choice = gie_arena_alloc(&s->mem, 2 * (size_t)net.n, sizeof *choice);
   if (!choice)
     return GIE_E_MEMORY;
@@ -317,7 +319,7 @@ gie_status select_solve(struct selection *s)
         s->nodes[id].choice = choice[net.n + net.index[id]];
     s->cost = other;
   }
-  s->lower_bound = shared.lower_bound;
+  s->lower_bound = shared.lower_bound + s->fixed;
   note_bound(s);
   if (!isfinite(s->cost))
     return gie_fail(s->t->ctx, GIE_E_UNSUPPORTED,

@@ -32,6 +32,8 @@ static bool all_measured(struct selection *s)
 {
   struct tune_home h;
   uint32_t set;
+  if (s->fixed > 0)
+    return false;
   GIE_FOR_NODES(s->g, id)
     if (s->nodes[id].open && !is_measured(s, &s->nodes[id].alts[s->nodes[id].choice]))
       return false;

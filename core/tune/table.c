@@ -47,6 +47,20 @@ static void put_alt(struct gie_buf *b, const struct selection *s, const struct g
   gie_buf_puts(b, "\n");
 }
 
+static void put_node(struct gie_buf *b, const struct gie_node *n)
+{
+  gie_buf_puts(b, "node\t");
+  gie_buf_escape(b, n->name, strlen(n->name));
+  gie_buf_printf(b, "\t%s\n", n->op->name);
+}
+
+static void put_fixed(struct gie_buf *b, const struct tune_fixed *f)
+{
+  char seconds[GIE_NUMBER_MAX];
+  gie_buf_printf(b, "chosen\t%s\t%llx\t\t0/0\t\t\t%s\testimated\t\n", f->kernel->name,
+                 (unsigned long long)f->config, gie_double_text(f->seconds, seconds));
+}
+
 void select_put_table(struct gie_buf *b, const struct selection *s, uint32_t profile, const char *structure)
 {
   char cost[GIE_NUMBER_MAX], bound[GIE_NUMBER_MAX];
@@ -55,11 +69,12 @@ void select_put_table(struct gie_buf *b, const struct selection *s, uint32_t pro
   GIE_FOR_NODES(s->g, id) {
     const struct gie_node *n = gie_node_get(s->g, id);
     const struct tune_node *node = &s->nodes[id];
+    if (node->open || node->fixed.kernel)
+      put_node(b, n);
+    if (node->fixed.kernel)
+      put_fixed(b, &node->fixed);
     if (!node->open)
       continue;
-    gie_buf_puts(b, "node\t");
-    gie_buf_escape(b, n->name, strlen(n->name));
-    gie_buf_printf(b, "\t%s\n", n->op->name);
     for (size_t i = 0; i < node->n_alts; i++)
       put_alt(b, s, n, i);
     if (*node->cut)

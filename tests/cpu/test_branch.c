@@ -151,6 +151,55 @@ START_TEST(test_plan)
 }
 END_TEST
 
+/* What a plan expects of one product, or of an if of such. */
+static double expected(const char *text)
+{
+  struct gie_build_options o = {.struct_size = sizeof o, .cache = "", .budget = -1};
+  struct gie_build_report r = {.struct_size = sizeof r};
+  struct gie_plan_profile p = {.struct_size = sizeof p};
+  struct gie_plan *plan;
+  struct gie_graph *g = parse(text);
+  ck_gie_ok(ctx, gie_build(g, &o, &r, &plan));
+  ck_gie_ok(ctx, gie_plan_profile(plan, 0, &p));
+  ck_assert_double_eq(p.seconds, r.cost);
+  ck_assert(r.lower_bound <= r.cost && r.lower_bound > 0);
+  ck_assert(!p.measured);
+  double seconds = p.seconds;
+  if (strstr(text, "if(")) {
+    ck_assert_uint_eq(plan->kernels.n, 1);
+    ck_assert_str_eq(plan->kernels.v[0].name, "cpu.if");
+    ck_assert_ptr_nonnull(strstr(gie_plan_candidates(plan), "\tif\nchosen\tcpu.if\t0\t"));
+  }
+  gie_plan_free(plan);
+  gie_graph_free(g);
+  return seconds;
+}
+
+#define BRANCH(nodes, out) \
+  "=graph { input %x : f32[64,64] input %k : f32[64,64] input %d : bool[] " nodes " output %" out " }"
+#define CHEAP BRANCH("%r = neg(%x)", "r")
+#define DEAR BRANCH("%m = matmul(%x, %k) %r = neg(%m)", "r")
+#define INNER(a, b) BRANCH("%r = if(%d; %x, %k, %d) { then_branch" a ", else_branch" b "}", "r")
+#define CHOICE(a, b)                                                                          \
+  "graph { input %c : bool[1] input %d : bool[] input %x : f32[64,64] input %k : f32[64,64] " \
+  "%y = if(%c; %x, %k, %d) { then_branch" a ", else_branch" b "} output %y }"
+
+START_TEST(test_price)
+{
+  double product = expected("graph { input %x : f32[64,64] input %k : f32[64,64] %m = matmul(%x, %k) "
+                            "%r = neg(%m) output %r }");
+  double cheap = expected(CHOICE(CHEAP, CHEAP)), dear = expected(CHOICE(DEAR, DEAR));
+  ck_assert_double_gt(cheap, 0);
+  ck_assert_double_gt(dear, 2 * cheap);
+  ck_assert_double_gt(dear, product / 2); /* which may be one kernel with an epilogue */
+  ck_assert_double_eq(expected(CHOICE(DEAR, CHEAP)), dear);
+  ck_assert_double_eq(expected(CHOICE(CHEAP, DEAR)), dear);
+  double inside = expected(CHOICE(CHEAP, INNER(CHEAP, DEAR)));
+  ck_assert_double_gt(inside, dear);
+  ck_assert_double_lt(inside, dear + cheap);
+}
+END_TEST
+
 /* ---- Sizes that come with the data */
 
 static const char LATE[] =
@@ -266,7 +315,7 @@ END_TEST
 
 int main(void)
 {
-  const TTest *const tests[] = {test_symbols,  test_plan,           test_late_sizes,
+  const TTest *const tests[] = {test_symbols,  test_plan,           test_price,          test_late_sizes,
                                 test_refusals, test_failure_inside, test_memory_runs_out};
   Suite *suite = suite_create("cpu branch");
   TCase *tcase = tcase_create("cpu branch");
