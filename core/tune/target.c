@@ -23,6 +23,12 @@ static const struct flag {
              {"bf16", GIE_DEVICE_BF16},
              {"energy", GIE_DEVICE_ENERGY}};
 #define N(a) (sizeof(a) / sizeof *(a))
+/* What a line can begin with. */
+static const char *const NAMES[] = {
+#define NAME(name) #name,
+    "device", "name", "units", "flags", TUNE_PEAKS(NAME)
+#undef NAME
+};
 
 void tune_target_print(const struct gie_target *t, struct gie_buf *out)
 {
@@ -47,13 +53,26 @@ struct reader {
   struct gie_context *ctx;
   struct gie_arena *mem;
   const char *path;
-  unsigned line;
+  unsigned line, seen[N(NAMES)]; /* the line that each was in; 0: none yet */
 };
 
 static gie_status bad(const struct reader *r, const char *what)
 {
   return gie_fail(r->ctx, GIE_E_DATA, "%s: line %u: %s; gie target shows what one looks like", r->path,
                   r->line, what);
+}
+
+static gie_status check_once(struct reader *r, const char *name)
+{
+  for (size_t i = 0; i < N(NAMES); i++) {
+    if (strcmp(NAMES[i], name) != 0)
+      continue;
+    if (r->seen[i])
+      return gie_fail(r->ctx, GIE_E_DATA, "%s: line %u: %s is in line %u already; leave one of them out",
+                      r->path, r->line, name, r->seen[i]);
+    r->seen[i] = r->line;
+  }
+  return GIE_OK;
 }
 
 static gie_status read_flags(const struct reader *r, const char *text, uint64_t *out)
@@ -119,8 +138,10 @@ static gie_status read_all(struct reader *r, char *s, const char *end, struct gi
                     "%s: it is no target: the first line is not \"" HEAD "\"; gie target makes one", r->path);
   for (s += strcspn(s, "\n"), s += *s == '\n', r->line = 2; s < end; s = next, r->line++) {
     const char *name = cut(s, &value, &next);
-    if (*name && *name != '#')
-      GIE_TRY(read_line(r, name, value, t));
+    if (!*name || *name == '#')
+      continue;
+    GIE_TRY(check_once(r, name));
+    GIE_TRY(read_line(r, name, value, t));
   }
   return GIE_OK;
 }

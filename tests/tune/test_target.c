@@ -76,6 +76,12 @@ START_TEST(test_bad)
       {LEAST "\n# a remark\nflags f16 f8\n", "t: line 7: there is no such flag"},
       {LEAST "units -1\n", "t: line 5: units is no number"},
       {LEAST "units 99999999999\n", "t: line 5: units is no number"},
+      {LEAST "# a remark\ndevice cpu\n", "t: line 6: device is in line 2 already; leave one of them out"},
+      {LEAST "f32_flop_per_s 2e9\n", "t: line 5: f32_flop_per_s is in line 4 already"},
+      {LEAST "name a\nlaunch_s 0\nlaunch_s 0\n", "t: line 7: launch_s is in line 6 already"},
+      {LEAST "name a\nname b\n", "t: line 6: name is in line 5 already"},
+      {LEAST "units 1\nunits 1\n", "t: line 6: units is in line 5 already"},
+      {LEAST "flags\nflags f16\n", "t: line 6: flags is in line 5 already"},
   };
   struct gie_target t;
   start();
