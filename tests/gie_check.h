@@ -9,22 +9,47 @@
 #include <gie/gie.h>
 #include <time.h>
 
-/* GIE_TESTS_MAIN("name", test_a, test_b): runs them, each in its own process unless CK_FORK=no. */
-#define GIE_TESTS_MAIN(name, ...)                                           \
-  int main(void)                                                            \
-  {                                                                         \
-    const TTest *const tests[] = {__VA_ARGS__};                             \
-    Suite *suite = suite_create(name);                                      \
-    TCase *tcase = tcase_create(name);                                      \
-    tcase_set_timeout(tcase, 300);                                          \
-    for (size_t gie_i = 0; gie_i < sizeof tests / sizeof tests[0]; gie_i++) \
-      tcase_add_test(tcase, tests[gie_i]);                                  \
-    suite_add_tcase(suite, tcase);                                          \
-    SRunner *runner = srunner_create(suite);                                \
-    srunner_run_all(runner, CK_ENV);                                        \
-    int failed = srunner_ntests_failed(runner);                             \
-    srunner_free(runner);                                                   \
-    return failed != 0;                                                     \
+/* A case of the suite; each of its tests runs between before() and after() (NULL: nothing), for 300 s at most. */
+static inline TCase *check_tcase(Suite *suite, const char *name, SFun before, SFun after)
+{
+  TCase *tcase = tcase_create(name);
+  tcase_set_timeout(tcase, 300);
+  tcase_add_checked_fixture(tcase, before, after);
+  suite_add_tcase(suite, tcase);
+  return tcase;
+}
+
+/* Runs the suite, which is gone then. The exit status. */
+static inline int check_suite_in(Suite *suite, enum fork_status fork)
+{
+  SRunner *runner = srunner_create(suite);
+  srunner_set_fork_status(runner, fork);
+  srunner_run_all(runner, CK_ENV);
+  int failed = srunner_ntests_failed(runner);
+  srunner_free(runner);
+  return failed != 0;
+}
+/* The same, each test in a process of its own unless CK_FORK=no. */
+static inline int check_suite(Suite *suite) { return check_suite_in(suite, CK_FORK_GETENV); }
+
+static inline int check_tests(const char *name, SFun before, SFun after, enum fork_status fork,
+                              const TTest *const *tests, size_t n)
+{
+  Suite *suite = suite_create(name);
+  TCase *tcase = check_tcase(suite, name, before, after);
+  for (size_t i = 0; i < n; i++)
+    tcase_add_test(tcase, tests[i]);
+  return check_suite_in(suite, fork);
+}
+
+/* GIE_TESTS_MAIN("name", test_a, test_b): a main function that runs them, or, with something before and after each,
+ * GIE_TESTS_MAIN_WITH("name", setup, teardown, test_a, test_b). */
+#define GIE_TESTS_MAIN(name, ...) GIE_TESTS_MAIN_WITH(name, NULL, NULL, __VA_ARGS__)
+#define GIE_TESTS_MAIN_WITH(name, before, after, ...)                                               \
+  int main(void)                                                                                    \
+  {                                                                                                 \
+    const TTest *const tests[] = {__VA_ARGS__};                                                     \
+    return check_tests(name, before, after, CK_FORK_GETENV, tests, sizeof tests / sizeof tests[0]); \
   }
 
 #define ck_gie(ctx, expr, wanted)                                                                \
@@ -69,17 +94,7 @@ static inline struct gie_context *check_context(void)
 /* Runs the tests in this process, since a device that was opened does not survive a fork. The exit status. */
 static inline int check_on_device(const char *name, const TTest *const *tests, size_t n)
 {
-  Suite *suite = suite_create(name);
-  TCase *tcase = tcase_create(name);
-  for (size_t i = 0; i < n; i++)
-    tcase_add_test(tcase, tests[i]);
-  suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_set_fork_status(runner, CK_NOFORK);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return check_tests(name, NULL, NULL, CK_NOFORK, tests, n);
 }
 
 #endif

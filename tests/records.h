@@ -38,15 +38,9 @@ static inline int records_main(const char *name, const TTest *test, size_t n, co
   if (needs && !records_have(needs))
     return 77;
   Suite *suite = suite_create(name);
-  TCase *tcase = tcase_create("records");
-  tcase_set_timeout(tcase, 300);
+  TCase *tcase = check_tcase(suite, "records", NULL, NULL);
   tcase_add_loop_test(tcase, test, 0, (int)n);
-  suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return check_suite(suite);
 }
 
 #endif

@@ -313,20 +313,5 @@ START_TEST(test_memory_runs_out)
 }
 END_TEST
 
-int main(void)
-{
-  const TTest *const tests[] = {test_symbols,  test_plan,           test_price,          test_late_sizes,
-                                test_refusals, test_failure_inside, test_memory_runs_out};
-  Suite *suite = suite_create("cpu branch");
-  TCase *tcase = tcase_create("cpu branch");
-  tcase_set_timeout(tcase, 300);
-  tcase_add_checked_fixture(tcase, setup, teardown);
-  for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
-    tcase_add_test(tcase, tests[i]);
-  suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
-}
+GIE_TESTS_MAIN_WITH("cpu branch", setup, teardown, test_symbols, test_plan, test_price, test_late_sizes,
+                    test_refusals, test_failure_inside, test_memory_runs_out)

@@ -412,8 +412,7 @@ END_TEST
 int main(void)
 {
   Suite *suite = suite_create("cpu kernels");
-  TCase *tcase = tcase_create("cpu kernels");
-  tcase_set_timeout(tcase, 300);
+  TCase *tcase = check_tcase(suite, "cpu kernels", NULL, NULL);
   tcase_add_loop_test(tcase, cases, 0, (int)N_OP_CASES);
   tcase_add_test(tcase, every_op_has_a_kernel_and_a_case);
   tcase_add_loop_test(tcase, random_windows, 0, 4);
@@ -422,10 +421,5 @@ int main(void)
   tcase_add_loop_test(tcase, bad_data, 0, (int)(sizeof BAD_DATA / sizeof *BAD_DATA));
   tcase_add_loop_test(tcase, sixteen_bit_floats, 0, 2);
   tcase_add_test(tcase, host_device);
-  suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return check_suite(suite);
 }

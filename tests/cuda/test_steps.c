@@ -377,8 +377,7 @@ END_TEST
 int main(void)
 {
   Suite *suite = suite_create("cuda steps");
-  TCase *tcase = tcase_create("cuda steps");
-  tcase_set_timeout(tcase, 300);
+  TCase *tcase = check_tcase(suite, "cuda steps", NULL, NULL);
   tcase_add_test(tcase, functions_of_one_operand);
   tcase_add_test(tcase, functions_of_two_operands);
   tcase_add_test(tcase, chains);
@@ -386,10 +385,5 @@ int main(void)
   tcase_add_loop_test(tcase, refusals, 0, (int)(sizeof REFUSALS / sizeof *REFUSALS));
   tcase_add_test(tcase, alignment);
   tcase_add_test(tcase, halves);
-  suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return check_suite(suite);
 }

@@ -323,16 +323,10 @@ int main(void)
   /* a case each: several processes can share the work (CK_RUN_CASE) */
   Suite *suite = suite_create("cudnn");
   for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-    TCase *tcase = tcase_create(parts[i].name);
+    TCase *tcase = check_tcase(suite, parts[i].name, NULL, NULL);
     tcase_set_timeout(tcase, 900);
     tcase_add_loop_test(tcase, parts[i].test, parts[i].i, parts[i].i + 1);
-    suite_add_tcase(suite, tcase);
   }
   setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
-  SRunner *runner = srunner_create(suite);
-  srunner_set_fork_status(runner, CK_NOFORK); /* a device that was initialized does not survive a fork */
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return check_suite_in(suite, CK_NOFORK); /* a device that was initialized does not survive a fork */
 }

@@ -2,7 +2,7 @@
 /* The graph's editing functions: uses, names, order, views, clones, compaction, layouts, dims, and what
  * happens when memory runs out at each allocation. */
 #include "core/ir/ir.h"
-#include <check.h>
+#include "tests/gie_check.h"
 #include <gie/gie.h>
 
 static struct gie_context *ctx;
@@ -355,9 +355,7 @@ END_TEST
 int main(void)
 {
   Suite *suite = suite_create("graph");
-  TCase *tc = tcase_create("graph");
-  tcase_add_checked_fixture(tc, setup, teardown);
-  tcase_set_timeout(tc, 300);
+  TCase *tc = check_tcase(suite, "graph", setup, teardown);
   tcase_add_test(tc, uses_follow_edits);
   tcase_add_test(tc, replace_keeps_output_names);
   tcase_add_test(tc, replace_keeps_what_a_name_means);
@@ -370,13 +368,7 @@ int main(void)
   tcase_add_loop_test(tc, layouts, 0, (int)(sizeof LAYOUTS / sizeof *LAYOUTS));
   tcase_add_test(tc, descriptors);
   tcase_add_test(tc, dims);
-  suite_add_tcase(suite, tc);
-  TCase *oom = tcase_create("memory");
+  TCase *oom = check_tcase(suite, "memory", NULL, NULL);
   tcase_add_loop_test(oom, survives_allocation_failure, 0, 60);
-  suite_add_tcase(suite, oom);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return check_suite(suite);
 }

@@ -2,7 +2,7 @@
 /* Shape inference, by table: statements of a graph whose node makes %y, and either the type of %y or the
  * status and a piece of the message. Symbols n and m may be used. */
 #include "core/ir/infer.h"
-#include <check.h>
+#include "tests/gie_check.h"
 #include <gie/gie.h>
 #include <gie/window.h>
 
@@ -594,8 +594,7 @@ END_TEST
 int main(void)
 {
   Suite *suite = suite_create("infer");
-  TCase *c = tcase_create("infer");
-  tcase_add_checked_fixture(c, setup, teardown);
+  TCase *c = check_tcase(suite, "infer", setup, teardown);
   ADD_TABLE(windows);
   ADD_TABLE(products);
   ADD_TABLE(pointwise);
@@ -611,10 +610,5 @@ int main(void)
   tcase_add_test(c, inferring_again_follows_an_edit);
   tcase_add_test(c, declared_types_are_checked_and_kept);
   tcase_add_test(c, window_pads);
-  suite_add_tcase(suite, c);
-  SRunner *r = srunner_create(suite);
-  srunner_run_all(r, CK_ENV);
-  int failed = srunner_ntests_failed(r);
-  srunner_free(r);
-  return failed ? 1 : 0;
+  return check_suite(suite);
 }

@@ -6,7 +6,7 @@
  *   - what is known with symbols is right for every number;
  *   - a node that was accepted is accepted by the verifier. */
 #include "core/ir/infer.h"
-#include <check.h>
+#include "tests/gie_check.h"
 #include <gie/gie.h>
 #include <math.h>
 
@@ -403,16 +403,9 @@ int main(void)
 {
   unsigned n = 0;
   Suite *suite = suite_create("infer_random");
-  TCase *c = tcase_create("infer_random");
+  TCase *c = check_tcase(suite, "infer_random", setup, teardown);
   while (ir_builtin_op(n))
     n++;
-  tcase_set_timeout(c, 300);
-  tcase_add_checked_fixture(c, setup, teardown);
   tcase_add_loop_test(c, random_nodes, 0, (int)n);
-  suite_add_tcase(suite, c);
-  SRunner *r = srunner_create(suite);
-  srunner_run_all(r, CK_ENV);
-  int failed = srunner_ntests_failed(r);
-  srunner_free(r);
-  return failed ? 1 : 0;
+  return check_suite(suite);
 }

@@ -93,14 +93,10 @@ int main(void)
   const char *shared = getenv("GIE_SHARED");
   char dir[4096];
   Suite *suite = suite_create("networks as text");
-  TCase *tcase = tcase_create("networks");
+  TCase *tcase = check_tcase(suite, "networks", NULL, NULL);
   tcase_set_timeout(tcase, 600);
   tcase_add_test(tcase, test_all);
-  suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
+  int failed = check_suite(suite);
   snprintf(dir, sizeof dir, "%s/data/onnx", shared ? shared : "../shared");
   /* Visibly skipped when only the tree's own networks were there. */
   return failed ? 1 : access(dir, R_OK) == 0 ? 0 : 77;

@@ -440,9 +440,7 @@ END_TEST
 int main(void)
 {
   Suite *suite = suite_create("verify");
-  TCase *c = tcase_create("verify");
-  tcase_set_timeout(c, 300); /* sanitizers and a busy machine are slow */
-  tcase_add_checked_fixture(c, setup, teardown);
+  TCase *c = check_tcase(suite, "verify", setup, teardown);
   tcase_add_loop_test(c, broken_rule_is_named, 0, sizeof rows / sizeof rows[0]);
   tcase_add_loop_test(c, bodies_are_checked, 0, sizeof bodies / sizeof bodies[0]);
   tcase_add_test(c, good_views_pass);
@@ -450,10 +448,5 @@ int main(void)
   tcase_add_test(c, overlapping_reads_pass);
   tcase_add_test(c, broken_body_is_named);
   tcase_add_test(c, long_chain_is_fast);
-  suite_add_tcase(suite, c);
-  SRunner *r = srunner_create(suite);
-  srunner_run_all(r, CK_ENV);
-  int failed = srunner_ntests_failed(r);
-  srunner_free(r);
-  return failed ? 1 : 0;
+  return check_suite(suite);
 }

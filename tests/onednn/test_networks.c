@@ -241,16 +241,11 @@ int main(void)
   char path[4096];
   FILE *f = fopen(shared_file("mnist", path, sizeof path), "r");
   Suite *suite = suite_create("onednn networks");
-  TCase *tc = tcase_create("networks");
-  tcase_set_timeout(tc, 300);
+  TCase *tc = check_tcase(suite, "networks", NULL, NULL);
   tcase_add_test(tc, blocked_chain);
   if (f)
     tcase_add_loop_test(tc, networks, 0, (int)(sizeof NETWORKS / sizeof *NETWORKS));
-  suite_add_tcase(suite, tc);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
+  int failed = check_suite(suite);
   if (f)
     fclose(f);
   else

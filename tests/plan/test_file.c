@@ -530,15 +530,8 @@ START_TEST(memory_may_end_anywhere)
 }
 END_TEST
 
-int main(void)
-{
-  const TTest *const tests[] = {reads_what_it_wrote,      two_makings_are_equal,
-                                every_byte_counts,        every_truncation_is_refused,
-                                random_damage_is_refused, random_damage_under_right_hashes,
-                                hostile_numbers,          hostile_texts,
-                                a_weight_is_not_lost,     lists_must_agree,
-                                other_files_are_named,    a_plan_is_no_network,
-                                other_versions_say_which, missing_kernels_are_listed,
-                                missing_ops_are_listed,   memory_may_end_anywhere};
-  return run_tests("plan file", tests, sizeof tests / sizeof tests[0]);
-}
+GIE_TESTS_MAIN_WITH("plan file", setup, teardown, reads_what_it_wrote, two_makings_are_equal,
+                    every_byte_counts, every_truncation_is_refused, random_damage_is_refused,
+                    random_damage_under_right_hashes, hostile_numbers, hostile_texts, a_weight_is_not_lost,
+                    lists_must_agree, other_files_are_named, a_plan_is_no_network, other_versions_say_which,
+                    missing_kernels_are_listed, missing_ops_are_listed, memory_may_end_anywhere)

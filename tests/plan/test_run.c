@@ -371,13 +371,8 @@ START_TEST(profiles_must_fit)
 }
 END_TEST
 
-int main(void)
-{
-  const TTest *const tests[] = {runs_the_profile_that_matches,  a_smaller_batch_is_filled_up,
-                                a_mixed_batch_is_not,           executors_share_what_is_packed,
-                                far_devices_get_their_profiles, absent_devices_do_not_matter,
-                                other_devices_are_told_once,    notes_choose_kernel_and_config,
-                                one_warning_counts_all_nodes,   one_warning_for_all_executors,
-                                memory_may_end_anywhere,        profiles_must_fit};
-  return run_tests("plan run", tests, sizeof tests / sizeof tests[0]);
-}
+GIE_TESTS_MAIN_WITH("plan run", setup, teardown, runs_the_profile_that_matches, a_smaller_batch_is_filled_up,
+                    a_mixed_batch_is_not, executors_share_what_is_packed, far_devices_get_their_profiles,
+                    absent_devices_do_not_matter, other_devices_are_told_once, notes_choose_kernel_and_config,
+                    one_warning_counts_all_nodes, one_warning_for_all_executors, memory_may_end_anywhere,
+                    profiles_must_fit)

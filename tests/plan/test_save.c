@@ -197,9 +197,5 @@ START_TEST(places_that_cannot_be_written)
 }
 END_TEST
 
-int main(void)
-{
-  const TTest *const tests[] = {killed_at_every_call, killed_at_any_time, every_call_may_fail,
-                                a_full_disk_keeps_the_old, places_that_cannot_be_written};
-  return run_tests("plan save", tests, sizeof tests / sizeof tests[0]);
-}
+GIE_TESTS_MAIN_WITH("plan save", setup, teardown, killed_at_every_call, killed_at_any_time,
+                    every_call_may_fail, a_full_disk_keeps_the_old, places_that_cannot_be_written)

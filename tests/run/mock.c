@@ -515,19 +515,3 @@ const char *kernel_of(struct gie_exec *x, uint32_t i)
   ck_assert(gie_exec_profile(x, i, &p));
   return p.kernel;
 }
-
-int run_tests(const char *name, const TTest *const *tests, size_t n)
-{
-  Suite *suite = suite_create(name);
-  TCase *t = tcase_create(name);
-  tcase_add_checked_fixture(t, setup, teardown);
-  tcase_set_timeout(t, 300);
-  for (size_t i = 0; i < n; i++)
-    tcase_add_test(t, tests[i]);
-  suite_add_tcase(suite, t);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed;
-}

@@ -86,7 +86,6 @@ gie_status set(struct gie_exec *x, const char *name, const float *data, int rank
 /* The output has exactly these elements. */
 void expect(struct gie_exec *x, const char *name, const float *want, int n);
 const char *kernel_of(struct gie_exec *x, uint32_t row);
-int run_tests(const char *name, const TTest *const *tests, size_t n);
 
 #define HAS(text) \
   ck_assert_msg(strstr(gie_error_text(ctx), text) != NULL, "\"%s\" in: %s", text, gie_error_text(ctx))

@@ -323,20 +323,7 @@ START_TEST(devices_that_are_not_there)
 }
 END_TEST
 
-int main(void)
-{
-  const TTest *const tests[] = {rules_choose,
-                                bad_rules,
-                                note_is_a_wish,
-                                force_is_an_order,
-                                all_refusals_are_listed,
-                                variants_must_fit,
-                                steps_are_fused_or_refused,
-                                workspace,
-                                packing_happens_once,
-                                packing_that_cannot_be,
-                                constants_are_aligned_on_demand,
-                                a_failing_kernel_names_its_node,
-                                devices_that_are_not_there};
-  return run_tests("bind", tests, sizeof tests / sizeof *tests) != 0;
-}
+GIE_TESTS_MAIN_WITH("bind", setup, teardown, rules_choose, bad_rules, note_is_a_wish, force_is_an_order,
+                    all_refusals_are_listed, variants_must_fit, steps_are_fused_or_refused, workspace,
+                    packing_happens_once, packing_that_cannot_be, constants_are_aligned_on_demand,
+                    a_failing_kernel_names_its_node, devices_that_are_not_there)

@@ -432,11 +432,6 @@ START_TEST(test_threads)
 }
 END_TEST
 
-int main(void)
-{
-  const TTest *const tests[] = {test_capture,      test_no_capture, test_profile_and_watch,
-                                test_bare,         test_streams,    test_random_streams,
-                                test_repeat,       test_faults,     test_no_memory,
-                                test_memory_limit, test_libraries,  test_threads};
-  return run_tests("device", tests, sizeof tests / sizeof *tests) != 0;
-}
+GIE_TESTS_MAIN_WITH("device", setup, teardown, test_capture, test_no_capture, test_profile_and_watch,
+                    test_bare, test_streams, test_random_streams, test_repeat, test_faults, test_no_memory,
+                    test_memory_limit, test_libraries, test_threads)

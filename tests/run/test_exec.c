@@ -553,26 +553,10 @@ START_TEST(one_graph_on_several_threads)
 }
 END_TEST
 
-int main(void)
-{
-  const TTest *const tests[] = {runs_and_keeps_inputs,
-                                concat_of_views_costs_nothing,
-                                useless_views_are_ignored,
-                                split_and_slice_into_views_cost_nothing,
-                                reshape_shares_its_operand,
-                                outputs_that_nothing_computes,
-                                layouts_are_kept_inside,
-                                empty_tensors,
-                                memory_is_shared,
-                                in_place_gives_the_same,
-                                hostile_shapes,
-                                symbols_follow_the_inputs,
-                                inputs_are_checked,
-                                shape_arithmetic_costs_nothing,
-                                computed_shapes_run_in_the_tail,
-                                memory_runs_out_everywhere,
-                                a_device_with_its_own_memory,
-                                single_nodes_fold,
-                                one_graph_on_several_threads};
-  return run_tests("exec", tests, sizeof tests / sizeof *tests) != 0;
-}
+GIE_TESTS_MAIN_WITH("exec", setup, teardown, runs_and_keeps_inputs, concat_of_views_costs_nothing,
+                    useless_views_are_ignored, split_and_slice_into_views_cost_nothing,
+                    reshape_shares_its_operand, outputs_that_nothing_computes, layouts_are_kept_inside,
+                    empty_tensors, memory_is_shared, in_place_gives_the_same, hostile_shapes,
+                    symbols_follow_the_inputs, inputs_are_checked, shape_arithmetic_costs_nothing,
+                    computed_shapes_run_in_the_tail, memory_runs_out_everywhere, a_device_with_its_own_memory,
+                    single_nodes_fold, one_graph_on_several_threads)

@@ -2,7 +2,7 @@
 /* The schedule's happens-before relation against reachability, and the memory planner against a
  * comparison of every two buffers, on random schedules with one and several streams. */
 #include "core/run/run.h"
-#include <check.h>
+#include "tests/gie_check.h"
 
 static struct gie_context *ctx;
 static struct gie_arena mem;
@@ -352,9 +352,7 @@ END_TEST
 int main(void)
 {
   Suite *suite = suite_create("memory");
-  TCase *t = tcase_create("all");
-  tcase_add_checked_fixture(t, setup, teardown);
-  tcase_set_timeout(t, 300);
+  TCase *t = check_tcase(suite, "all", setup, teardown);
   tcase_add_test(t, relation_is_reachability);
   tcase_add_test(t, waits_are_minimal);
   tcase_add_test(t, empty_schedule);
@@ -363,10 +361,5 @@ int main(void)
   tcase_add_test(t, overwriting_needs_the_last_use);
   tcase_add_test(t, hostile_sizes);
   tcase_add_test(t, long_chain);
-  suite_add_tcase(suite, t);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return check_suite(suite);
 }

@@ -184,8 +184,4 @@ START_TEST(random_graphs)
 }
 END_TEST
 
-int main(void)
-{
-  const TTest *const tests[] = {random_graphs};
-  return run_tests("random", tests, sizeof tests / sizeof *tests) != 0;
-}
+GIE_TESTS_MAIN_WITH("random", setup, teardown, random_graphs)

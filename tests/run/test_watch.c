@@ -165,9 +165,5 @@ START_TEST(not_every_device_counts_energy)
 }
 END_TEST
 
-int main(void)
-{
-  const TTest *const tests[] = {results_are_shown_as_they_come, results_come_from_everywhere,
-                                parts_of_a_run_are_timed, not_every_device_counts_energy};
-  return run_tests("watch", tests, sizeof tests / sizeof tests[0]) ? EXIT_FAILURE : EXIT_SUCCESS;
-}
+GIE_TESTS_MAIN_WITH("watch", setup, teardown, results_are_shown_as_they_come, results_come_from_everywhere,
+                    parts_of_a_run_are_timed, not_every_device_counts_energy)

@@ -265,23 +265,15 @@ END_TEST
 int main(void)
 {
   Suite *s = suite_create("bench");
-  TCase *plain = tcase_create("figures"), *json = tcase_create("json");
+  TCase *plain = check_tcase(s, "figures", NULL, NULL), *json = check_tcase(s, "json", begin, end);
   tcase_add_test(plain, percentiles);
   tcase_add_test(plain, summary);
   tcase_add_test(plain, interval_covers_the_median);
   tcase_add_test(plain, worse);
   tcase_add_test(plain, judgement);
   tcase_add_test(plain, shapes_and_scans);
-  suite_add_tcase(s, plain);
-  tcase_add_checked_fixture(json, begin, end);
-  tcase_set_timeout(json, 60);
   tcase_add_test(json, reads_json);
   tcase_add_test(json, refuses_what_is_no_json);
   tcase_add_test(json, survives_damage);
-  suite_add_tcase(s, json);
-  SRunner *r = srunner_create(s);
-  srunner_run_all(r, CK_ENV);
-  int failed = srunner_ntests_failed(r);
-  srunner_free(r);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return check_suite(s);
 }

@@ -495,7 +495,7 @@ int main(void)
   int n = sizeof NETWORKS / sizeof *NETWORKS;
   bool shared = network_path(&NETWORKS[1], path, sizeof path);
   Suite *suite = suite_create("build");
-  TCase *tc = tcase_create("build"), *streams = tcase_create("streams");
+  TCase *tc = check_tcase(suite, "build", NULL, NULL), *streams = check_tcase(suite, "streams", NULL, NULL);
   tcase_set_timeout(tc, 600);
   tcase_set_timeout(streams, 600);
   tcase_add_loop_test(tc, test_random_costs, 0, shared ? n : 1);
@@ -510,12 +510,7 @@ int main(void)
     tcase_add_test(tc, test_bad_kernels);
     tcase_add_test(tc, test_tempting);
   }
-  suite_add_tcase(suite, tc);
-  suite_add_tcase(suite, streams);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
+  int failed = check_suite(suite);
   if (!failed && !shared) {
     printf("SKIP: %s is not there; the shipped network passed\n", path);
     return 77;

@@ -195,9 +195,5 @@ START_TEST(test_contexts)
 }
 END_TEST
 
-int main(void)
-{
-  const TTest *const tests[] = {test_math, test_math_keys, test_workspace_is_given_up, test_nothing_smaller,
-                                test_contexts};
-  return run_tests("limits", tests, sizeof tests / sizeof *tests) != 0;
-}
+GIE_TESTS_MAIN_WITH("limits", setup, teardown, test_math, test_math_keys, test_workspace_is_given_up,
+                    test_nothing_smaller, test_contexts)

@@ -207,8 +207,5 @@ START_TEST(test_device_error)
 }
 END_TEST
 
-int main(void)
-{
-  const TTest *const tests[] = {test_copies, test_short_runs, test_mistakes, test_device_error};
-  return run_tests("race_far", tests, sizeof tests / sizeof *tests) != 0;
-}
+GIE_TESTS_MAIN_WITH("race_far", setup, teardown, test_copies, test_short_runs, test_mistakes,
+                    test_device_error)

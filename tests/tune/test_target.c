@@ -44,7 +44,6 @@ START_TEST(test_round)
                                          .launch_s = 2e-6}};
   struct gie_target back;
   struct gie_buf b;
-  start();
   gie_buf_init(&b, ctx);
   tune_target_print(&t, &b);
   ck_gie_ok(ctx, parse(b.data, &back));
@@ -53,7 +52,6 @@ START_TEST(test_round)
   ck_assert(back.flags == t.flags && back.units == t.units);
   ck_assert_mem_eq(&back.peaks, &t.peaks, sizeof t.peaks);
   gie_buf_free(&b);
-  stop();
 }
 END_TEST
 
@@ -84,7 +82,6 @@ START_TEST(test_bad)
       {LEAST "flags\nflags f16\n", "t: line 6: flags is in line 5 already"},
   };
   struct gie_target t;
-  start();
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     ck_gie(ctx, parse(cases[i].text, &t), GIE_E_DATA);
     ck_assert_msg(strstr(gie_error_text(ctx), cases[i].message), "%s: %s", cases[i].text,
@@ -96,8 +93,7 @@ START_TEST(test_bad)
   char nul[] = LEAST "\0launch_s 1\n";
   ck_gie(ctx, tune_target_parse(ctx, "t", nul, sizeof nul - 1, &mem, &t), GIE_E_DATA);
   ck_gie(ctx, tune_target_read(ctx, "/nonexistent", &mem, &t), GIE_E_NOINPUT);
-  stop();
 }
 END_TEST
 
-GIE_TESTS_MAIN("target", test_round, test_bad)
+GIE_TESTS_MAIN_WITH("target", start, stop, test_round, test_bad)

@@ -105,8 +105,4 @@ START_TEST(test_damaged)
 }
 END_TEST
 
-int main(void)
-{
-  const TTest *const tests[] = {test_both_ways, test_damaged};
-  return run_tests("ways", tests, sizeof tests / sizeof *tests);
-}
+GIE_TESTS_MAIN_WITH("ways", setup, teardown, test_both_ways, test_damaged)
