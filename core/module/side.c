@@ -234,10 +234,10 @@ static gie_status port_takes(struct side *s, const struct gie_port *port, const 
   return GIE_OK;
 }
 
-static gie_status place_tensor(struct side *s, uint32_t i, const struct gie_port *port,
-                               struct side_tensor **out)
+static gie_status place_tensor(struct side *s, uint32_t i, struct side_tensor **out)
 {
   struct side_case *c = s->c;
+  const struct gie_port *port = mod_port(&s->prob, &s->var, i);
   bool is_in = i < c->n_in;
   uint32_t j = is_in ? i : i - c->n_in;
   const struct side_place *fixed = c->places[i];
@@ -367,13 +367,12 @@ static gie_status make_tensors(struct side *s)
   for (uint32_t i = 0; i < c->n_in; i++) {
     if (c->in[i].dtype == GIE_DTYPE_NONE)
       continue;
-    GIE_TRY(place_tensor(s, i, i < s->var.n_in ? &s->var.in[i] : &s->var.any_in, &s->in_tensor[i]));
+    GIE_TRY(place_tensor(s, i, &s->in_tensor[i]));
     s->in[i] = s->in_tensor[i]->place.desc;
     s->in_pointer[i] = side_buffer_at(&s->in_tensor[i]->buf, s->in_tensor[i]->place.offset);
   }
   for (uint32_t i = 0; i < c->n_out; i++) {
-    GIE_TRY(
-        place_tensor(s, c->n_in + i, i < s->var.n_out ? &s->var.out[i] : &s->var.any_out, &s->out_tensor[i]));
+    GIE_TRY(place_tensor(s, c->n_in + i, &s->out_tensor[i]));
     s->out[i] = s->out_tensor[i]->place.desc;
     s->out_pointer[i] = side_buffer_at(&s->out_tensor[i]->buf, s->out_tensor[i]->place.offset);
   }

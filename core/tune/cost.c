@@ -2,6 +2,7 @@
 /* The cost model: what an op has to compute and move, and how long a device of known peaks needs for
  * that at best (roofline: Williams, Waterman, Patterson 2009). It orders candidates before anything
  * is measured; it does not know how good a kernel is. */
+#include "core/module/registry.h"
 #include "core/tune/tune.h"
 #include <gie/window.h>
 #include <math.h>
@@ -282,7 +283,7 @@ static double peak(double measured, double otherwise)
 static enum gie_dtype compute_dtype(const struct gie_problem *p, const struct gie_variant *v)
 {
   enum gie_dtype t = p->n_in ? p->in[0].dtype : GIE_F32;
-  const struct gie_port *port = v->n_in ? &v->in[0] : &v->any_in;
+  const struct gie_port *port = mod_port(p, v, 0);
   return port->dtype != GIE_DTYPE_NONE ? port->dtype : t;
 }
 
