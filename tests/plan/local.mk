@@ -3,7 +3,7 @@ check_PROGRAMS += $(GIE_PLAN_TESTS)
 TESTS += $(GIE_PLAN_TESTS)
 
 gie_plan_check = tests/plan/plan_check.c tests/plan/plan_check.h tests/plan/plan_bytes.c tests/plan/plan_bytes.h \
-  tests/run/mock.c tests/run/mock_far.c tests/run/mock.h
+  tests/run/mock.c tests/run/mock_far.c tests/run/mock.h tests/temp.c tests/temp.h
 
 tests_plan_test_file_SOURCES = tests/plan/test_file.c $(gie_plan_check)
 tests_plan_test_file_LDADD = libgie_rt_internal.la $(CHECK_LIBS)

@@ -7,9 +7,7 @@
 #include "core/plan/plan.h"
 #include "tests/plan/plan_bytes.h"
 #include "tests/run/mock.h"
-
-/* A temporary folder of the process, and a path in it; removed at the end of the process that made it. */
-const char *temp_path(const char *name);
+#include "tests/temp.h"
 
 /* x[n,4] times a constant of 20 elements, then relu, with notes; from what the base is and with n = batch. */
 #define SMALL_KERNEL "a.any"

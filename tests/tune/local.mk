@@ -34,7 +34,7 @@ tests_tune_test_types_LDADD = libgie_internal.la libgie_rt_internal.la $(CHECK_L
 
 check_PROGRAMS += tests/tune/test_ranges
 TESTS += tests/tune/test_ranges
-tests_tune_test_ranges_SOURCES = tests/tune/test_ranges.c tests/tune/costs.c tests/tune/costs.h \
+tests_tune_test_ranges_SOURCES = tests/tune/test_ranges.c tests/temp.c tests/temp.h tests/tune/costs.c tests/tune/costs.h \
   tests/run/mock.c tests/run/mock_far.c tests/run/mock.h
 tests_tune_test_ranges_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
 tests_tune_test_ranges_LDADD = libgie_internal.la libgie_rt_internal.la $(CHECK_LIBS) $(LIBM)
