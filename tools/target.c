@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gie target: writes down what a device can do, for passes that ask whether a rewrite pays. */
-#include "core/tune/select.h"
+#include "core/tune/tune.h"
 #include "tools/tool.h"
 
 static const char what[] =
@@ -41,28 +41,11 @@ static gie_status write_target(struct tool *t, const struct target_flags *f, con
   return st;
 }
 
-/* A tuner finds the peaks as it is opened. */
 static gie_status describe(struct tool *t, const struct target_flags *f)
 {
-  struct gie_build_options o = {.struct_size = sizeof o,
-                                .device = f->device,
-                                .threads = t->threads,
-                                .cache = f->cache,
-                                .budget = f->estimate ? -1 : 0};
-  struct tuner tuner;
-  GIE_TRY(tuner_open(t->ctx, &o, &tuner));
-  struct gie_target target = {.struct_size = sizeof target,
-                              .device = tuner.device.ops->kind,
-                              .name = tuner.device.info.name,
-                              .flags = tuner.device.info.flags,
-                              .units = tuner.device.info.flags & GIE_DEVICE_HOST ? tuner.device.threads
-                                                                                 : tuner.device.info.units,
-                              .peaks = tuner.peaks};
-  gie_status st = write_target(t, f, &target);
-  if (st == GIE_OK && !f->estimate && !tuner.no_saving)
-    st = tune_cache_save(tuner.cache);
-  tuner_close(&tuner);
-  return st;
+  struct gie_target target;
+  GIE_TRY(tune_target_of(t->ctx, f->device, t->threads, f->cache, !f->estimate, &t->arena, &target));
+  return write_target(t, f, &target);
 }
 
 int tool_target(struct tool *t, int argc, char **argv)

@@ -6,44 +6,6 @@
 
 /* ---- The tuner --------------------------------------------------------------------------------------- */
 
-/* Peaks are measurements too: kept with the others, so that a second build sees the same. */
-static struct tune_entry peak_entry(const struct tuner *t, const char *name)
-{
-  return (struct tune_entry){.problem = name,
-                             .kernel = TUNE_PEAK,
-                             .device = t->device_key,
-                             .version = t->device.info.version,
-                             .text = ""};
-}
-
-static bool peaks_from_cache(struct tuner *t)
-{
-  struct tune_entry e;
-#define FIND_PEAK(name)                                   \
-  {                                                       \
-    struct tune_entry key = peak_entry(t, "peak " #name); \
-    if (tune_cache_find(t->cache, &key, &e, NULL))        \
-      t->peaks.name = e.seconds;                          \
-  }
-  TUNE_PEAKS(FIND_PEAK)
-#undef FIND_PEAK
-  return t->peaks.bytes_per_s > 0;
-}
-
-static gie_status peaks_to_cache(struct tuner *t)
-{
-#define PUT_PEAK(name)                                  \
-  {                                                     \
-    struct tune_entry e = peak_entry(t, "peak " #name); \
-    e.seconds = t->peaks.name;                          \
-    if (e.seconds > 0)                                  \
-      GIE_TRY(tune_cache_put(t->cache, &e));            \
-  }
-  TUNE_PEAKS(PUT_PEAK)
-#undef PUT_PEAK
-  return GIE_OK;
-}
-
 double *tuner_stage(struct tuner *t, double *stage)
 {
   double *before = t->stage, now = run_now();
@@ -54,26 +16,9 @@ double *tuner_stage(struct tuner *t, double *stage)
   return before;
 }
 
-static gie_status find_peaks(struct tuner *t)
-{
-  const struct gie_device *d = t->device.ops;
-  t->peaks = (struct gie_peaks){.struct_size = sizeof t->peaks};
-  if (peaks_from_cache(t))
-    return GIE_OK;
-  if (t->no_timing || !d->peaks || d->peaks(t->device.dev, &t->peaks) != GIE_OK ||
-      t->peaks.bytes_per_s <= 0) {
-    tune_default_peaks(&t->device.info, &t->peaks);
-    return GIE_OK;
-  }
-  return peaks_to_cache(t);
-}
-
 static gie_status open_cache(struct tuner *t)
 {
-  const char *path = t->o->cache ? t->o->cache : tune_cache_default_path(t->ctx, &t->mem);
-  if (path && !*path)
-    path = NULL;
-  GIE_TRY(tune_cache_open(t->ctx, path, t->o->cache_read_only, &t->cache));
+  GIE_TRY(tune_cache_open_default(t->ctx, t->o->cache, t->o->cache_read_only, &t->cache));
   /* Better known before the timing than after. */
   t->no_saving = t->o->random_costs || (!t->no_timing && tune_cache_try(t->cache) != GIE_OK);
   if (t->no_saving && !t->o->random_costs)
@@ -105,7 +50,7 @@ gie_status tuner_open(struct gie_context *ctx, const struct gie_build_options *o
   if (st == GIE_OK)
     st = open_cache(t);
   if (st == GIE_OK)
-    st = find_peaks(t);
+    st = tune_find_peaks(&t->device, t->device_key, t->cache, !t->no_timing, &t->peaks);
   tuner_stage(t, NULL);
   if (st != GIE_OK)
     tuner_close(t);

@@ -31,6 +31,18 @@ const char *tune_cache_default_path(struct gie_context *ctx, struct gie_arena *m
   return strcmp(set, "none") == 0 ? NULL : gie_arena_strdup(mem, set);
 }
 
+gie_status tune_cache_open_default(struct gie_context *ctx, const char *path, bool read_only,
+                                   struct tune_cache **out)
+{
+  struct gie_arena mem;
+  gie_arena_init(&mem, ctx);
+  if (!path)
+    path = tune_cache_default_path(ctx, &mem);
+  gie_status st = tune_cache_open(ctx, path && *path ? path : NULL, read_only, out);
+  gie_arena_free(&mem);
+  return st;
+}
+
 const char *tune_entry_device(struct gie_arena *mem, const char *kind, const struct gie_device_info *info,
                               uint32_t threads)
 {

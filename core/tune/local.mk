@@ -21,6 +21,7 @@ libgie_internal_la_SOURCES += \
   core/tune/pbqp.h \
   core/tune/pbqp_core.c \
   core/tune/pbqp_local.c \
+  core/tune/peaks.c \
   core/tune/price.c \
   core/tune/problem.c core/tune/prune.c \
   core/tune/race.c \

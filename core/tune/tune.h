@@ -110,6 +110,10 @@ double tune_roofline(const struct gie_peaks *peaks, double flops, double rate, d
 
 /* ---- Targets (target.c): what gie target writes and gie opt --target reads; the format is in doc/manual.md ---- */
 
+/* What a device is, with the peaks that a cache has, else, with `measure`, measured and kept there, else built in (peaks.c).
+ * `device` and `threads` as in run_device_open(), `cache` as in tune_cache_open_default(); strings are in `mem`. */
+gie_status tune_target_of(struct gie_context *ctx, const char *device, uint32_t threads, const char *cache,
+                          bool measure, struct gie_arena *mem, struct gie_target *out);
 void tune_target_print(const struct gie_target *t, struct gie_buf *out);
 /* Strings are in `mem`. E_DATA names the line that is wrong. parse() cuts the text, of `size` bytes and a NUL, into pieces. */
 gie_status tune_target_parse(struct gie_context *ctx, const char *path, char *text, size_t size,
@@ -145,6 +149,9 @@ gie_status tune_cache_open(struct gie_context *ctx, const char *path, bool read_
  * cache; not getting the lock is E_IO. */
 gie_status tune_cache_open_named(struct gie_context *ctx, const char *path, bool read_only,
                                  struct tune_cache **out);
+/* The same in the default place for `path` NULL, in memory only for "". */
+gie_status tune_cache_open_default(struct gie_context *ctx, const char *path, bool read_only,
+                                   struct tune_cache **out);
 void tune_cache_free(struct tune_cache *c);
 /* Looks for the entry of key's problem, kernel, config and device. true: found and of key's version. Else
  * *why (may be NULL) is "absent" or says what made the entry stale; it belongs to the cache. */
@@ -178,6 +185,9 @@ const char *tune_entry_device(struct gie_arena *mem, const char *kind, const str
                               uint32_t threads);
 const char *tune_entry_version(struct gie_arena *mem, const struct gie_kernel *k,
                                const struct gie_device_info *info);
+/* The peaks of a device whose entries have that key: the cache's, else measured and put there, else built in (peaks.c). */
+gie_status tune_find_peaks(struct run_device *d, const char *key, struct tune_cache *c, bool measure,
+                           struct gie_peaks *out);
 
 /* ---- Race (race.c) ------------------------------------------------------------------------------ */
 

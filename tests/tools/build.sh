@@ -154,4 +154,20 @@ stop TERM 143
 stop HUP 129
 stop INT 130
 
+# ---- Targets: measured once, read back, not kept where nothing can be
+
+for i in 1 2; do
+  run target --timingCacheFile="$tmp/peaks.txt" -o "$tmp/$i.target"
+done
+cmp "$tmp/1.target" "$tmp/2.target" || fail "what was measured was measured again"
+grep -q '^peak bytes_per_s' "$tmp/peaks.txt" || fail "what was measured is not in the cache"
+run target --timingCacheFile="$tmp/peaks.txt" --estimate -o "$tmp/3.target"
+cmp "$tmp/1.target" "$tmp/3.target" || fail "--estimate does not take what the cache has"
+expect 0 'units 3' target --timingCacheFile="$tmp/none.txt" --estimate --threads=3
+[ ! -e "$tmp/none.txt" ] || fail "--estimate wrote a cache"
+expect 0 'what was measured is not kept: /proc/no/timing.txt' target --timingCacheFile=/proc/no/timing.txt
+expect 0 'nodes' opt "$net" --passes=default,structure --target="$tmp/1.target" -o "$tmp/wide.gie"
+(cat "$tmp/1.target" && echo units 3) >"$tmp/twice.target"
+expect 65 'units is in line 4 already' opt "$net" --target="$tmp/twice.target" -o "$tmp/x.gie"
+
 finish
