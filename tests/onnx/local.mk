@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 if HAVE_PROTOC_C
 ONNX_TESTS = tests/onnx/test_attributes tests/onnx/test_bad tests/onnx/test_export tests/onnx/test_external \
-  tests/onnx/test_forms tests/onnx/test_import tests/onnx/test_windows tests/onnx/test_wire
+  tests/onnx/test_forms tests/onnx/test_functions tests/onnx/test_import tests/onnx/test_windows tests/onnx/test_wire
 check_PROGRAMS += $(ONNX_TESTS) tests/onnx/node_tests
 TESTS += $(ONNX_TESTS) tests/onnx/node_tests.sh tests/onnx/node_export.sh
 EXTRA_DIST += tests/onnx/check_export.py tests/onnx/if_networks.py tests/onnx/node_export.sh tests/onnx/node_tests.sh \
@@ -22,6 +22,10 @@ tests_onnx_test_external_LDADD = libgie_rt_internal.la $(CHECK_LIBS)
 tests_onnx_test_forms_SOURCES = tests/onnx/test_forms.c
 tests_onnx_test_forms_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
 tests_onnx_test_forms_LDADD = libgie_rt_internal.la $(CHECK_LIBS)
+
+tests_onnx_test_functions_SOURCES = tests/onnx/test_functions.c tests/onnx/onnx_forms.h
+tests_onnx_test_functions_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)
+tests_onnx_test_functions_LDADD = libgie_rt_internal.la $(CHECK_LIBS)
 
 tests_onnx_test_import_SOURCES = tests/onnx/test_import.c tests/onnx/onnx_forms.h
 tests_onnx_test_import_CFLAGS = $(GIE_CFLAGS) $(CHECK_CFLAGS)

@@ -103,4 +103,40 @@ static inline void two(struct ob *b, int64_t opset, const char *op, const char *
   ob_node(b, op, "x w", "y");
 }
 
+/* A model with x : f32[n,3]. */
+static inline void model(struct ob *b)
+{
+  ob_model(b, 8, 13);
+  ob_input(b, "x", OB_F32, "n,3");
+}
+
+/* A node that calls a function of the domain f, such a function, left open, and a node in it. */
+static inline void call(struct ob *b, const char *function, const char *in, const char *out)
+{
+  ob_node(b, function, in, out);
+  ob_str(b, 7, "f");
+}
+
+static inline void function(struct ob *b, const char *name, const char *in, const char *out)
+{
+  ob_begin(b, 25);
+  ob_str(b, 1, name);
+  ob_str(b, 10, "f");
+  ob_list(b, 4, in);
+  ob_list(b, 5, out);
+}
+
+static inline void function_node(struct ob *b, const char *op, const char *in, const char *out)
+{
+  ob_node_in(b, 7, op, in, out);
+}
+
+/* An attribute that has the value of one of the function. */
+static inline void attr_ref(struct ob *b, const char *name, int type, const char *outer)
+{
+  ob_attr(b, name, type);
+  ob_str(b, 21, outer);
+  ob_end(b);
+}
+
 #endif
