@@ -114,8 +114,8 @@ static bool conv_image_supports(const struct gie_kernel *k, const struct gie_pro
 
 /* ---- Variants */
 
-/* The first step, where it is a relu or clip. */
-static uint32_t steps_taken(const struct gie_problem *p)
+/* 1 where the first step is a relu or clip: no others are taken. */
+static uint32_t takes_clip(const struct gie_problem *p)
 {
   struct gie_cuda_steps steps;
   char why[96];
@@ -140,7 +140,7 @@ static uint32_t conv_image_variants(const struct gie_kernel *k, const struct gie
     v->struct_size = sizeof *v;
     v->config = i;
     snprintf(v->label, sizeof v->label, "%dx%dx%d", TILES[i].rows, IMAGE_WIDTH, TILES[i].n);
-    v->n_steps = steps_taken(p);
+    v->n_steps = takes_clip(p);
     v->in_place = -1;
     v->capture_safe = true;
     v->n_in = p->n_in;
