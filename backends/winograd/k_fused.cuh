@@ -33,9 +33,10 @@ struct wg_fused_shape {
   static constexpr int LDA = POINTS * K,
                        LDB = P + 4; /* from channel to channel; LDB: stores meet no bank twice */
   static constexpr int U_SIZE = POINTS * C * K, V_SIZE = POINTS * C * LDB;
-  static constexpr int PAIRS = K * P, E_SIZE = POINTS * PAIRS; /* exchange, inverses */
-  static constexpr int BUFFERS = STAGES * (U_SIZE + V_SIZE), shared = BUFFERS * 4 + 2 * STAGES * 8;
-  static_assert(E_SIZE + PAIRS * 4 <= BUFFERS, "the exchange reuses the slices' memory");
+  static constexpr int PAIRS = K * P / 2, E_SIZE = POINTS * PAIRS; /* exchange of half the tiles */
+  static_assert(E_SIZE <= STAGES * V_SIZE, "the exchange reuses the input's memory");
+  static_assert(2 * PAIRS * 4 <= STAGES * U_SIZE, "inverses for the cluster reuse the weights' memory");
+  static constexpr int shared = STAGES * (U_SIZE + V_SIZE) * 4 + 2 * STAGES * 8;
 };
 
 struct wg_fused_args {
@@ -45,31 +46,37 @@ struct wg_fused_args {
   float *y;
   const void *bias;
   int half_bias, vector, channels; /* of one block of a cluster */
+  int blocks, work;                /* of 32 tiles; these for all output channels */
 };
 
-/* Where one point's sum lies. Neither stores nor reads meet a bank twice. Neighbours are swapped, so that four sums stored at
- * once are in registers of the other bank than the factors' of the same index, as FFMA likes it. */
-template <bool LAST> __device__ __forceinline__ int wg_fused_at(int k, int tile)
+/* Where one point's sum of one of 16 tiles lies: by tiles, fours of channels in an order by which neither stores nor reads
+ * meet a bank twice. Neighbours are swapped: four sums that are stored at once begin at a register of an even number, and
+ * so each is in the other bank than its factor of the weights. */
+__device__ __forceinline__ int wg_fused_at(int k, int tile)
 {
-  using S = wg_fused_shape;
-  return LAST ? tile * S::K + (k ^ 1 ^ (tile & 12) << 1) : k * S::P + (tile ^ 1 ^ (k & 4) << 2);
+  return tile * wg_fused_shape::K +
+         (k ^ 1 ^ ((tile << 1 ^ tile << 3) & 16) ^ (tile << 1 & 8) ^ (tile << 2 & 4));
 }
 
-template <bool LAST>
-__device__ __forceinline__ void wg_fused_exchange(float *e, const float (&acc)[wg_fused_shape::ACC])
+__device__ __forceinline__ void wg_fused_exchange(float *e, const float (&acc)[wg_fused_shape::ACC], int half)
 {
-  constexpr int STEP = LAST ? 8 : 1; /* from one of four to the next */
   int g, t;
   wg_ffma_lane(g, t);
 #pragma unroll
-  for (int i = 0; i < 16; i++) {
-    const int row = LAST ? i / 8 * 4 : i / 2, col = LAST ? i % 8 : i % 2 * 4, k = wg_ffma_row<false>(row, g),
-              tile = col / 4 * 16 + t * 4 + col % 4;
-    const float *r = acc + row * 8 + col;
-    *reinterpret_cast<float4 *>(
-        e + (LAST ? wg_fused_at<true>(k ^ 1, tile)
-                  : wg_fused_at<false>(k, tile ^ 1))) = make_float4(r[STEP], r[0], r[3 * STEP], r[2 * STEP]);
-  }
+  for (int i = 0; i < 8; i += 4)
+#pragma unroll
+    for (int j = 0; j < 4; j++) {
+      const float *r = acc + i * 8 + half * 4 + j;
+      *reinterpret_cast<float4 *>(
+          e + wg_fused_at(wg_ffma_row<false>(i, g) ^ 1, t * 4 + j)) = make_float4(r[8], r[0], r[24], r[16]);
+    }
+}
+
+/* Pair `at` of a channel and one of 16 tiles, as a warp's lanes read and write them: 32 channels, or 4 of 8 tiles. */
+template <bool LAST> __device__ __forceinline__ void wg_fused_pair(int at, int &k, int &tile)
+{
+  k = LAST ? at % wg_fused_shape::K : at / 64 * 4 + at / 8 % 4;
+  tile = LAST ? at / wg_fused_shape::K : at / 32 % 2 * 8 + at % 8;
 }
 
 /* One tile of one channel of every second slice, as a thread transforms it. */
@@ -80,7 +87,7 @@ template <bool LAST> struct wg_fused_input {
   uint32_t mask; /* which of the 16 lie in the image */
   float d[4][4];
 
-  __device__ __forceinline__ wg_fused_input(const wg_fused_args &p, int c_begin, int p0)
+  __device__ __forceinline__ void aim(const wg_fused_args &p, int c_begin, int p0)
   {
     using S = wg_fused_shape;
     const int at = (int)threadIdx.x % S::HALF, c = LAST ? at % S::C : at / S::P,
@@ -103,8 +110,12 @@ template <bool LAST> struct wg_fused_input {
   {
     const uint32_t valid = channel < c_end ? mask : 0;
 #pragma unroll
-    for (int i = 0; i < 16; i++)
-      d[i / 4][i % 4] = valid >> i & 1 ? from[(int64_t)(i / 4) * x_h + (i % 4) * x_w] : 0.0f;
+    for (int i = 0; i < 4; i++) {
+      const float *at = from + (int64_t)i * x_h;
+#pragma unroll
+      for (int j = 0; j < 4; j++, at += x_w)
+        d[i][j] = valid >> (i * 4 + j) & 1 ? *at : 0.0f;
+    }
     from += step;
     channel += wg_fused_shape::AHEAD * wg_fused_shape::C;
   }
@@ -156,63 +167,93 @@ __device__ __forceinline__ void wg_fused_multiply(const float *a, const float *b
   }
 }
 
-/* What a block sums up: its part of the input channels, into acc. */
-template <bool LAST>
-__device__ __forceinline__ void wg_fused_products(const wg_fused_args &p, float *memory, int part,
-                                                  int k_block, int p0, float (&acc)[wg_fused_shape::ACC])
-{
+/* A block's way through its pieces of work, each 64 output channels of 32 tiles; buffers are taken in turn over all. */
+template <bool LAST> struct wg_fused_block {
   using S = wg_fused_shape;
-  float *su = memory, *sv = memory + S::STAGES * S::U_SIZE;
-  wg_fused_steps &steps = *reinterpret_cast<wg_fused_steps *>(memory + S::BUFFERS);
-  int g, t;
-  wg_ffma_lane(g, t);
-  const int warp = __shfl_sync(~0u, (int)threadIdx.x / 32, 0), turn = warp / (S::WARPS / S::AHEAD);
-  const int c_begin = part * p.channels, c_end = min(p.g.c, c_begin + p.channels);
-  const int slices = max(0, (c_end - c_begin + S::C - 1) / S::C), padded = (p.g.c + 15) / 16 * 16;
-  const float *u = p.u + ((int64_t)k_block * padded + c_begin) * S::LDA;
-  int a_at = warp * S::K + g * 4, b_at = warp * S::C * S::LDB + t * 4;
-  asm("" : "+r"(a_at), "+r"(b_at)); /* kept, not computed anew in each slice */
-  auto fetch = [&](int s) {
-    uint64_t *full = &steps.full[s % S::STAGES];
-    wg_barrier_expect(full, S::U_SIZE * 4);
-    wg_copy_bulk(su + s % S::STAGES * S::U_SIZE, u + (int64_t)s * S::U_SIZE, S::U_SIZE * 4, full);
-  };
-  if (threadIdx.x == 0) {
-    for (int s = 0; s < S::STAGES; s++) {
-      wg_barrier_make(&steps.full[s], 1 + S::WARPS / S::AHEAD * WG_FUSED_LANES);
-      wg_barrier_make(&steps.done[s], S::WARPS * WG_FUSED_LANES);
-    }
-    wg_barrier_made();
-    for (int s = 0; s < min(slices, S::AHEAD); s++)
-      fetch(s);
+  using F = wg_f2r3;
+  const wg_fused_args &p;
+  float *su, *sv;
+  wg_fused_steps *steps;
+  int c_begin, c_end, slices /* an even number */, warp, turn, a_at, b_at;
+  int first; /* how many slices have been before this work */
+  wg_fused_input<LAST> input;
+
+  __device__ __forceinline__ wg_fused_block(const wg_fused_args &args, float *memory, int part)
+      : p(args), su(memory), sv(memory + S::STAGES * S::U_SIZE),
+        steps(reinterpret_cast<wg_fused_steps *>(sv + S::STAGES * S::V_SIZE)), first(0)
+  {
+    int g, t;
+    wg_ffma_lane(g, t);
+    c_begin = part * p.channels, c_end = min(p.g.c, c_begin + p.channels);
+    slices = max(0, (c_end - c_begin + 2 * S::C - 1) / (2 * S::C) * 2);
+    warp = __shfl_sync(~0u, (int)threadIdx.x / 32, 0), turn = warp / (S::WARPS / S::AHEAD);
+    a_at = warp * S::K + g * 4, b_at = warp * S::C * S::LDB + t * 4;
+    asm("" : "+r"(a_at), "+r"(b_at)); /* kept, not computed anew in each slice */
   }
-  __syncthreads();
-  wg_fused_input<LAST> input(p, c_begin, p0);
-  wg_wait_for_previous();
-  auto store = [&](int s) { /* and load what comes next */
-                            input.transform(sv + s % S::STAGES * S::V_SIZE);
-                            wg_fused_arrive(&steps.full[s % S::STAGES]);
-                            input.load(c_end);
-  };
-  input.load(c_end);
-  store(turn);
+  /* One thread's: weights of slice s of this work or, behind its end, of the next. */
+  __device__ __forceinline__ void fetch(int work, int s)
+  {
+    const int stage = (first + s) % S::STAGES;
+    if (s >= slices)
+      s -= slices, work += (int)gridDim.x;
+    const int64_t padded = (p.g.c + 15) / 16 * 16;
+    wg_barrier_expect(&steps->full[stage], S::U_SIZE * 4);
+    wg_copy_bulk(su + stage * S::U_SIZE,
+                 p.u + (work / p.blocks * padded + c_begin + s * S::C) * (int64_t)S::LDA, S::U_SIZE * 4,
+                 &steps->full[stage]);
+  }
+  __device__ __forceinline__ void begin(int work)
+  {
+    if (threadIdx.x == 0) {
+      for (int s = 0; s < S::STAGES; s++) {
+        wg_barrier_make(&steps->full[s], 1 + S::WARPS / S::AHEAD * WG_FUSED_LANES);
+        wg_barrier_make(&steps->done[s], S::WARPS * WG_FUSED_LANES);
+      }
+      wg_barrier_made();
+      for (int s = 0; s < min(slices, S::AHEAD); s++)
+        fetch(work, s);
+    }
+    __syncthreads();
+  }
+  __device__ __forceinline__ void load(int work)
+  {
+    input.aim(p, c_begin, work % p.blocks * S::P);
+    input.load(c_end);
+  }
+  __device__ __forceinline__ void store(int s) /* and load what comes next */
+  {
+    const int stage = (first + s) % S::STAGES;
+    input.transform(sv + stage * S::V_SIZE);
+    wg_fused_arrive(&steps->full[stage]);
+    input.load(c_end);
+  }
+  /* What a block sums up: its part of the input channels, into acc. */
+  __device__ __forceinline__ void multiply(int work, bool more, float (&acc)[S::ACC])
+  {
+    store(turn);
 #pragma unroll 1
-  for (int s = 0; s < slices; s++) {
-    const int stage = s % S::STAGES, next = s + S::AHEAD;
-    const float *a = su + stage * S::U_SIZE + a_at, *b = sv + stage * S::V_SIZE + b_at;
-    wg_barrier_wait(&steps.full[stage], s / S::STAGES % 2);
-    wg_fused_multiply(a, b, acc);
-    if (s % S::AHEAD == turn && next < slices) {
-      if (s >= S::AHEAD)
-        wg_barrier_wait(&steps.done[next % S::STAGES], (s - S::AHEAD) / S::STAGES % 2);
-      if (threadIdx.x % S::HALF == 0)
-        fetch(next);
-      store(next);
+    for (int pair = 0; pair < slices; pair += 2) {
+#pragma unroll
+      for (int i = 0; i < 2; i++) {
+        const int at = first + pair, stage = at % S::STAGES + i, next = pair + i + S::AHEAD;
+        const float *a = su + stage * S::U_SIZE + a_at, *b = sv + stage * S::V_SIZE + b_at;
+        wg_barrier_wait(&steps->full[stage], at / S::STAGES % 2);
+        wg_fused_multiply(a, b, acc);
+        if (i == turn && (more || next < slices)) {
+          if (at > 0)
+            wg_barrier_wait(&steps->done[(at + S::AHEAD) % S::STAGES + i], (at - S::AHEAD) / S::STAGES % 2);
+          if (threadIdx.x % S::HALF == 0)
+            fetch(work, next);
+          if (next < slices)
+            store(next);
+        }
+        wg_fused_multiply(a + S::C / 2 * S::LDA, b + S::C / 2 * S::LDB, acc);
+        wg_fused_arrive(&steps->done[stage]);
+      }
     }
-    wg_fused_multiply(a + S::C / 2 * S::LDA, b + S::C / 2 * S::LDB, acc);
-    wg_fused_arrive(&steps.done[stage]);
+    first += slices;
   }
-}
+};
 
 template <bool LAST>
 __global__ void __launch_bounds__(wg_fused_shape::THREADS, 1)
@@ -220,7 +261,7 @@ __global__ void __launch_bounds__(wg_fused_shape::THREADS, 1)
 {
   using S = wg_fused_shape;
   using F = wg_f2r3;
-  constexpr int M = F::m, N = F::n;
+  constexpr int M = F::m, N = F::n, PAIRS = S::PAIRS;
   extern __shared__ __align__(128) float memory[];
 #if __CUDA_ARCH__ >= 900
   cooperative_groups::cluster_group cluster = cooperative_groups::this_cluster();
@@ -228,55 +269,76 @@ __global__ void __launch_bounds__(wg_fused_shape::THREADS, 1)
 #else
   const int parts = 1, part = 0;
 #endif
-  const int k0 = (int)blockIdx.y * S::K, p0 = (int)blockIdx.x * S::P, warp = threadIdx.x / 32;
-  float acc[S::ACC];
+  int work = (int)blockIdx.x;
   wg_let_next_start();
-#pragma unroll
-  for (int i = 0; i < S::ACC; i++)
-    acc[i] = 0;
-  wg_fused_products<LAST>(p, memory, part, (int)blockIdx.y, p0, acc);
+  wg_fused_block<LAST> block(p, memory, part);
+  block.begin(work);
+  wg_wait_for_previous();
+  block.load(work);
 
-  auto finish = [&](int at, float(&y)[M][M]) {
-    int k = k0 + (LAST ? at % S::K : at / S::P), t = p0 + (LAST ? at / S::K : at % S::P);
+  auto finish = [&](int at, int half, float(&y)[M][M]) {
+    int k, t;
+    wg_fused_pair<LAST>(at, k, t);
+    k += work / p.blocks * S::K, t += work % p.blocks * S::P + half * (S::P / 2);
     if (t < p.g.count && k < p.g.k)
       wg_write_tile<F>(p.g, p.y, steps, p.vector, wg_tile_of<M>(p.g, (uint32_t)t), k,
                        wg_bias(p.bias, p.half_bias, k), y);
   };
-  float *e = memory, *sums = memory + S::E_SIZE; /* `sums` is what the cluster reads */
-  __syncthreads();
-  wg_fused_exchange<LAST>(e + warp * S::PAIRS, acc);
-  __syncthreads();
+  float *e = block.sv,
+        *sums = block.su; /* `sums` is what the cluster reads: such a block has one piece of work */
 #pragma unroll 1
-  for (int at = (int)threadIdx.x; at < S::PAIRS; at += S::THREADS) {
-    const float *from = e + (LAST ? wg_fused_at<true>(at % S::K, at / S::K)
-                                  : wg_fused_at<false>(at / S::P, at % S::P));
-    float m[N][N], y[M][M];
+  for (;; work += (int)gridDim.x) {
+    const bool more = work + (int)gridDim.x < p.work;
+    float acc[S::ACC];
 #pragma unroll
-    for (int j = 0; j < N * N; j++)
-      m[j / N][j % N] = from[j * S::PAIRS];
-    wg_output_2d<F>(m, y);
-    if (parts == 1)
-      finish(at, y);
-    else
+    for (int i = 0; i < S::ACC; i++)
+      acc[i] = 0;
+    block.multiply(work, more, acc);
+    if (more)
+      block.load(work + (int)gridDim.x);
 #pragma unroll
-      for (int j = 0; j < M * M; j++)
-        sums[j * S::PAIRS + at] = y[j / M][j % M];
+    for (int half = 0; half < 2; half++) {
+      __syncthreads();
+      wg_fused_exchange(e + block.warp * PAIRS, acc, half);
+      __syncthreads();
+#pragma unroll 1
+      for (int at = (int)threadIdx.x; at < PAIRS; at += S::THREADS) {
+        int k, tile;
+        wg_fused_pair<LAST>(at, k, tile);
+        const float *from = e + wg_fused_at(k, tile);
+        float m[N][N], y[M][M];
+#pragma unroll
+        for (int j = 0; j < N * N; j++)
+          m[j / N][j % N] = from[j * PAIRS];
+        wg_output_2d<F>(m, y);
+        if (parts == 1)
+          finish(at, half, y);
+        else
+#pragma unroll
+          for (int j = 0; j < M * M; j++)
+            sums[(half * M * M + j) * PAIRS + at] = y[j / M][j % M];
+      }
+    }
+    if (!more)
+      break;
+    __syncthreads();
   }
 #if __CUDA_ARCH__ >= 900
   if (parts == 1)
     return;
   cluster.sync();
 #pragma unroll 1
-  for (int at = (int)threadIdx.x + part * S::THREADS; at < S::PAIRS; at += parts * S::THREADS) {
+  for (int i = (int)threadIdx.x + part * S::THREADS; i < 2 * PAIRS; i += parts * S::THREADS) {
+    const int half = i / PAIRS, at = i % PAIRS;
     float y[M][M] = {};
 #pragma unroll 1
     for (int other = 0; other < parts; other++) {
-      const float *theirs = cluster.map_shared_rank(sums, other) + at;
+      const float *theirs = cluster.map_shared_rank(sums, other) + half * M * M * PAIRS + at;
 #pragma unroll
       for (int j = 0; j < M * M; j++)
-        y[j / M][j % M] += theirs[j * S::PAIRS];
+        y[j / M][j % M] += theirs[j * PAIRS];
     }
-    finish(at, y);
+    finish(at, half, y);
   }
   cluster.sync(); /* this block's memory must be there until all have read it */
 #endif
