@@ -149,7 +149,7 @@ bool wg_is_offered(const struct wg_problem *p, const struct wg_config *c, enum g
 /* Of a multiprocessor, in operations a second, as the products reach them; of the device, in bytes. */
 static const double RATE[] = {
     [WG_FFMA] = 0.38e12, [WG_TF32X3] = 0.58e12, [WG_F16MMA] = 2.4e12, [WG_TF32X3_GROUP] = 1.1e12};
-#define FUSED_RATE 0.38e12
+#define FUSED_RATE 0.37e12
 #define MEMORY_RATE 3.4e12
 #define CACHE_RATE 4.5e12
 #define CACHE_BYTES 40e6

@@ -67,10 +67,12 @@ static cudaError_t run(const void *plan, const struct gie_cuda_steps *steps, con
                         (const float *)a->packed,
                         (float *)a->y,
                         (const float *)a->bias,
-                        wg_rows_are_vectors(&f->p, 2, a->y),
+                        f->p.channels_last ? wg_channels_are_vectors(&f->p, 4, a->y)
+                                           : wg_rows_are_vectors(&f->p, 2, a->y),
                         f->channels,
-                        f->blocks,
-                        f->work};
+                        wg_divider_of(f->blocks),
+                        f->work,
+                        2 * wg_fused_shape::C * f->p.x_c * (int64_t)sizeof(float)};
   void *pointers[] = {&args, (void *)steps};
   return wg_launch(f->kernel, f->grid, wg_fused_shape::THREADS, wg_fused_shape::shared, stream, f->c.splits,
                    pointers);

@@ -126,6 +126,43 @@ __device__ __forceinline__ float wg_load(const __half *p) { return __half2float(
 __device__ __forceinline__ void wg_store(float *p, float v) { *p = v; }
 __device__ __forceinline__ void wg_store(__half *p, float v) { *p = __float2half_rn(v); }
 
+/* Two or four at once, as one instruction: an assignment of a float4 may become four, the intrinsics' stores are stronger
+ * than these need to be. */
+__device__ __forceinline__ void wg_store_together(float *to, float a, float b)
+{
+  asm volatile("st.global.v2.f32 [%0], {%1, %2};" ::"l"(to), "f"(a), "f"(b) : "memory");
+}
+__device__ __forceinline__ void wg_store_together(float *to, float a, float b, float c, float d)
+{
+  asm volatile("st.global.v4.f32 [%0], {%1, %2, %3, %4};" ::"l"(to), "f"(a), "f"(b), "f"(c), "f"(d)
+               : "memory");
+}
+__device__ __forceinline__ uint32_t wg_half_pair(float a, float b)
+{
+  const __half2 h = __floats2half2_rn(a, b);
+  return *reinterpret_cast<const uint32_t *>(&h);
+}
+__device__ __forceinline__ void wg_store_together(__half *to, float a, float b)
+{
+  asm volatile("st.global.b32 [%0], %1;" ::"l"(to), "r"(wg_half_pair(a, b)) : "memory");
+}
+__device__ __forceinline__ void wg_store_together(__half *to, float a, float b, float c, float d)
+{
+  asm volatile("st.global.v2.b32 [%0], {%1, %2};" ::"l"(to), "r"(wg_half_pair(a, b)), "r"(wg_half_pair(c, d))
+               : "memory");
+}
+
+/* min(max(v, low), high) in two instructions; NaN stays. */
+__device__ __forceinline__ float wg_bound(float v, float low, float high)
+{
+#if __CUDA_ARCH__ >= 800
+  asm("max.NaN.f32 %0, %0, %1;\nmin.NaN.f32 %0, %0, %2;" : "+f"(v) : "f"(low), "f"(high));
+#else
+  v = gie_cuda_clip(v, low, high);
+#endif
+  return v;
+}
+
 /* ---- Copies to shared memory that do not wait; bytes behind `valid` become zero. What older devices do not have is
  * left out of their code, and wg_check_device() keeps it from being launched there. */
 
@@ -175,6 +212,15 @@ __device__ __forceinline__ void wg_barrier_wait(uint64_t *barrier, int phase)
                : "memory");
 #endif
 }
+/* True for one lane of a whole warp. */
+__device__ __forceinline__ bool wg_elected()
+{
+  uint32_t is = 0;
+#if __CUDA_ARCH__ >= 900
+  asm volatile("{\n.reg .pred p;\nelect.sync _|p, 0xffffffff;\nselp.u32 %0, 1, 0, p;\n}" : "=r"(is));
+#endif
+  return is != 0;
+}
 /* One thread's: the barrier's phase ends when so many bytes have come, by copies that name it (multiples of 16). */
 __device__ __forceinline__ void wg_barrier_expect(uint64_t *barrier, int bytes)
 {
@@ -197,6 +243,14 @@ __device__ __forceinline__ void wg_copy_bulk(void *to, const void *from, int byt
           wg_shared(to)),
       "l"(from), "r"(bytes), "r"(wg_shared(barrier))
       : "memory");
+#endif
+}
+
+/* Before a block's barrier, behind which copies may come to where threads have stored. */
+__device__ __forceinline__ void wg_fence_async()
+{
+#if __CUDA_ARCH__ >= 900
+  asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
 #endif
 }
 

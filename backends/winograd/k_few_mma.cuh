@@ -107,38 +107,6 @@ __device__ __forceinline__ wg_few_place<X> wg_few_place_of(const wg_few_args<X> 
           (p.g.k - k + wg_few_channel_step<LAST> - 1) / wg_few_channel_step<LAST>};
 }
 
-/* min(max(v, low), high) in two instructions; NaN stays. */
-__device__ __forceinline__ float wg_few_bound(float v, float low, float high)
-{
-#if __CUDA_ARCH__ >= 800
-  asm("max.NaN.f32 %0, %0, %1;\nmin.NaN.f32 %0, %0, %2;" : "+f"(v) : "f"(low), "f"(high));
-#endif
-  return v;
-}
-
-/* By intrinsics: an assignment of a float4 may become four stores. */
-__device__ __forceinline__ void wg_few_store(float *to, float a, float b, float c, float d)
-{
-  __stwb(reinterpret_cast<float4 *>(to), make_float4(a, b, c, d));
-}
-__device__ __forceinline__ void wg_few_store(float *to, float a, float b)
-{
-  __stwb(reinterpret_cast<float2 *>(to), make_float2(a, b));
-}
-__device__ __forceinline__ unsigned wg_few_halves(float a, float b)
-{
-  const __half2 h = __floats2half2_rn(a, b);
-  return *reinterpret_cast<const unsigned *>(&h);
-}
-__device__ __forceinline__ void wg_few_store(__half *to, float a, float b, float c, float d)
-{
-  __stwb(reinterpret_cast<uint2 *>(to), make_uint2(wg_few_halves(a, b), wg_few_halves(c, d)));
-}
-__device__ __forceinline__ void wg_few_store(__half *to, float a, float b)
-{
-  __stwb(reinterpret_cast<unsigned *>(to), wg_few_halves(a, b));
-}
-
 /* Results as y[r][i][j]: row i, column j of a tile; r: the first channel's two tiles, then the second's. Here whole rows of
  * four or pairs of channels are stored at once, and nothing but a bound is applied. */
 template <bool LAST, class X>
@@ -151,7 +119,7 @@ __device__ __forceinline__ void wg_few_write_vectors(const wg_few_args<X> &p, co
   for (int r = 0; r < 4; r++)
 #pragma unroll
     for (int j = 0; j < 4; j++)
-      y[r][j / 2][j % 2] = wg_few_bound(y[r][j / 2][j % 2], low, high);
+      y[r][j / 2][j % 2] = wg_bound(y[r][j / 2][j % 2], low, high);
 #pragma unroll
   for (int i = 0; i < 2; i++) {
     X *to = at.to + (int64_t)i * p.g.y_h;
@@ -159,13 +127,13 @@ __device__ __forceinline__ void wg_few_write_vectors(const wg_few_args<X> &p, co
 #pragma unroll
       for (int c = 0; c < 2; c++)
         if (i < at.rows && 0 < at.columns && c < at.channels)
-          wg_few_store(to + c * wg_few_channel_step<LAST> * p.g.y_c, y[c * 2][i][0], y[c * 2][i][1],
-                       y[c * 2 + 1][i][0], y[c * 2 + 1][i][1]);
+          wg_store_together(to + c * wg_few_channel_step<LAST> * p.g.y_c, y[c * 2][i][0], y[c * 2][i][1],
+                            y[c * 2 + 1][i][0], y[c * 2 + 1][i][1]);
     } else {
 #pragma unroll
       for (int j = 0; j < 4; j++)
         if (i < at.rows && j < at.columns && 0 < at.channels)
-          wg_few_store(to + (int64_t)j * p.g.y_w, y[j / 2][i][j % 2], y[2 + j / 2][i][j % 2]);
+          wg_store_together(to + (int64_t)j * p.g.y_w, y[j / 2][i][j % 2], y[2 + j / 2][i][j % 2]);
     }
   }
 }

@@ -1,21 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* F(2×2,3×3) in one kernel: transform, products of all 16 points, inverse.
  *
- * A block of 512 threads makes 64 output channels of 32 tiles: each warp has one point, 64×32 sums of it in registers, 8×8 a
- * thread. Input channels go by in slices of 8 through four buffers. The two halves of the block take turns: in the middle of
- * a slice's products one half makes the slice after the next, each thread transforms one tile of one channel that it loaded
- * two slices before, and its first warp asks for that slice's weights, one copy of 32 KiB. Nobody waits for the whole
- * block; warps may be more than a slice apart, so that one's reads and transforms fall into another's products. At the end
- * the points meet in shared memory and are inverted. Blocks of a cluster may share one sum: each takes some of the input
- * channels, and they add their inverses over the cluster's shared memory in a fixed order.
+ * A piece of work is 64 output channels of 32 tiles; as many blocks of 512 threads as there are multiprocessors take the
+ * pieces by turns. Each warp has one point, 64×32 sums of it in registers, 8×8 a thread. Input channels go by in slices of 8
+ * through four buffers. The two halves of the block take turns: in the middle of a slice's products one half makes the
+ * slice after the next, each thread transforms one tile of one channel that it loaded two slices before, and one of its
+ * threads asks for that slice's weights, one copy of 32 KiB. Nobody waits for the whole block; warps may be more than a
+ * slice apart, so that one's reads and transforms fall into another's products. At the end of a piece the points meet in
+ * shared memory, and a thread inverts four channels of a tile; weights and input of the next piece are on their way by
+ * then, and its first slices are made before the results are stored. Blocks of a cluster may share one sum: each takes
+ * some of the input channels, and they add their inverses over the cluster's shared memory in a fixed order.
  *
  * Shared memory: weights 4×32 KiB, transformed input 4×18 KiB; 1 block a multiprocessor, 4 warps a scheduler.
  *
  * Roofline: 2·16·C·K·tiles operations of FFMA. For 16 channels a thread has 1024 FFMA, 64 16-byte reads, 16 loads, 32
  * additions, 16 stores and some 100 others: 82 % at best. The reads take 2048 of the 4096 cycles that the FFMA do
  * (wg_ffma_lane), the rest of the traffic in shared memory 1000; weights cost the cache 16 bytes a cycle and
- * multiprocessor. An FFMA whose three operands lie in one of the two banks of registers takes two cycles: the sums go to
- * shared memory in an order that has the compiler give them the banks that the factors leave free (wg_fused_at). */
+ * multiprocessor. An FFMA that reads two registers of one bank anew takes two cycles: the sums go to shared memory in an
+ * order that has the compiler give them the banks that the factors leave free (wg_fused_at). All registers are in use: what
+ * is needed between pieces only is computed there, what kernel arguments can hold is read from them. */
 #ifndef GIE_WINOGRAD_K_FUSED_CUH
 #define GIE_WINOGRAD_K_FUSED_CUH
 
@@ -34,8 +37,8 @@ struct wg_fused_shape {
                        LDB = P + 4; /* from channel to channel; LDB: stores meet no bank twice */
   static constexpr int U_SIZE = POINTS * C * K, V_SIZE = POINTS * C * LDB;
   static constexpr int PAIRS = K * P / 2, E_SIZE = POINTS * PAIRS; /* exchange of half the tiles */
-  static_assert(E_SIZE <= STAGES * V_SIZE, "the exchange reuses the input's memory");
-  static_assert(2 * PAIRS * 4 <= STAGES * U_SIZE, "inverses for the cluster reuse the weights' memory");
+  static_assert(E_SIZE <= STAGES * V_SIZE && E_SIZE <= AHEAD * U_SIZE && 2 * PAIRS * 4 <= AHEAD * U_SIZE,
+                "halves of the exchange and inverses for the cluster reuse the slices' memory");
   static constexpr int shared = STAGES * (U_SIZE + V_SIZE) * 4 + 2 * STAGES * 8;
 };
 
@@ -44,9 +47,11 @@ struct wg_fused_args {
   const float *x;
   const float *u; /* [k/64][c padded to 16][point][64] */
   float *y;
-  const void *bias;
-  int half_bias, vector, channels; /* of one block of a cluster */
-  int blocks, work;                /* of 32 tiles; these for all output channels */
+  const float *bias;
+  int vector, channels; /* of one block of a cluster */
+  wg_divider blocks;    /* of 32 tiles */
+  int work;             /* these for all output channels */
+  int64_t step;         /* in bytes, of the input from a slice to the next but one */
 };
 
 /* Where one point's sum of one of 16 tiles lies: by tiles, fours of channels in an order by which neither stores nor reads
@@ -72,59 +77,95 @@ __device__ __forceinline__ void wg_fused_exchange(float *e, const float (&acc)[w
     }
 }
 
-/* Pair `at` of a channel and one of 16 tiles, as a warp's lanes read and write them: 32 channels, or 4 of 8 tiles. */
-template <bool LAST> __device__ __forceinline__ void wg_fused_pair(int at, int &k, int &tile)
+/* The thread's number, asked for anew: what is computed from it between pieces is to hold no register during the products. */
+__device__ __forceinline__ int wg_fused_thread()
 {
-  k = LAST ? at % wg_fused_shape::K : at / 64 * 4 + at / 8 % 4;
-  tile = LAST ? at / wg_fused_shape::K : at / 32 % 2 * 8 + at % 8;
+  int thread;
+  asm volatile("mov.u32 %0, %%tid.x;" : "=r"(thread));
+  return thread;
+}
+
+/* The four channels and the tile that a thread inverts: a warp's lanes have the 64 channels of two tiles, or 8 of 16. */
+template <bool LAST> __device__ __forceinline__ int wg_fused_k(int thread)
+{
+  return thread / (LAST ? 1 : 16) % 16 * 4;
+}
+template <bool LAST> __device__ __forceinline__ int wg_fused_tile(int thread)
+{
+  return LAST ? thread / 16 : thread / 256 * 16 + thread % 16;
+}
+
+/* Not as the compiler would: what is not loaded stays as it is. */
+__device__ __forceinline__ void wg_load_if(float &d, const float *from, uint32_t when)
+{
+  asm volatile("{\n.reg .pred p;\nsetp.ne.u32 p, %2, 0;\n@p ld.global.f32 %0, [%1];\n}"
+               : "+f"(d)
+               : "l"(from), "r"(when));
 }
 
 /* One tile of one channel of every second slice, as a thread transforms it. */
 template <bool LAST> struct wg_fused_input {
   const float *from;
-  int64_t step; /* from one to the next */
-  int x_h, x_w, channel, store;
-  uint32_t mask; /* which of the 16 lie in the image */
+  int left, store; /* channels up to the end of the part */
+  uint32_t mask;   /* which of the 16 lie in the image */
   float d[4][4];
 
-  __device__ __forceinline__ void aim(const wg_fused_args &p, int c_begin, int p0)
+  __device__ __forceinline__ void aim(const wg_fused_args &p, int c_begin, int c_end, int p0)
   {
     using S = wg_fused_shape;
-    const int at = (int)threadIdx.x % S::HALF, c = LAST ? at % S::C : at / S::P,
+    const int thread = wg_fused_thread(), at = thread % S::HALF, c = LAST ? at % S::C : at / S::P,
               t = LAST ? at / S::C : at % S::P;
     const wg_tile tile = wg_tile_of<2>(p.g, (uint32_t)min(p0 + t, p.g.count - 1));
     const int y0 = tile.y - p.g.pad_h, x0 = tile.x - p.g.pad_w;
-    channel = c_begin + (int)threadIdx.x / S::HALF * S::C + c;
+    const int channel = c_begin + thread / S::HALF * S::C + c;
+    left = c_end - channel;
     store = c * S::LDB + t;
     from = p.x + tile.n * p.g.x_n + channel * p.g.x_c + (int64_t)y0 * p.g.x_h + (int64_t)x0 * p.g.x_w;
-    step = S::AHEAD * S::C * p.g.x_c;
-    x_h = p.g.x_h, x_w = LAST ? p.g.x_w : 1;
+    uint32_t columns = 0;
+#pragma unroll
+    for (int j = 0; j < 4; j++)
+      columns |= (uint32_t)((unsigned)(x0 + j) < (unsigned)p.g.w) << j;
+    if (p0 + t >= p.g.count)
+      columns = 0;
     mask = 0;
 #pragma unroll
-    for (int i = 0; i < 16; i++)
-      mask |= (uint32_t)(p0 + t < p.g.count && (unsigned)(y0 + i / 4) < (unsigned)p.g.h &&
-                         (unsigned)(x0 + i % 4) < (unsigned)p.g.w)
-              << i;
+    for (int i = 0; i < 4; i++)
+      mask |= (unsigned)(y0 + i) < (unsigned)p.g.h ? columns << i * 4 : 0;
+    clear(); /* and what lies outside stays so */
   }
-  __device__ __forceinline__ void load(int c_end)
+  __device__ __forceinline__ void clear()
   {
-    const uint32_t valid = channel < c_end ? mask : 0;
+#pragma unroll
+    for (int i = 0; i < 16; i++)
+      asm volatile("mov.f32 %0, 0f00000000;" : "=f"(d[i / 4][i % 4]));
+  }
+  __device__ __forceinline__ void load(const wg_fused_args &p)
+  {
+    uint32_t valid = mask;
+    if (left <= 0) {
+      valid = 0;
+      clear();
+    }
 #pragma unroll
     for (int i = 0; i < 4; i++) {
-      const float *at = from + (int64_t)i * x_h;
+      const float *at = from + (int64_t)i * p.g.x_h;
 #pragma unroll
-      for (int j = 0; j < 4; j++, at += x_w)
-        d[i][j] = valid >> (i * 4 + j) & 1 ? *at : 0.0f;
+      for (int j = 0; j < 4; j++, at += LAST ? p.g.x_w : 1)
+        wg_load_if(d[i][j], at, valid & 1u << (i * 4 + j));
     }
-    from += step;
-    channel += wg_fused_shape::AHEAD * wg_fused_shape::C;
+    from = reinterpret_cast<const float *>(reinterpret_cast<const char *>(from) + p.step);
+    left -= wg_fused_shape::AHEAD * wg_fused_shape::C;
   }
   __device__ __forceinline__ void transform(float *to)
   {
-    wg_input_2d<wg_f2r3>(d);
+    float v[4][4];
 #pragma unroll
     for (int i = 0; i < 16; i++)
-      to[i * wg_fused_shape::C * wg_fused_shape::LDB + store] = d[i / 4][i % 4];
+      v[i / 4][i % 4] = d[i / 4][i % 4];
+    wg_input_2d<wg_f2r3>(v);
+#pragma unroll
+    for (int i = 0; i < 16; i++)
+      to[i * wg_fused_shape::C * wg_fused_shape::LDB + store] = v[i / 4][i % 4];
   }
 };
 
@@ -134,18 +175,8 @@ struct wg_fused_steps {
   uint64_t done[wg_fused_shape::STAGES]; /* each warp has read them */
 };
 
-#ifndef WG_FUSED_LANES
-#define WG_FUSED_LANES 32 /* of a warp, that arrive at a barrier: one for all, or 32 */
-#endif
-__device__ __forceinline__ void wg_fused_arrive(uint64_t *barrier)
-{
-  if (WG_FUSED_LANES == 1)
-    __syncwarp();
-  if (WG_FUSED_LANES == 32 || threadIdx.x % 32 == 0)
-    wg_barrier_arrive(barrier);
-}
-
-/* One point's products of half a slice; a, b: where this lane's rows and columns begin. */
+/* One point's products of half a slice; a, b: where this lane's rows and columns begin. Neighbours have a factor in common, and
+ * the order of the reads and of the rows is the one that the compiler keeps to, so that few FFMA wait for a bank. */
 __device__ __forceinline__ void wg_fused_multiply(const float *a, const float *b,
                                                   float (&acc)[wg_fused_shape::ACC])
 {
@@ -154,33 +185,34 @@ __device__ __forceinline__ void wg_fused_multiply(const float *a, const float *b
   for (int c = 0; c < S::C / 2; c++) {
     const float4 *ra = reinterpret_cast<const float4 *>(a + c * S::LDA),
                  *rb = reinterpret_cast<const float4 *>(b + c * S::LDB);
-    const float4 a0 = ra[0], b0 = rb[0], a1 = ra[8], b1 = rb[4];
+    const float4 a0 = ra[0], a1 = ra[8], b0 = rb[0], b1 = rb[4];
     const float fa[8] = {a0.x, a0.y, a0.z, a0.w, a1.x, a1.y, a1.z, a1.w},
                 fb[8] = {b0.x, b0.y, b0.z, b0.w, b1.x, b1.y, b1.z, b1.w};
 #pragma unroll
     for (int j = 0; j < 8; j++)
 #pragma unroll
       for (int n = 0; n < 8; n++) {
-        const int i = j % 2 ? 7 - n : n; /* neighbours have a factor in common */
+        const int i = (j % 2 ? 7 - n : n) ^ 4;
         acc[i * 8 + j] = fmaf(fa[i], fb[j], acc[i * 8 + j]);
       }
   }
 }
 
-/* A block's way through its pieces of work, each 64 output channels of 32 tiles; buffers are taken in turn over all. */
+/* A block's way through its pieces of work, each 64 output channels of 32 tiles. Slices go by in pairs, which take turns at two
+ * pairs of buffers, over all pieces: `odd` says which one has this pair, `phase` how often it was (mod 2). */
 template <bool LAST> struct wg_fused_block {
   using S = wg_fused_shape;
   using F = wg_f2r3;
+  static_assert(S::STAGES == 4 && S::AHEAD == 2, "two pairs of buffers");
   const wg_fused_args &p;
   float *su, *sv;
   wg_fused_steps *steps;
-  int c_begin, c_end, slices /* an even number */, warp, turn, a_at, b_at;
-  int first; /* how many slices have been before this work */
+  int c_begin, c_end, slices /* an even number */, warp, turn, a_at, b_at, odd, phase;
   wg_fused_input<LAST> input;
 
   __device__ __forceinline__ wg_fused_block(const wg_fused_args &args, float *memory, int part)
       : p(args), su(memory), sv(memory + S::STAGES * S::U_SIZE),
-        steps(reinterpret_cast<wg_fused_steps *>(sv + S::STAGES * S::V_SIZE)), first(0)
+        steps(reinterpret_cast<wg_fused_steps *>(sv + S::STAGES * S::V_SIZE)), odd(0), phase(0)
   {
     int g, t;
     wg_ffma_lane(g, t);
@@ -190,70 +222,132 @@ template <bool LAST> struct wg_fused_block {
     a_at = warp * S::K + g * 4, b_at = warp * S::C * S::LDB + t * 4;
     asm("" : "+r"(a_at), "+r"(b_at)); /* kept, not computed anew in each slice */
   }
-  /* One thread's: weights of slice s of this work or, behind its end, of the next. */
-  __device__ __forceinline__ void fetch(int work, int s)
+  __device__ __forceinline__ const float *weights(int work) const
   {
-    const int stage = (first + s) % S::STAGES;
-    if (s >= slices)
-      s -= slices, work += (int)gridDim.x;
     const int64_t padded = (p.g.c + 15) / 16 * 16;
+    uint32_t block;
+    return p.u + (wg_div((uint32_t)work, p.blocks, &block) * padded + c_begin) * (int64_t)S::LDA;
+  }
+  /* One thread's. */
+  __device__ __forceinline__ void fetch(int stage, const float *from)
+  {
     wg_barrier_expect(&steps->full[stage], S::U_SIZE * 4);
-    wg_copy_bulk(su + stage * S::U_SIZE,
-                 p.u + (work / p.blocks * padded + c_begin + s * S::C) * (int64_t)S::LDA, S::U_SIZE * 4,
-                 &steps->full[stage]);
+    wg_copy_bulk(su + stage * S::U_SIZE, from, S::U_SIZE * 4, &steps->full[stage]);
   }
   __device__ __forceinline__ void begin(int work)
   {
     if (threadIdx.x == 0) {
       for (int s = 0; s < S::STAGES; s++) {
-        wg_barrier_make(&steps->full[s], 1 + S::WARPS / S::AHEAD * WG_FUSED_LANES);
-        wg_barrier_make(&steps->done[s], S::WARPS * WG_FUSED_LANES);
+        wg_barrier_make(&steps->full[s], 1 + S::HALF);
+        wg_barrier_make(&steps->done[s], S::THREADS);
       }
       wg_barrier_made();
       for (int s = 0; s < min(slices, S::AHEAD); s++)
-        fetch(work, s);
+        fetch(s, weights(work) + s * S::U_SIZE);
     }
     __syncthreads();
   }
   __device__ __forceinline__ void load(int work)
   {
-    input.aim(p, c_begin, work % p.blocks * S::P);
-    input.load(c_end);
+    uint32_t block;
+    wg_div((uint32_t)work, p.blocks, &block);
+    input.aim(p, c_begin, c_end, (int)block * S::P);
+    input.load(p);
   }
-  __device__ __forceinline__ void store(int s) /* and load what comes next */
+  __device__ __forceinline__ void store(int stage) /* and load what comes next */
   {
-    const int stage = (first + s) % S::STAGES;
     input.transform(sv + stage * S::V_SIZE);
-    wg_fused_arrive(&steps->full[stage]);
-    input.load(c_end);
+    wg_barrier_arrive(&steps->full[stage]);
+    input.load(p);
   }
   /* What a block sums up: its part of the input channels, into acc. */
   __device__ __forceinline__ void multiply(int work, bool more, float (&acc)[S::ACC])
   {
-    store(turn);
+    const float *next = weights(work) + S::AHEAD * S::U_SIZE,
+                *after = more ? weights(work + (int)gridDim.x) : nullptr;
+    const int end = more ? 0 : 1; /* the last pair fetches for the next piece, if there is one */
 #pragma unroll 1
-    for (int pair = 0; pair < slices; pair += 2) {
+    for (int left = slices / 2; left > 0; left--, next += 2 * S::U_SIZE) {
+      const int other = odd ^ 1;
+      const float *a = su + odd * (2 * S::U_SIZE) + a_at, *b = sv + odd * (2 * S::V_SIZE) + b_at;
 #pragma unroll
-      for (int i = 0; i < 2; i++) {
-        const int at = first + pair, stage = at % S::STAGES + i, next = pair + i + S::AHEAD;
-        const float *a = su + stage * S::U_SIZE + a_at, *b = sv + stage * S::V_SIZE + b_at;
-        wg_barrier_wait(&steps->full[stage], at / S::STAGES % 2);
+      for (int i = 0; i < 2; i++, a += S::U_SIZE, b += S::V_SIZE) {
+        wg_barrier_wait(&steps->full[odd * 2 + i], phase);
         wg_fused_multiply(a, b, acc);
-        if (i == turn && (more || next < slices)) {
-          if (at > 0)
-            wg_barrier_wait(&steps->done[(at + S::AHEAD) % S::STAGES + i], (at - S::AHEAD) / S::STAGES % 2);
-          if (threadIdx.x % S::HALF == 0)
-            fetch(work, next);
-          if (next < slices)
-            store(next);
+        if (i == turn && left > end) {
+          wg_barrier_wait(&steps->done[other * 2 + i], phase ^ other); /* the first time nobody waits */
+          if (warp == i * (S::WARPS / S::AHEAD + 1) && wg_elected())   /* two schedulers' warps */
+            fetch(other * 2 + i, (left > 1 ? next : after) + i * S::U_SIZE);
+          if (left > 1)
+            store(other * 2 + i);
         }
         wg_fused_multiply(a + S::C / 2 * S::LDA, b + S::C / 2 * S::LDB, acc);
-        wg_fused_arrive(&steps->done[stage]);
+        wg_barrier_arrive(&steps->done[odd * 2 + i]);
       }
+      phase ^= odd;
+      odd = other;
     }
-    first += slices;
   }
 };
+
+/* Epilogue and store of four channels of one tile. */
+template <bool LAST>
+__device__ __forceinline__ void wg_fused_write(const wg_fused_args &p, const gie_cuda_steps &steps, int k,
+                                               int at, float (&y)[4][2][2])
+{
+  if (at >= p.g.count)
+    return;
+  const wg_tile t = wg_tile_of<2>(p.g, (uint32_t)at);
+  if (steps.kind == GIE_CUDA_STEPS_LIST || !p.vector) {
+#pragma unroll
+    for (int c = 0; c < 4; c++)
+      if (k + c < p.g.k)
+        wg_write_tile<wg_f2r3>(p.g, p.y, steps, 0, t, k + c, 0.0f, y[c]);
+    return;
+  }
+  const bool clips = steps.kind == GIE_CUDA_STEPS_CLIP;
+  const float low = clips ? steps.low : -INFINITY, high = clips ? steps.high : INFINITY;
+#pragma unroll
+  for (int i = 0; i < 16; i++)
+    y[i / 4][i / 2 % 2][i % 2] = wg_bound(y[i / 4][i / 2 % 2][i % 2], low, high);
+  float *to = p.y + (t.n * p.g.y_n + k * p.g.y_c + (int64_t)t.y * p.g.y_h + (int64_t)t.x * p.g.y_w);
+  const bool second = t.y + 1 < p.g.oh;
+  if (LAST) {
+    const bool column = t.x + 1 < p.g.ow;
+#pragma unroll
+    for (int i = 0; i < 4; i++)
+      if (k < p.g.k && (i / 2 == 0 || second) && (i % 2 == 0 || column))
+        wg_store_together(to + (int64_t)(i / 2) * p.g.y_h + i % 2 * p.g.y_w, y[0][i / 2][i % 2],
+                          y[1][i / 2][i % 2], y[2][i / 2][i % 2], y[3][i / 2][i % 2]);
+  } else {
+#pragma unroll
+    for (int c = 0; c < 4; c++, to += p.g.y_c)
+      if (k + c < p.g.k) {
+        wg_store_together(to, y[c][0][0], y[c][0][1]);
+        if (second)
+          wg_store_together(to + p.g.y_h, y[c][1][0], y[c][1][1]);
+      }
+  }
+}
+
+/* Inverse of a thread's four channels of its tile. */
+__device__ __forceinline__ void wg_fused_invert(const float *from, const float (&bias)[4],
+                                                float (&y)[4][2][2])
+{
+  using F = wg_f2r3;
+  float m[4][F::n][F::n];
+#pragma unroll
+  for (int j = 0; j < F::n * F::n; j++) {
+    const float4 v = *reinterpret_cast<const float4 *>(from + j * wg_fused_shape::PAIRS);
+    m[0][j / 4][j % 4] = v.y, m[1][j / 4][j % 4] = v.x; /* as wg_fused_at() swaps them */
+    m[2][j / 4][j % 4] = v.w, m[3][j / 4][j % 4] = v.z;
+  }
+#pragma unroll
+  for (int c = 0; c < 4; c++) {
+    m[c][1][1] += bias[c]; /* which is in all results, once */
+    wg_output_2d<F>(m[c], y[c]);
+  }
+}
 
 template <bool LAST>
 __global__ void __launch_bounds__(wg_fused_shape::THREADS, 1)
@@ -261,7 +355,7 @@ __global__ void __launch_bounds__(wg_fused_shape::THREADS, 1)
 {
   using S = wg_fused_shape;
   using F = wg_f2r3;
-  constexpr int M = F::m, N = F::n, PAIRS = S::PAIRS;
+  constexpr int M = F::m, PAIRS = S::PAIRS;
   extern __shared__ __align__(128) float memory[];
 #if __CUDA_ARCH__ >= 900
   cooperative_groups::cluster_group cluster = cooperative_groups::this_cluster();
@@ -275,70 +369,65 @@ __global__ void __launch_bounds__(wg_fused_shape::THREADS, 1)
   block.begin(work);
   wg_wait_for_previous();
   block.load(work);
-
-  auto finish = [&](int at, int half, float(&y)[M][M]) {
-    int k, t;
-    wg_fused_pair<LAST>(at, k, t);
-    k += work / p.blocks * S::K, t += work % p.blocks * S::P + half * (S::P / 2);
-    if (t < p.g.count && k < p.g.k)
-      wg_write_tile<F>(p.g, p.y, steps, p.vector, wg_tile_of<M>(p.g, (uint32_t)t), k,
-                       wg_bias(p.bias, p.half_bias, k), y);
-  };
-  float *e = block.sv,
-        *sums = block.su; /* `sums` is what the cluster reads: such a block has one piece of work */
+  block.store(block.turn);
+  float *sums = block.su; /* what the cluster reads: such a block has one piece of work */
 #pragma unroll 1
   for (;; work += (int)gridDim.x) {
     const bool more = work + (int)gridDim.x < p.work;
-    float acc[S::ACC];
+    float acc[S::ACC], bias[4], y[4][M][M];
 #pragma unroll
     for (int i = 0; i < S::ACC; i++)
       acc[i] = 0;
     block.multiply(work, more, acc);
     if (more)
       block.load(work + (int)gridDim.x);
+    /* one half of the tiles where the input was, the other where the weights were that no next slice is fetched to */
+    float *const e[2] = {block.sv, block.su + (parts > 1 ? 1 : block.odd ^ 1) * S::AHEAD * S::U_SIZE};
+    __syncthreads();
+    wg_fused_exchange(e[0] + block.warp * PAIRS, acc, 0);
+    wg_fused_exchange(e[1] + block.warp * PAIRS, acc, 1);
+    uint32_t at;
+    const int thread = wg_fused_thread(), k = wg_fused_k<LAST>(thread), tile = wg_fused_tile<LAST>(thread),
+              k0 = (int)wg_div((uint32_t)work, p.blocks, &at) * S::K + k;
 #pragma unroll
-    for (int half = 0; half < 2; half++) {
+    for (int c = 0; c < 4; c++)
+      bias[c] = p.bias && part == 0 && k0 + c < p.g.k ? p.bias[k0 + c] : 0.0f;
+    __syncthreads();
+    wg_fused_invert((tile < S::P / 2 ? e[0] : e[1]) + wg_fused_at(k ^ 1, tile % (S::P / 2)), bias, y);
+    if (more) {
+      wg_fence_async(); /* copies may now come where the exchange was */
       __syncthreads();
-      wg_fused_exchange(e + block.warp * PAIRS, acc, half);
-      __syncthreads();
-#pragma unroll 1
-      for (int at = (int)threadIdx.x; at < PAIRS; at += S::THREADS) {
-        int k, tile;
-        wg_fused_pair<LAST>(at, k, tile);
-        const float *from = e + wg_fused_at(k, tile);
-        float m[N][N], y[M][M];
-#pragma unroll
-        for (int j = 0; j < N * N; j++)
-          m[j / N][j % N] = from[j * PAIRS];
-        wg_output_2d<F>(m, y);
-        if (parts == 1)
-          finish(at, half, y);
-        else
-#pragma unroll
-          for (int j = 0; j < M * M; j++)
-            sums[(half * M * M + j) * PAIRS + at] = y[j / M][j % M];
-      }
+      block.store(block.odd * 2 + block.turn);
     }
+    if (parts == 1)
+      wg_fused_write<LAST>(p, steps, k0, (int)at * S::P + tile, y);
+    else
+#pragma unroll
+      for (int i = 0; i < 16; i++)
+        sums[i * S::THREADS + (int)threadIdx.x] = y[i / 4][i / 2 % 2][i % 2];
     if (!more)
       break;
-    __syncthreads();
   }
 #if __CUDA_ARCH__ >= 900
   if (parts == 1)
     return;
   cluster.sync();
 #pragma unroll 1
-  for (int i = (int)threadIdx.x + part * S::THREADS; i < 2 * PAIRS; i += parts * S::THREADS) {
-    const int half = i / PAIRS, at = i % PAIRS;
+  for (int c = part; c < 4; c += parts) {
+    uint32_t block;
+    const int thread = (int)threadIdx.x,
+              of = (int)wg_div((uint32_t)work, p.blocks, &block) * S::K + wg_fused_k<LAST>(thread) + c,
+              at = (int)block * S::P + wg_fused_tile<LAST>(thread);
     float y[M][M] = {};
 #pragma unroll 1
     for (int other = 0; other < parts; other++) {
-      const float *theirs = cluster.map_shared_rank(sums, other) + half * M * M * PAIRS + at;
+      const float *theirs = cluster.map_shared_rank(sums, other) + c * M * M * S::THREADS + (int)threadIdx.x;
 #pragma unroll
       for (int j = 0; j < M * M; j++)
-        y[j / M][j % M] += theirs[j * PAIRS];
+        y[j / M][j % M] += theirs[j * S::THREADS];
     }
-    finish(at, half, y);
+    if (at < p.g.count && of < p.g.k)
+      wg_write_tile<F>(p.g, p.y, steps, !LAST && p.vector, wg_tile_of<M>(p.g, (uint32_t)at), of, 0.0f, y);
   }
   cluster.sync(); /* this block's memory must be there until all have read it */
 #endif
