@@ -14,7 +14,19 @@ void conv_args_tile(struct conv_args *a, const struct conv_tile *t, int split)
 
 cudaError_t conv_tile_prepare(const struct conv_tile *t, size_t shared)
 {
-  cudaError_t e = cudaFuncSetAttribute(t->function, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)shared);
+  cudaFuncAttributes code;
+  int device, most = 0;
+  cudaError_t e = cudaGetDevice(&device);
+  if (e == cudaSuccess)
+    e = cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
+  if (e == cudaSuccess)
+    e = cudaFuncGetAttributes(&code, t->function);
+  if (e == cudaSuccess && shared + code.sharedSizeBytes > (size_t)most)
+    e = cudaErrorInvalidValue;
+  /* the limit is the function's, not the convolution's: another one with the same tile must not lower it */
+  if (e == cudaSuccess)
+    e = cudaFuncSetAttribute(t->function, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                             most - (int)code.sharedSizeBytes);
   if (e == cudaSuccess)
     e = cudaFuncSetAttribute(t->function, cudaFuncAttributeNonPortableClusterSizeAllowed, 1);
   return e;

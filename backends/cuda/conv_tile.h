@@ -115,7 +115,8 @@ extern const struct conv_tile_list conv_tiles_f16, conv_tiles_f32, conv_tiles_tf
 /* Fills in tiles and split. 1 ≤ split ≤ CONV_MAX_SPLIT, a power of two: thread blocks that share a tile's steps, which
  * is a cluster. */
 void conv_args_tile(struct conv_args *a, const struct conv_tile *t, int split);
-/* Lets the function use its shared memory and clusters; once per device, before the first launch. */
+/* Lets the function use all the shared memory that a block can have, and clusters; before a launch. Fails where `shared`, which
+ * the launch will ask for, is more. */
 cudaError_t conv_tile_prepare(const struct conv_tile *t, size_t shared);
 cudaError_t conv_tile_launch(const struct conv_tile *t, const struct conv_args *a, int groups,
                              const struct gie_cuda_steps *steps, bool early, cudaStream_t stream);

@@ -220,6 +220,9 @@ static int open_block(struct cuda_tensor (&both)[2], int *width)
   return -1;
 }
 
+/* Widths for which there is code that knows pad lanes. */
+constexpr bool may_pad(int width) { return width == 4 || width == 8; }
+
 /* Lanes lie side by side in one tensor (axis 0 of the result, or the operand's inner axis), and the axis behind them is
  * contiguous in the other one. Where one side has an opened block its lanes are meant, and the other side may be anything. */
 static bool find_lanes(struct cuda_copy *c, int opened)
@@ -235,7 +238,8 @@ static bool find_lanes(struct cuda_copy *c, int opened)
         places = i;
     bool fits = (opened < 0 || opened == side) && lanes >= 0 && places >= 0 && lanes != places &&
                 (a == 2 || a == 3 || a == 4 || a == 8) && l->stride[side][lanes] == 1 &&
-                l->stride[side][places] == a && l->dim[lanes] <= a &&
+                l->stride[side][places] == a &&
+                (l->dim[lanes] == a || (l->dim[lanes] < a && may_pad(int(a)))) &&
                 (opened == side || l->stride[1 - side][places] == 1);
     if (!fits)
       continue;
@@ -403,7 +407,7 @@ static void launch_lanes(const struct cuda_copy *c, const void *from, void *to, 
   TO *out = static_cast<TO *>(to);
   int64_t lane = l->stride[split ? 0 : 1][lanes];
   int real = int(l->dim[lanes]);
-  constexpr bool MAY_PAD = A == 4 || A == 8;
+  constexpr bool MAY_PAD = may_pad(A);
   if (MAY_PAD && real < A)
     copy_lanes<TI, TO, A, V, split, MAY_PAD><<<(a.n + 255) / 256, 256, 0, stream>>>(a, lane, real, in, out);
   else

@@ -128,6 +128,7 @@ static void feed(struct gie_exec *x)
 }
 
 struct runner {
+  struct gie_context *ctx;
   const struct gie_plan *plan;
   struct gie_exec *x;
   int runs, different; /* from the first run */
@@ -141,7 +142,7 @@ static void *run(void *argument)
   for (int i = 0; i < r->runs && !r->error[0]; i++) {
     struct bits b = {0};
     if (gie_exec_run(r->x) != GIE_OK) {
-      snprintf(r->error, sizeof r->error, "run %d failed", i);
+      snprintf(r->error, sizeof r->error, "run %d: %s", i, gie_error_text(r->ctx));
       break;
     }
     keep(r->x, "k1", &b);
@@ -155,7 +156,7 @@ static void *run(void *argument)
 
 static void new_runner(struct gie_context *ctx, const struct gie_plan *plan, int runs, struct runner *r)
 {
-  *r = (struct runner){.plan = plan, .runs = runs};
+  *r = (struct runner){.ctx = ctx, .plan = plan, .runs = runs};
   ck_gie_ok(ctx, gie_exec_new_plan(plan, NULL, &r->x));
   feed(r->x);
 }
@@ -192,9 +193,10 @@ static void check_plan(struct gie_context *ctx, const struct gie_plan *plan, con
   for (int i = 0; i < 2; i++)
     pthread_join(thread[i], NULL);
   run(&r[2]);
+  for (int i = 0; i < 3; i++)
+    ck_assert_msg(!r[i].error[0], "%s: %s", what, r[i].error);
   check_alive(&r[0].first);
   for (int i = 0; i < 3; i++) {
-    ck_assert_msg(!r[i].error[0], "%s: %s", what, r[i].error);
     different += r[i].different + (memcmp(&r[i].first, &r[0].first, sizeof r[i].first) != 0);
     gie_exec_free(r[i].x);
   }
