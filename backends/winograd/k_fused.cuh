@@ -48,10 +48,11 @@ struct wg_fused_args {
   const float *u; /* [k/64][c padded to 16][point][64] */
   float *y;
   const float *bias;
-  int vector, channels; /* of one block of a cluster */
-  wg_divider blocks;    /* of 32 tiles */
-  int work;             /* these for all output channels */
-  int64_t step;         /* in bytes, of the input from a slice to the next but one */
+  int vector;        /* results are stored as vectors */
+  int channels;      /* that one block of a cluster sums up */
+  wg_divider blocks; /* of 32 tiles */
+  int work;          /* pieces: these, for each 64 output channels */
+  int64_t step;      /* of the input, in bytes, from a slice to the next but one */
 };
 
 /* Where one point's sum of one of 16 tiles lies: by tiles, fours of channels in an order by which neither stores nor reads
@@ -202,7 +203,6 @@ __device__ __forceinline__ void wg_fused_multiply(const float *a, const float *b
  * pairs of buffers, over all pieces: `odd` says which one has this pair, `phase` how often it was (mod 2). */
 template <bool LAST> struct wg_fused_block {
   using S = wg_fused_shape;
-  using F = wg_f2r3;
   static_assert(S::STAGES == 4 && S::AHEAD == 2, "two pairs of buffers");
   const wg_fused_args &p;
   float *su, *sv;
