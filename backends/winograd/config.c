@@ -220,7 +220,8 @@ static double estimate_fused(const struct wg_problem *p, const struct wg_config 
   return fmax(product, weights / CACHE_RATE) + (c->splits > 1 ? 4 : 2) * LAUNCH;
 }
 
-/* Instructions of a warp for 16 channels of 8 tiles on tensor cores, and how many a scheduler issues, as measured. */
+/* Issue slots of a warp for 16 channels of 8 tiles on tensor cores, with its share of the transforms, and how many a
+ * scheduler fills in a second: as profiled. */
 #define FEW_SLOTS 370.0
 #define FEW_RATE 1.15e9
 

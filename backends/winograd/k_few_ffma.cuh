@@ -82,11 +82,11 @@ __global__ void __launch_bounds__(128) wg_few_first_kernel(const __grid_constant
     int k = i % KEEP, rest = i / KEEP, c = rest % C, f = rest / C;
     u[k][c][f] = k0 + k < p.k_padded ? wg_load(p.u + ((int64_t)f * C + c) * p.k_padded + k0 + k) : 0.0f;
   }
+  const wg_tile tile = wg_tile_of<F::m>(p.g, (uint32_t)min(tile_index, p.g.count - 1));
+  wg_wait_for_previous();
   if (threadIdx.x < KEEP)
     bias[threadIdx.x] = k0 + (int)threadIdx.x < p.g.k ? wg_bias(p.bias, p.half_bias, k0 + (int)threadIdx.x)
                                                       : 0.0f;
-  const wg_tile tile = wg_tile_of<F::m>(p.g, (uint32_t)min(tile_index, p.g.count - 1));
-  wg_wait_for_previous();
 #pragma unroll
   for (int c = 0; c < C; c++) {
     wg_read_tile<F>(p.g, p.x, tile, c, v[c]);

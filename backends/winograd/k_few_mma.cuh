@@ -217,13 +217,17 @@ __global__ void __launch_bounds__(wg_few_mma::THREADS, wg_few_mma::per_sm<X>)
 #pragma unroll
   for (int h = 0; h < 2; h++) {
     const int of = k + h * wg_few_channel_step<LAST>;
-    bias[h] = of < p.g.k ? wg_bias(p.bias, p.half_bias, of) : 0.0f;
 #pragma unroll
     for (int f = 0; f < 16; f++)
       A::make(of < p.g.k && c < p.g.c ? wg_load(p.u + ((int64_t)f * p.g.c + c) * p.k_padded + of) : 0.0f,
               u[f][h]);
   }
   wg_wait_for_previous();
+#pragma unroll
+  for (int h = 0; h < 2; h++) {
+    const int of = k + h * wg_few_channel_step<LAST>;
+    bias[h] = of < p.g.k ? wg_bias(p.bias, p.half_bias, of) : 0.0f;
+  }
   const int step = (int)gridDim.x * S::WARPS;
   wg_few_read<LAST>(p, (int)blockIdx.x * S::WARPS + warp, d);
 #pragma unroll 1

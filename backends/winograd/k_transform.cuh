@@ -171,8 +171,8 @@ __global__ void __launch_bounds__(128) wg_output_kernel(const __grid_constant__ 
   const int k = (int)(CHANNELS_LAST ? inner : outer), tile = (int)(CHANNELS_LAST ? outer : inner);
   if (tile >= p.g.count || k >= p.g.k)
     return;
-  const float bias = wg_bias(p.bias, p.half_bias, k);
   wg_wait_for_previous();
+  const float bias = wg_bias(p.bias, p.half_bias, k); /* which need not be a constant */
   const float *from = p.m + at;
 #pragma unroll
   for (int i = 0; i < F::n; i++)
